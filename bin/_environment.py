@@ -1,0 +1,222 @@
+"""The half of `_run` that finds or makes the environment and runs the command in it. Standard library only.
+
+An active virtual environment is taken if it meets the requirements in setup.py; otherwise the checkout's `.venv`, which
+is made or repaired first where needed. `_run` starts this file with the interpreter of whichever comes first, if that
+interpreter runs at all, so nothing here has to start another Python to find out.
+"""
+
+import ast
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / ".complete"  # written last, so a killed installation has none
+LOG = VENV / "install.log"
+SITE_PACKAGES = VENV / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
+
+# oneDNN is off by default on some processors, and on gives 1.5 times the speed there. The log level leaves errors only.
+TENSORFLOW_SETTINGS = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+def main(extras, module, *arguments):
+    """Replaces this process by `python -m module arguments`, in an environment that has the extras of setup.py."""
+    active = os.environ.get("VIRTUAL_ENV")
+    if active and not _is_folder(active, VENV):
+        lacking = _unmet_requirements(extras.split()) if _is_folder(active, sys.prefix) else ["Python 3.11 to 3.13"]
+        if not lacking:
+            _run(sys.executable, module, arguments)
+        _say(f"the active environment {active} lacks {', '.join(lacking)}; using {VENV}")
+        del os.environ["VIRTUAL_ENV"]
+        _start_again()
+    stamp = _read_stamp()
+    intact = _is_folder(VENV, sys.prefix) and "entries" in stamp and set(stamp["entries"]) <= set(_entries())
+    if not intact or stamp["fingerprint"] != _fingerprint():
+        _make(intact, stamp)
+    _run(VENV / "bin/python", module, arguments)
+
+
+def _run(python, module, arguments):
+    for name, value in TENSORFLOW_SETTINGS.items():
+        os.environ.setdefault(name, value)
+    inherited = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
+    # -P: files in the caller's working directory don't shadow modules.
+    os.execv(python, [str(python), "-P", "-m", module, *arguments])
+
+
+def _start_again():
+    launcher = str(ROOT / "bin/_run")
+    os.execv(launcher, [launcher, *sys.argv[1:]])
+
+
+def _unmet_requirements(extras):
+    """What the base install and these extras require and the running environment doesn't have (or has too old)."""
+    installed = _installed_versions()
+    unmet = []
+    for requirement in _requirements(extras):
+        name, lowest = requirement.split(">=")
+        if _numbers(installed.get(_normalized(name), "")) < _numbers(lowest):
+            unmet.append(requirement)
+    return unmet
+
+
+def _installed_versions():
+    """Versions by package name, read off the names of the metadata folders: importlib.metadata would take 0.2 s."""
+    folders = [name for path in sys.path if os.path.isdir(path) for name in os.listdir(path)]
+    matches = [re.fullmatch(r"(.+)-([^-]+)\.dist-info", name) for name in folders]
+    return {_normalized(match[1]): match[2] for match in matches if match}
+
+
+def _normalized(name):
+    return re.sub("[-_.]+", "-", name).lower()
+
+
+def _requirements(extras):
+    assigned = {}
+    for node in ast.parse((ROOT / "setup.py").read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            with contextlib.suppress(ValueError):  # not a literal, so not one of the two below
+                assigned[node.targets[0].id] = ast.literal_eval(node.value)
+    by_extra = assigned["EXTRAS_REQUIRE"]
+    names = by_extra if extras == ["all"] else extras
+    return assigned["INSTALL_REQUIRES"] + [requirement for name in names for requirement in by_extra[name]]
+
+
+def _numbers(version):
+    return [int(number) for number in re.findall(r"\d+", version)[:3]]
+
+
+def _read_stamp():
+    try:
+        return json.loads(STAMP.read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _fingerprint():
+    contents = b"".join((ROOT / name).read_bytes() for name in ("setup.py", "constraints.txt"))
+    return hashlib.sha256(contents).hexdigest()
+
+
+def _entries():
+    """What lies in site-packages; the metadata folders, whose names hold versions, are left out."""
+    if not SITE_PACKAGES.is_dir():
+        return []
+    return sorted(name for name in os.listdir(SITE_PACKAGES) if not name.endswith(".dist-info"))
+
+
+def _make(intact, stamp):
+    """Makes `.venv`, or brings it up to date where it is `intact`; only one process at a time."""
+    started = time.monotonic()
+    if not intact and not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
+        package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
+        _fail(2, f"{sys.executable} can't make environments; install {package} (Debian, Ubuntu) and run this again")
+    try:
+        with open(ROOT / ".venv.lock", "w") as lock:
+            if not _take(lock) or _read_stamp() != stamp:
+                _start_again()  # another process has made it meanwhile, or has failed to
+            _say(f"{'updating' if intact else 'making'} {VENV} from constraints.txt; this takes a few minutes")
+            _install(intact, lock)
+    except OSError as error:
+        _fail(1, f"can't make {VENV}: {error}")
+    except KeyboardInterrupt:
+        _fail(130, "installation interrupted; the next command starts it again")
+    _say(f"{VENV} is ready after {time.monotonic() - started:.0f} s")
+
+
+def _take(lock):
+    """Locks the file. Returns whether it was free; otherwise waits first."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        _say(f"another command is making {VENV}; waiting for it")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return False
+    return True
+
+
+def _install(intact, lock):
+    if intact:
+        STAMP.unlink()
+    else:
+        if VENV.is_symlink() or VENV.is_file():
+            VENV.unlink()
+        elif VENV.exists():
+            shutil.rmtree(VENV)
+        VENV.mkdir()
+        # The interpreter below an environment stays when that environment is removed.
+        python = getattr(sys, "_base_executable", sys.executable)
+        _follow([python, "-I", "-m", "venv", str(VENV)], lock)
+    pip = [str(VENV / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "install"]
+    _follow([*pip, "--constraint", "constraints.txt", "--editable", ".[all]"], lock)
+    unfinished = STAMP.with_suffix(".new")
+    unfinished.write_text(json.dumps({"fingerprint": _fingerprint(), "entries": _entries()}))
+    unfinished.replace(STAMP)
+
+
+def _follow(command, lock):
+    """Runs a step of the installation: everything goes to the log, the main lines with the seconds so far to stderr."""
+    # Nothing is written outside the checkout: no cache, unless the caller asks for it, and no --user.
+    environment = {"PIP_NO_CACHE_DIR": "1", **os.environ, "PIP_USER": "0"}
+    started = time.monotonic()
+    errors = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # The child holds the lock too: if this process is killed, the next command waits until the child has ended as well.
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        pass_fds=[lock.fileno()],
+    )
+    try:
+        with open(LOG, "a", buffering=1) as log:
+            for line in process.stdout:
+                log.write(line)
+                if line.startswith("Installing collected packages"):
+                    line = f"Installing {line.count(',') + 1} packages"
+                if line.startswith(("Collecting", "Installing")):
+                    _say(f"{time.monotonic() - started:4.0f} s  {line.split(' (from')[0].strip()}")
+                errors += re.findall("^ *E(?:RROR|rror): *(.+)", line)
+        process.wait()
+    finally:
+        process.kill()
+    if process.returncode:
+        reason = errors[-1] if errors else f"exit code {process.returncode}"
+        _fail(1, f"the installation failed ({reason}); check network and disk, then run this again; details: {LOG}")
+
+
+def _is_folder(first, second):
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return False
+
+
+def _say(message):
+    print(message, file=sys.stderr, flush=True)
+
+
+def _fail(code, message):
+    _say(f"error: {message}")
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,87 @@
+"""What all commands share: flags that are checked before TensorFlow loads, errors in one line, exit codes.
+
+0 done, 1 failed, 2 bad input, 128 + n stopped by signal n.
+"""
+
+import os
+import signal
+import sys
+
+from absl import flags
+
+from i2p_tf.errors import InputError, unknown_name
+
+# oneDNN is off by default on processors without AVX-512, where it makes a training step 1.5 times as fast.
+ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
+
+
+class Stopped(BaseException):
+    """SIGINT or SIGTERM arrived. Files are written under temporary names, so it may be raised anywhere."""
+
+    def __init__(self, signal_number):
+        super().__init__(signal_number)
+        self.signal_number = signal_number
+
+
+def run(documentation, command_flags, main, failures=(), stopped="stopped"):
+    """Parses the flags, calls `main` with the positional arguments and exits.
+
+    Args:
+        documentation: what `--help` prints above the flags.
+        command_flags: the command's own `absl.flags.FlagValues`.
+        main: takes the list of positional arguments; returns an exit code or None for 0.
+        failures: exception classes whose message is for the user (exit code 1).
+        stopped: the line that is printed when a signal stops the command.
+    """
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    sys.exit(_run(documentation, command_flags, main, failures, stopped))
+
+
+def _run(documentation, command_flags, main, failures, stopped):
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    try:
+        if {"--help", "-h", "-help"} & set(sys.argv[1:]):
+            print(f"{documentation.strip()}\n\nFlags:\n{_help(command_flags)}")
+            return 0
+        return main(_parse(command_flags)) or 0
+    except InputError as error:
+        return _fail(error, 2)
+    except Stopped as error:
+        return _fail(stopped, 128 + error.signal_number)
+    except BrokenPipeError:
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{place}{error.strerror or error}", 1)
+    except failures as error:
+        return _fail(error, 1)
+
+
+def _parse(command_flags):
+    try:
+        return command_flags(sys.argv)[1:]
+    except flags.UnrecognizedFlagError as error:
+        raise unknown_name("flag", f"--{error.flagname}", [f"--{name}" for name in command_flags]) from error
+    except flags.Error as error:
+        raise InputError(" ".join(str(error).split())) from error
+
+
+def _help(command_flags):
+    lines = []
+    for name in command_flags:
+        flag = command_flags[name]
+        default = "" if flag.default is None or flag.boolean else f" (default: {flag.default})"
+        lines.append(f"  --{name}{'' if flag.boolean else '=' + name.upper()}\n      {flag.help}{default}")
+    return "\n".join(lines)
+
+
+def _fail(message, code):
+    print(f"\nerror: {message}" if sys.stderr.isatty() else f"error: {message}", file=sys.stderr)
+    return code
+
+
+def _stop(signal_number, frame):
+    raise Stopped(signal_number)

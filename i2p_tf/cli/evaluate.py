@@ -1,0 +1,47 @@
+"""Evaluates a run again: accuracy on plain and protected test images, visual distance, costs.
+
+  bin/evaluate --run_dir=runs/digits_resnet20
+
+Writes results.json and samples.png in the run directory and prints a table.
+"""
+
+import dataclasses
+
+from absl import flags
+
+from i2p_tf.cli import app
+from i2p_tf.errors import InputError
+from i2p_tf.run_dir import RunDir
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
+
+
+def main(arguments):
+    if arguments:
+        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    if not FLAGS.run_dir:
+        raise InputError("--run_dir is missing; it is a directory that bin/train has written")
+    run_dir = RunDir(FLAGS.run_dir)
+    config = run_dir.load_config()
+    for network in (run_dir.classifier, run_dir.transform):
+        if not network.is_file():
+            raise InputError(f"{network} does not exist; the bin/train that began this run has to finish it")
+    with run_dir.lock():
+        from i2p_tf import evaluation
+        from i2p_tf.data import sources
+        from i2p_tf.training.progress import Progress
+
+        dataset = sources.load(config.dataset, FLAGS.data_dir or config.data_dir, config.image_size)
+        results = evaluation.evaluate_run(run_dir, dataset, Progress().say)
+        print(evaluation.table(results))
+        print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
+
+
+def run():
+    app.run(__doc__, FLAGS, main)
+
+
+if __name__ == "__main__":
+    run()

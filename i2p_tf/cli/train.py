@@ -1,0 +1,120 @@
+"""Trains a classifier on plain images, then a transformation network against it, and evaluates both.
+
+  bin/train --dataset=digits
+  bin/train --dataset=cifar10 --data_dir=DIR
+  bin/train --dataset=folder:PATH --image_size=64
+
+Writes a run directory. The same command goes on where an earlier one was stopped.
+"""
+
+import dataclasses
+import pathlib
+
+from absl import flags
+
+from i2p_tf import presets
+from i2p_tf.cli import app
+from i2p_tf.data import sources
+from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.run_dir import RunDir
+
+FLAGS = flags.FlagValues()
+
+
+def _define(kind, name, help_text, default=None):
+    kind(name, default, help_text, flag_values=FLAGS)
+
+
+_define(flags.DEFINE_string, "dataset", "digits, cifar10, cifar100, tfds:NAME or folder:PATH")
+_define(flags.DEFINE_string, "preset", f"recipe: {', '.join(presets.PRESETS)}", presets.DEFAULT)
+_define(flags.DEFINE_string, "run_dir", "where the run is kept; runs/<dataset>_<classifier> if not given")
+_define(flags.DEFINE_boolean, "overwrite", "delete another experiment in the run directory", False)
+_define(flags.DEFINE_string, "data_dir", "prepared TensorFlow Datasets directory")
+_define(flags.DEFINE_integer, "image_size", "height and width in pixels; the data set's own if not given")
+_define(flags.DEFINE_string, "classifier", "resnet20, resnet32, resnet44, resnet56 or vgg16")
+_define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to take instead of training one")
+_define(flags.DEFINE_string, "transform", "size of the U-Net: paper, small or tiny")
+_define(flags.DEFINE_float, "feature_loss_weight", "weight of the feature term, at least 0")
+_define(flags.DEFINE_string, "feature_weights", "weights of VGG16's first two blocks; downloaded if not given")
+_define(flags.DEFINE_integer, "epochs", "epochs of each of the two trainings, at least 1")
+_define(flags.DEFINE_integer, "batch_size", "images a step in both trainings, at least 1")
+_define(flags.DEFINE_float, "learning_rate", "highest learning rate of both trainings, above 0")
+_define(flags.DEFINE_float, "clip_norm", "limit of the gradient norm in both trainings, above 0")
+_define(flags.DEFINE_string, "augmentation", "none, crop or flip_crop")
+_define(flags.DEFINE_string, "precision", "auto, float32, mixed_bfloat16 or mixed_float16")
+_define(flags.DEFINE_integer, "seed", "drives initialisation, order and augmentation")
+
+# Flags that replace a field of the preset's Config, and those that replace a field of both its recipes.
+CONFIG_FLAGS = (
+    "data_dir",
+    "image_size",
+    "classifier",
+    "classifier_path",
+    "transform",
+    "feature_loss_weight",
+    "feature_weights",
+    "augmentation",
+    "precision",
+    "seed",
+)
+RECIPE_FLAGS = ("epochs", "batch_size", "learning_rate", "clip_norm")
+
+
+def config_from_flags():
+    """The preset's `Config` with what the flags replace; `InputError` for whatever does not fit."""
+    if not FLAGS.dataset:
+        raise InputError(f"--dataset is missing; allowed: {', '.join(sources.NAMED_SETS)}, tfds:NAME, folder:PATH")
+    sources.check_name(FLAGS.dataset)
+    if FLAGS.preset not in presets.PRESETS:
+        raise unknown_name("preset", FLAGS.preset, tuple(presets.PRESETS))
+    for name in ("classifier_path", "feature_weights"):
+        if FLAGS[name].value and not pathlib.Path(FLAGS[name].value).is_file():
+            raise InputError(f"--{name}: no such file: {FLAGS[name].value}")
+    config = presets.PRESETS[FLAGS.preset](FLAGS.dataset)
+    recipe_changes = _given(RECIPE_FLAGS)
+    if "epochs" in recipe_changes:
+        recipe_changes["minimum_steps"] = 0
+    recipes = {
+        name: dataclasses.replace(getattr(config, name), **recipe_changes)
+        for name in ("classifier_recipe", "transform_recipe")
+    }
+    return dataclasses.replace(config, **recipes, **_given(CONFIG_FLAGS))
+
+
+def default_run_dir(config):
+    """`runs/<dataset>_<classifier>`; of a folder, the last part of its path."""
+    name = pathlib.Path(config.dataset.rpartition(":")[2]).resolve().name
+    return pathlib.Path("runs") / f"{name}_{config.classifier}"
+
+
+def main(arguments):
+    if arguments:
+        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    config = config_from_flags()
+    run_dir = RunDir(FLAGS.run_dir or default_run_dir(config))
+    run_dir.claim(config, FLAGS.overwrite)
+    with run_dir.lock():
+        from i2p_tf.training.progress import Progress
+
+        progress = Progress()
+        progress.say(f"run directory: {run_dir.path}")
+        from i2p_tf import evaluation
+        from i2p_tf.training.train import train_and_evaluate
+
+        results = train_and_evaluate(config, run_dir, progress)
+        print(evaluation.table(results))
+        print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
+
+
+def run():
+    from i2p_tf.training.errors import TrainingError
+
+    app.run(__doc__, FLAGS, main, failures=(TrainingError,), stopped="stopped; the same command goes on from here")
+
+
+def _given(names):
+    return {name: FLAGS[name].value for name in names if FLAGS[name].value is not None}
+
+
+if __name__ == "__main__":
+    run()

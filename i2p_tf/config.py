@@ -1,0 +1,171 @@
+"""The configuration of an experiment: frozen values, checked when they are made, JSON both ways.
+
+Standard library only, so that a command can refuse bad input before it loads TensorFlow.
+"""
+
+import dataclasses
+import math
+
+from i2p_tf.errors import InputError, unknown_name
+
+CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
+# Height and width must be a multiple of this: the U-Net's poolings and the classifiers' strides.
+TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4}
+CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+SCHEDULES = ("one_cycle", "steps")
+AUGMENTATIONS = ("none", "crop", "flip_crop")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How one network is trained: SGD with Nesterov momentum 0.9.
+
+    Attributes:
+        epochs: passes over the training split.
+        minimum_steps: epochs are added until there are at least this many steps, so that a small data set is
+            trained long enough by the recipe of a large one.
+        batch_size: images a step.
+        learning_rate: the highest one.
+        schedule: `one_cycle` (a fifth of the steps up, linearly down to 0) or `steps` (times 0.2 after 30, 60 and
+            80 % of the steps: the published 60, 120 and 160 of 200 epochs).
+        weight_decay: factor of the L2 penalty, as coupled as in the published code.
+        label_smoothing: share of the label spread over all classes.
+        clip_norm: limit of the global gradient norm; None for no limit.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    schedule: str = "one_cycle"
+    minimum_steps: int = 0
+    weight_decay: float = 5e-4
+    label_smoothing: float = 0.0
+    clip_norm: float | None = None
+
+    def __post_init__(self):
+        _check_integer("epochs", self.epochs, 1)
+        _check_integer("batch_size", self.batch_size, 1)
+        _check_integer("minimum_steps", self.minimum_steps, 0)
+        _check_number("learning_rate", self.learning_rate, zero=False)
+        _check_number("weight_decay", self.weight_decay)
+        _check_choice("schedule", self.schedule, SCHEDULES)
+        if self.clip_norm is not None:
+            _check_number("clip_norm", self.clip_norm, zero=False)
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"label_smoothing must be at least 0 and below 1. Received: {self.label_smoothing!r}")
+
+    def total_epochs(self, steps_per_epoch):
+        """Epochs to run, the minimum number of steps included."""
+        return max(self.epochs, math.ceil(self.minimum_steps / steps_per_epoch))
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One experiment: a classifier ψ and a transformation network h_θ trained against it.
+
+    Attributes:
+        dataset: `digits`, `cifar10`, `cifar100`, `tfds:NAME` or `folder:PATH`.
+        data_dir: a prepared TFDS directory; None for TFDS' own default.
+        image_size: height and width in pixels; None for the data set's own.
+        augmentation: a member of `AUGMENTATIONS`.
+        classifier: a member of `CLASSIFIERS`.
+        classifier_path: a trained classifier to take instead of training one.
+        transform: size of the U-Net, a key of `TRANSFORM_MULTIPLES`.
+        feature_loss_weight: λ, the weight of the feature term in the objective.
+        feature_batch_fraction: share of each batch on which the feature term is computed. Below 1 it is an unbiased
+            estimate of the paper's term at a fraction of its cost.
+        feature_weights: file with the weights of φ; None for the stock ImageNet weights.
+        classifier_recipe, transform_recipe: how the two are trained.
+        precision: a member of `PRECISIONS`.
+        seed: drives initialisation, order and augmentation.
+    """
+
+    dataset: str
+    classifier_recipe: Recipe
+    transform_recipe: Recipe
+    feature_loss_weight: float
+    data_dir: str | None = None
+    image_size: int | None = None
+    augmentation: str = "flip_crop"
+    classifier: str = "resnet20"
+    classifier_path: str | None = None
+    transform: str = "small"
+    feature_batch_fraction: float = 1.0
+    feature_weights: str | None = None
+    precision: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self):
+        _check_choice("classifier", self.classifier, CLASSIFIERS)
+        _check_choice("transform", self.transform, tuple(TRANSFORM_MULTIPLES))
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
+        _check_number("feature_loss_weight", self.feature_loss_weight)
+        _check_integer("seed", self.seed, 0)
+        if not 0 < self.feature_batch_fraction <= 1:
+            raise InputError(
+                f"feature_batch_fraction must be above 0 and at most 1. Received: {self.feature_batch_fraction!r}"
+            )
+        if self.image_size is not None:
+            check_image_size(self.image_size, self.transform, self.classifier)
+
+    def to_json(self):
+        """A dictionary that `json.dump` takes and `from_json` gives back as an equal `Config`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values):
+        """The inverse of `to_json`; `InputError` names fields that are missing or unknown."""
+        values = dict(values)
+        try:
+            recipes = {key: Recipe(**values.pop(key)) for key in ("classifier_recipe", "transform_recipe")}
+            return cls(**recipes, **values)
+        except (KeyError, TypeError) as error:
+            raise InputError(f"not a configuration of this version: {error}") from error
+
+    def differences(self, other):
+        """The fields that make `other` another experiment, as `name: self -> other` lines.
+
+        Where the data lies is no part of an experiment: `data_dir` may differ.
+        """
+        mine, theirs = _flat(self.to_json()), _flat(other.to_json())
+        return [
+            f"{name}: {mine[name]} -> {theirs[name]}"
+            for name in mine
+            if name != "data_dir" and mine[name] != theirs[name]
+        ]
+
+
+def check_image_size(image_size, transform, classifier):
+    """Raises `InputError`, naming the next fitting size, where either network can't take the image."""
+    _check_integer("image_size", image_size, 1)
+    multiple = math.lcm(TRANSFORM_MULTIPLES[transform], CLASSIFIER_MULTIPLES[classifier])
+    if image_size % multiple:
+        fitting = -(-image_size // multiple) * multiple
+        raise InputError(
+            f"image_size must be a multiple of {multiple} for the transform {transform!r} and the classifier "
+            f"{classifier!r}; the next one is {fitting}. Received: {image_size}"
+        )
+
+
+def _flat(values, prefix=""):
+    flat = {}
+    for key, value in values.items():
+        flat |= _flat(value, f"{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
+
+
+def _check_choice(name, value, allowed):
+    if value not in allowed:
+        raise unknown_name(name, value, allowed)
+
+
+def _check_integer(name, value, minimum):
+    if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
+        raise InputError(f"{name} must be an integer of at least {minimum}. Received: {value!r}")
+
+
+def _check_number(name, value, zero=True):
+    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+        raise InputError(f"{name} must be a finite number {'of at least' if zero else 'above'} 0. Received: {value!r}")

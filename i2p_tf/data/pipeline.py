@@ -1,0 +1,96 @@
+"""uint8 images in memory -> batches for training and evaluation, as `tf.data`.
+
+The array of a `Split` is the cache: it is decoded once and stays uint8. Each epoch shuffles indices into it, then
+augments, then converts to float32, while the step before is still computing.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from i2p_tf.errors import InputError, unknown_name
+
+AUGMENTATIONS = ("none", "crop", "flip_crop")
+
+
+def training_pipeline(split, batch_size, seed, augmentation, epoch):
+    """One epoch of training batches, in an order and with an augmentation that follow from `(seed, epoch)` alone.
+
+    So a run resumed at some epoch sees exactly what an uninterrupted one sees. Every image comes at most once; up to
+    `batch_size - 1` images, others in each epoch, are left out to keep all batches full.
+
+    Args:
+        split: `sources.Split`.
+        batch_size: images in each batch.
+        seed: non-negative integer.
+        augmentation: "none"; "crop", a random shift by up to an eighth of the image size (4 pixels of 32) with black
+            moving in; "flip_crop", half of the images mirrored left to right before that.
+        epoch: non-negative integer.
+
+    Returns:
+        `tf.data.Dataset` of `(images, labels)`: float32 `(batch_size, size, size, 3)` in [0, 1], int32 `(batch_size,)`.
+
+    Raises:
+        InputError: if there are fewer images than `batch_size`, or `augmentation` is unknown.
+    """
+    if augmentation not in AUGMENTATIONS:
+        raise unknown_name("augmentation", augmentation, AUGMENTATIONS)
+    count = len(split.labels)
+    if batch_size > count:
+        raise InputError(f"batch size {batch_size} is larger than the training set, which has {count} images")
+    steps = count // batch_size
+
+    def batches():
+        generator = np.random.default_rng((seed, epoch))
+        for indices in generator.permutation(count)[: steps * batch_size].reshape(steps, batch_size):
+            images = split.images[indices]
+            if augmentation == "flip_crop":
+                images = _random_flip(images, generator)
+            if augmentation != "none":
+                images = _random_crop(images, generator)
+            yield images, split.labels[indices]
+
+    return _pipeline(batches, split, batch_size, steps)
+
+
+def evaluation_pipeline(split, batch_size):
+    """All images in order; the last batch may be smaller.
+
+    Args:
+        split: `sources.Split`.
+        batch_size: images in each batch but the last.
+
+    Returns:
+        `tf.data.Dataset` of `(images, labels)`: float32 `(batch, size, size, 3)` in [0, 1] and int32 `(batch,)`.
+    """
+    starts = range(0, len(split.labels), batch_size)
+
+    def batches():
+        for start in starts:
+            yield split.images[start : start + batch_size], split.labels[start : start + batch_size]
+
+    return _pipeline(batches, split, None, len(starts))
+
+
+def _pipeline(batches, split, batch_size, steps):
+    signature = (
+        tf.TensorSpec((batch_size, *split.images.shape[1:]), tf.uint8),
+        tf.TensorSpec((batch_size,), tf.int32),
+    )
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return dataset.map(lambda images, labels: (tf.cast(images, tf.float32) / 255.0, labels)).prefetch(2)
+
+
+def _random_flip(images, generator):
+    mirrored = generator.random(len(images)) < 0.5
+    images[mirrored] = images[mirrored, :, ::-1]  # `images` is a copy already
+    return images
+
+
+def _random_crop(images, generator):
+    size = images.shape[1]
+    margin = size // 8
+    padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    corners = generator.integers(0, 2 * margin, (len(images), 2), endpoint=True).tolist()
+    windows = zip(padded, corners, strict=True)
+    return np.stack([image[top : top + size, left : left + size] for image, (top, left) in windows])

@@ -1,0 +1,139 @@
+"""The name of a data set -> uint8 images and labels, split for training, validation and test.
+
+How a set is split never depends on the seed of a training: runs with different seeds can then be compared, and a
+network trained by one of them has not seen the validation or test images of another.
+"""
+
+import dataclasses
+import os
+
+import numpy as np
+
+from i2p_tf.errors import InputError, unknown_name
+
+NAMED_SETS = ("digits", "cifar10", "cifar100")
+_ALLOWED = (*NAMED_SETS, "tfds:NAME", "folder:PATH")
+
+_SPLIT_SEED = 2021
+_TEST_FRACTION = 0.2
+_VALIDATION_FRACTIONS = {"cifar100": 0.05}  # 2,500 of 50,000
+_OTHER_VALIDATION_FRACTION = 0.1
+_DEFAULT_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images, uint8 RGB `(n, size, size, 3)`, and their labels, int32 `(n,)`."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A data set in memory. `skipped` has one "path: reason" for every file that was no usable picture."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def image_size(self):
+        """Height and width of every image."""
+        return self.train.images.shape[1]
+
+    @property
+    def num_classes(self):
+        """Number of classes; labels run from 0 to one less."""
+        return len(self.class_names)
+
+
+def check_name(name):
+    """Checks a data set's name, and for `folder:PATH` the folder, as far as that can be done in no time.
+
+    Raises:
+        InputError: if the name is unknown or the folder has not at least two class folders with files in them.
+    """
+    kind, colon, rest = name.partition(":")
+    if name in NAMED_SETS:
+        return
+    if kind not in ("tfds", "folder") or not colon:
+        if os.path.isdir(name):
+            raise InputError(f"unknown dataset {name!r}; it is a folder. Did you mean folder:{name}?")
+        raise unknown_name("dataset", name, _ALLOWED)
+    if not rest:
+        raise InputError(f"dataset {name!r} has nothing after the colon; allowed: {', '.join(_ALLOWED)}")
+    if kind == "folder":
+        from i2p_tf.data import folder
+
+        folder.check(rest)
+
+
+def load(name, data_dir=None, image_size=None):
+    """Loads a data set into memory.
+
+    A test split that the set does not bring is 20 % of its train split; a validation split is then 10 % of the rest
+    (5 % for CIFAR-100, as Ito et al. 2021). Both are drawn class by class, the same in every run.
+
+    Args:
+        name: `digits`, `cifar10`, `cifar100`, `tfds:NAME` or `folder:PATH`.
+        data_dir: folder of prepared TFDS sets; None for TFDS' own.
+        image_size: height and width of the images; None for the set's own, and 32 for `digits` and folders.
+
+    Returns:
+        A `Dataset`.
+
+    Raises:
+        InputError: if the data set can't be had or can't be used.
+    """
+    check_name(name)
+    kind, _, rest = name.partition(":")
+    skipped = ()
+    if kind == "digits":
+        class_names, splits = _digits(image_size or _DEFAULT_SIZE)
+    elif kind == "folder":
+        from i2p_tf.data import folder
+
+        class_names, splits, skipped = folder.read(rest, image_size or _DEFAULT_SIZE)
+    else:
+        from i2p_tf.data import prepared
+
+        class_names, splits = prepared.read(rest or kind, data_dir, image_size)
+    splits = {split: Split(*arrays) for split, arrays in splits.items()}
+    if "test" not in splits:
+        splits["train"], splits["test"] = _hold_out(splits["train"], _TEST_FRACTION)
+    if "validation" not in splits:
+        fraction = _VALIDATION_FRACTIONS.get(rest or kind, _OTHER_VALIDATION_FRACTION)
+        splits["train"], splits["validation"] = _hold_out(splits["train"], fraction)
+    return Dataset(name=name, class_names=class_names, skipped=tuple(skipped), **splits)
+
+
+def _digits(image_size):
+    """scikit-learn's handwritten digits: 1,797 8x8 grey images, white on black.
+
+    Enlarged by the same bicubic filter as pictures from folders: the strokes stay smooth, where nearest neighbour
+    would show 4x4 tiles that any transformation reproduces.
+    """
+    from PIL import Image
+    from sklearn import datasets
+
+    from i2p_tf import pictures
+
+    digits = datasets.load_digits()
+    greys = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    images = np.stack([pictures.resize(Image.fromarray(grey).convert("RGB"), image_size) for grey in greys])
+    return tuple(str(digit) for digit in range(10)), {"train": (images, digits.target.astype(np.int32))}
+
+
+def _hold_out(split, fraction):
+    """Takes `fraction` of each class out of a split, at least one image, and leaves at least one."""
+    generator = np.random.default_rng(_SPLIT_SEED)
+    held_out = np.zeros(len(split.labels), bool)
+    for label in np.unique(split.labels):
+        indices = generator.permutation(np.flatnonzero(split.labels == label))
+        count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+        held_out[indices[:count]] = True
+    return tuple(Split(split.images[chosen], split.labels[chosen]) for chosen in (~held_out, held_out))

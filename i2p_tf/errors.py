@@ -1,0 +1,14 @@
+"""The one exception that a command turns into a line on stderr and exit code 2."""
+
+import difflib
+
+
+class InputError(ValueError):
+    """What the user gave can't be used. The message is one line: what was wrong, what was received, what is allowed."""
+
+
+def unknown_name(what, received, allowed):
+    """An `InputError` for a name that is not among `allowed`, with the nearest one that is."""
+    nearest = difflib.get_close_matches(received, allowed, n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else ""
+    return InputError(f"unknown {what} {received!r}; allowed: {', '.join(allowed)}.{hint}")

@@ -1,0 +1,148 @@
+"""What a trained pair of ψ and h_θ does on the test images. Everything is measured on the 8-bit images that travel."""
+
+import keras
+import numpy as np
+from PIL import Image
+
+from i2p_tf import metrics
+from i2p_tf.errors import InputError
+from i2p_tf.models import cost
+from i2p_tf.run_dir import write_atomically, write_json
+
+BATCH = 500
+SAMPLES = 10
+SAMPLE_PIXELS = 96  # height and width of a picture in samples.png
+
+
+def evaluate_run(run_dir, dataset, say):
+    """Evaluates the networks of `run_dir` and writes results.json and samples.png.
+
+    What other commands have put into results.json stays.
+
+    Args:
+        run_dir: a `RunDir` with both networks.
+        dataset: the `data.sources.Dataset` of the run; its test split is used.
+        say: called with each line of progress.
+
+    Returns:
+        The contents of results.json.
+
+    Raises:
+        InputError: if a network is missing or can't be read.
+    """
+    classifier, transform = load_network(run_dir.classifier), load_network(run_dir.transform)
+    say(f"evaluating {len(dataset.test.labels)} test images")
+    protected = protect(transform, dataset.test.images)
+    results = run_dir.read_results() | {"schema": 1} | measure(classifier, transform, dataset.test, protected)
+    write_json(run_dir.results, results)
+    with write_atomically(run_dir.samples) as temporary:
+        save_samples(temporary, dataset.test.images[:SAMPLES], protected[:SAMPLES])
+    return results
+
+
+def load_network(path):
+    """A network of a run, for inference; `InputError` says what is missing or damaged."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; bin/train with --run_dir={path.parent} finishes the run")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the damaged file made it stumble over
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is damaged ({reason}); delete it, and bin/train makes it again") from error
+
+
+def protect(transform, images):
+    """Applies h_θ.
+
+    Args:
+        transform: h_θ, [0, 1] to [0, 1].
+        images: uint8 `(n, height, width, 3)`.
+
+    Returns:
+        The protected images, uint8 of the same shape.
+    """
+    protected = [_to_uint8(transform(_to_float(batch), training=False)) for batch in _batches(images)]
+    return np.concatenate(protected)
+
+
+def classify(classifier, images):
+    """Classes, int64 `(n,)`, of uint8 images `(n, height, width, 3)`."""
+    logits = [np.asarray(classifier(_to_float(batch), training=False)) for batch in _batches(images)]
+    return np.concatenate(logits).argmax(axis=1)
+
+
+def measure(classifier, transform, test, protected):
+    """The parts `accuracy`, `protection` and `cost` of results.json.
+
+    Args:
+        classifier, transform: ψ and h_θ.
+        test: a `data.sources.Split`.
+        protected: uint8, h_θ of the test images.
+    """
+    pairs = list(zip(_batches(protected), _batches(test.images), strict=True))
+    values = {
+        name: np.concatenate([np.asarray(metric(_to_float(a), _to_float(b))) for a, b in pairs])
+        for name, metric in (("ssim", metrics.ssim), ("psnr", metrics.psnr))
+    }
+    return {
+        "accuracy": {
+            "plain": float(np.mean(classify(classifier, test.images) == test.labels)),
+            "protected": float(np.mean(classify(classifier, protected) == test.labels)),
+            "n": len(test.labels),
+        },
+        "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
+        "cost": {
+            "transform_macs": cost.macs(transform),
+            "classifier_macs": cost.macs(classifier),
+            "transform_parameters": cost.parameters(transform),
+            "classifier_parameters": cost.parameters(classifier),
+        },
+    }
+
+
+def summary(values):
+    """Mean, median, 95th percentile and maximum of an array."""
+    return {
+        "mean": float(np.mean(values)),
+        "median": float(np.median(values)),
+        "p95": float(np.percentile(values, 95)),
+        "max": float(np.max(values)),
+    }
+
+
+def save_samples(path, *rows):
+    """Writes a PNG whose rows are uint8 images `(n, height, width, 3)`, enlarged without smoothing."""
+    factor = max(1, SAMPLE_PIXELS // rows[0].shape[1])
+    grid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
+    grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
+    Image.fromarray(grid).save(path, format="PNG")
+
+
+def table(results):
+    """The results as lines for a terminal."""
+    accuracy, protection, costs = results["accuracy"], results["protection"], results["cost"]
+    rows = [
+        ("accuracy on plain images", f"{accuracy['plain']:.4f}", f"n = {accuracy['n']}"),
+        ("accuracy on protected images", f"{accuracy['protected']:.4f}", f"n = {accuracy['n']}"),
+    ]
+    for name, unit in (("ssim", "SSIM"), ("psnr", "PSNR [dB]")):
+        values = protection[name]
+        spread = f"median {values['median']:.3f}, p95 {values['p95']:.3f}, max {values['max']:.3f}"
+        rows.append((f"{unit}, protected against plain", f"{values['mean']:.3f}", spread))
+    for name, network in (("transform", "transform"), ("classifier", "classifier")):
+        mmacs, parameters = costs[f"{name}_macs"] / 1e6, costs[f"{name}_parameters"]
+        rows.append((f"{network}, million MACs an image", f"{mmacs:.1f}", f"{parameters:,} parameters"))
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(f"{name:<{width}}  {value:>8}  {note}" for name, value, note in rows)
+
+
+def _batches(images):
+    return [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+
+
+def _to_float(images):
+    return np.float32(images) / np.float32(255.0)
+
+
+def _to_uint8(images):
+    return np.uint8(np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0))

@@ -1,0 +1,62 @@
+"""Named experiments. Each docstring is a lab note: command, hardware, time, measured result or "not yet measured"."""
+
+from i2p_tf.config import Config, Recipe
+
+
+def two_cores(dataset):
+    """The default: short enough for two processor cores.
+
+    not yet measured
+    """
+    return Config(
+        dataset=dataset,
+        augmentation=_augmentation(dataset),
+        classifier_recipe=Recipe(
+            epochs=14, minimum_steps=800, batch_size=128, learning_rate=0.2, label_smoothing=0.05
+        ),
+        transform_recipe=Recipe(epochs=8, minimum_steps=800, batch_size=128, learning_rate=0.1, clip_norm=1.0),
+        feature_loss_weight=0.1,
+        feature_batch_fraction=0.25,
+    )
+
+
+def smoke(dataset):
+    """For trying things out; its numbers mean nothing.
+
+    not yet measured
+    """
+    recipe = Recipe(epochs=1, batch_size=128, learning_rate=0.1, clip_norm=1.0)
+    return Config(
+        dataset=dataset,
+        augmentation=_augmentation(dataset),
+        transform="tiny",
+        classifier_recipe=recipe,
+        transform_recipe=recipe,
+        feature_loss_weight=0.1,
+        feature_batch_fraction=0.125,
+    )
+
+
+def paper(dataset):
+    """The recipe of the published code, for a GPU.
+
+    not yet measured
+    """
+    recipe = Recipe(epochs=200, batch_size=128, learning_rate=0.1, schedule="steps")
+    return Config(
+        dataset=dataset,
+        augmentation=_augmentation(dataset),
+        transform="paper",
+        classifier_recipe=recipe,
+        transform_recipe=recipe,
+        feature_loss_weight=0.01,
+    )
+
+
+PRESETS = {preset.__name__: preset for preset in (two_cores, smoke, paper)}
+DEFAULT = two_cores.__name__
+
+
+def _augmentation(dataset):
+    """Mirrored digits are no digits."""
+    return "crop" if dataset == "digits" else "flip_crop"

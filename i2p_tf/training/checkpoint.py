@@ -1,0 +1,69 @@
+"""The state of a training on disk: every variable bit for bit, and where the training stood."""
+
+import json
+import pathlib
+import zipfile
+
+import numpy as np
+
+from i2p_tf.run_dir import write_atomically
+
+KEPT = 2  # the newest, and the one before for the case that the newest is damaged
+
+
+def save(folder, phase, epoch, arrays, progress):
+    """Writes the state after `epoch` finished epochs and removes all but the `KEPT` newest of the phase.
+
+    Args:
+        folder: the run's checkpoint folder.
+        phase: name of the training.
+        epoch: finished epochs.
+        arrays: dictionary of names to lists of arrays.
+        progress: what JSON can hold; comes back from `load`.
+    """
+    flat = {f"{name}/{index}": array for name, group in arrays.items() for index, array in enumerate(group)}
+    flat["progress"] = np.array(json.dumps(progress))
+    with write_atomically(pathlib.Path(folder) / f"{phase}-{epoch:04d}.npz") as temporary, open(temporary, "wb") as file:
+        np.savez(file, **flat)
+    for old in _newest_first(folder, phase)[KEPT:]:
+        old.unlink()
+
+
+def load(folder, phase, shapes, warn):
+    """The newest state that is whole, or None.
+
+    Args:
+        folder, phase: as in `save`.
+        shapes: dictionary of the names in `arrays` to the shapes that are expected.
+        warn: called with a line for every damaged file that is passed over.
+
+    Returns:
+        `(epoch, arrays, progress)` as they were saved.
+    """
+    for path in _newest_first(folder, phase):
+        try:
+            arrays, progress = _read(path, shapes)
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            warn(f"{path.name} is damaged ({_one_line(error)}); going back to the checkpoint before it")
+        else:
+            return int(path.stem.rpartition("-")[2]), arrays, progress
+    return None
+
+
+def _newest_first(folder, phase):
+    return sorted(pathlib.Path(folder).glob(f"{phase}-[0-9]*.npz"), reverse=True)
+
+
+def _read(path, shapes):
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: [file[f"{name}/{i}"] for i in range(len(group))] for name, group in shapes.items()}
+        progress = json.loads(str(file["progress"]))
+    for name, group in shapes.items():
+        for array, shape in zip(arrays[name], group, strict=True):
+            if array.shape != tuple(shape):
+                raise ValueError(f"{name} has shape {array.shape} where {tuple(shape)} is expected")
+    return arrays, progress
+
+
+def _one_line(error):
+    return " ".join(str(error).split()) or type(error).__name__

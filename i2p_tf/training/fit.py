@@ -1,0 +1,128 @@
+"""The epochs of one training: data, progress, checkpoints, resumption."""
+
+import math
+import time
+
+import keras
+
+from i2p_tf.data import pipeline
+from i2p_tf.training import checkpoint
+from i2p_tf.training.errors import TrainingError
+from i2p_tf.training.optimizer import sgd
+
+
+def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress):
+    """Trains `trainer.network`, from the newest checkpoint of `phase` if there is one, and keeps its best epoch.
+
+    Order and augmentation depend on the seed and the number of the epoch alone, and a checkpoint holds every
+    variable; so an interrupted training that goes on gives what an uninterrupted one would have given.
+
+    Args:
+        trainer: a `Trainer`, not compiled.
+        dataset: a `data.sources.Dataset`.
+        recipe: a `Recipe`.
+        augmentation: a member of `config.AUGMENTATIONS`.
+        seed: of order and augmentation.
+        run_dir: a `RunDir`; checkpoints and metrics.jsonl are written there.
+        phase: name of the training in both.
+        progress: a `Progress`.
+
+    Raises:
+        TrainingError: if the loss is not finite.
+    """
+    steps = len(dataset.train.labels) // recipe.batch_size
+    epochs = recipe.total_epochs(max(1, steps))
+    on_gpu = keras.backend.backend() == "tensorflow" and _has_gpu()
+    trainer.compile(optimizer=sgd(recipe, epochs * steps), jit_compile=on_gpu)
+    trainer.optimizer.build(trainer.network.trainable_variables)
+
+    state = State(trainer)
+    former = checkpoint.load(run_dir.checkpoints, phase, state.shapes(), progress.warn)
+    first, history = state.restore(former) if former else (0, [])
+    validation = pipeline.evaluation_pipeline(dataset.validation, batch_size=500)
+    others = [line for line in run_dir.read_metrics() if line["phase"] != phase]
+    run_dir.write_metrics(others + history)
+    progress.begin(phase, first, epochs, steps, recipe.batch_size)
+    for epoch in range(first, epochs):
+        started = time.monotonic()
+        batches = pipeline.training_pipeline(dataset.train, recipe.batch_size, seed, augmentation, epoch)
+        callbacks = [progress.callback(epoch), StopOnDivergence(phase, epoch)]
+        means = trainer.fit(batches, epochs=1, verbose=0, callbacks=callbacks).history
+        line = {"phase": phase, "epoch": epoch + 1, "seconds": 0.0}
+        line |= {name: values[-1] for name, values in means.items()}
+        validated = trainer.evaluate(validation, verbose=0, return_dict=True)
+        line |= {f"validation_{name}": value for name, value in validated.items()}
+        line["seconds"] = round(time.monotonic() - started, 2)
+        history.append(line)
+        state.keep_if_best(epoch + 1, validated["loss"])
+        checkpoint.save(run_dir.checkpoints, phase, epoch + 1, state.arrays(), state.progress(history))
+        run_dir.write_metrics(others + history)
+        progress.end_epoch(line)
+    state.take_best()
+
+
+class State:
+    """What a checkpoint holds: the network and its optimizer now, and the network at its lowest validation loss."""
+
+    def __init__(self, trainer):
+        self.network = trainer.network.variables
+        self.optimizer = trainer.optimizer.variables
+        self.best = [variable.numpy() for variable in self.network]
+        self.best_epoch = 0
+        self.best_loss = math.inf
+
+    def keep_if_best(self, epoch, loss):
+        if loss < self.best_loss:
+            self.best, self.best_epoch, self.best_loss = _arrays(self.network), epoch, loss
+
+    def take_best(self):
+        _assign(self.network, self.best)
+
+    def arrays(self):
+        return {"network": _arrays(self.network), "optimizer": _arrays(self.optimizer), "best": self.best}
+
+    def shapes(self):
+        return {name: [array.shape for array in group] for name, group in self.arrays().items()}
+
+    def progress(self, history):
+        return {"best_epoch": self.best_epoch, "best_loss": self.best_loss, "history": history}
+
+    def restore(self, former):
+        """Takes what `checkpoint.load` gave; returns the number of finished epochs and their history."""
+        epoch, arrays, progress = former
+        _assign(self.network, arrays["network"])
+        _assign(self.optimizer, arrays["optimizer"])
+        self.best = arrays["best"]
+        self.best_epoch, self.best_loss = progress["best_epoch"], progress["best_loss"]
+        return epoch, progress["history"]
+
+
+class StopOnDivergence(keras.callbacks.Callback):
+    """Raises `TrainingError` at the first step after which the mean loss of the epoch is not finite."""
+
+    def __init__(self, phase, epoch):
+        super().__init__()
+        self.phase = phase
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not math.isfinite(logs["loss"]):
+            raise TrainingError(
+                f"the loss of the {self.phase} became {logs['loss']} at step {batch + 1} of epoch {self.epoch + 1}; "
+                "try --clip_norm=1, a lower --learning_rate, a lower --feature_loss_weight or --precision=float32"
+            )
+
+
+def _has_gpu():
+    import tensorflow as tf
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _arrays(variables):
+    return [variable.numpy() for variable in variables]
+
+
+def _assign(variables, arrays):
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)

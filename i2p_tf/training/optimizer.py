@@ -1,0 +1,59 @@
+"""SGD with momentum and the two learning-rate schedules."""
+
+import keras
+from keras import ops
+
+MOMENTUM = 0.9
+WARM_UP = 0.2  # share of the steps in which one_cycle rises
+DROPS = (0.3, 0.6, 0.8)  # shares of the steps after which `steps` multiplies by 0.2
+
+
+def sgd(recipe, total_steps):
+    """The optimizer of a `Recipe` for `total_steps` steps.
+
+    Kernels decay; biases and the parameters of batch normalisation do not. Keras decouples weight decay from the
+    momentum, the published code does not: dividing by 1 - momentum gives the same shrinkage a step.
+    """
+    schedule = {"one_cycle": OneCycle, "steps": Steps}[recipe.schedule](recipe.learning_rate, total_steps)
+    optimizer = keras.optimizers.SGD(
+        schedule,
+        momentum=MOMENTUM,
+        nesterov=True,
+        weight_decay=recipe.weight_decay / (1.0 - MOMENTUM),
+        global_clipnorm=recipe.clip_norm,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """Linearly from a twentieth of `learning_rate` up to it in the first fifth of the steps, then down to 0."""
+
+    def __init__(self, learning_rate, total_steps):
+        self.learning_rate = learning_rate
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        share = ops.cast(step, "float32") / self.total_steps
+        rising = 0.05 + 0.95 * share / WARM_UP
+        falling = (1.0 - share) / (1.0 - WARM_UP)
+        return self.learning_rate * ops.maximum(ops.minimum(rising, falling), 0.0)
+
+    def get_config(self):
+        return {"learning_rate": self.learning_rate, "total_steps": self.total_steps}
+
+
+class Steps(keras.optimizers.schedules.LearningRateSchedule):
+    """`learning_rate`, times 0.2 after each of `DROPS`."""
+
+    def __init__(self, learning_rate, total_steps):
+        self.learning_rate = learning_rate
+        self.total_steps = total_steps
+
+    def __call__(self, step):
+        share = ops.cast(step, "float32") / self.total_steps
+        drops = sum(ops.cast(share >= drop, "float32") for drop in DROPS)
+        return self.learning_rate * ops.power(0.2, drops)
+
+    def get_config(self):
+        return {"learning_rate": self.learning_rate, "total_steps": self.total_steps}

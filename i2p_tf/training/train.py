@@ -1,0 +1,164 @@
+"""Trains the classifier ψ, then the transformation network h_θ against it, and evaluates both: the only entry."""
+
+import hashlib
+import pathlib
+
+import keras
+import numpy as np
+
+from i2p_tf import models
+from i2p_tf.config import check_image_size
+from i2p_tf.data import sources
+from i2p_tf.environment import describe_environment
+from i2p_tf.errors import InputError
+from i2p_tf.evaluation import evaluate_run
+from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
+from i2p_tf.models.unet import unet
+from i2p_tf.run_dir import write_atomically, write_json
+from i2p_tf.training import precision
+from i2p_tf.training.fit import fit
+from i2p_tf.training.objective import PaperObjective, feature_variance
+from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
+
+CALIBRATION_IMAGES = 500  # plain training images on which the unit of the feature term is measured
+
+
+def train_and_evaluate(config, run_dir, progress):
+    """Runs the experiment `config` in `run_dir`, which it has claimed; finished steps are not repeated.
+
+    Args:
+        config: a `Config`.
+        run_dir: a `RunDir` whose `claim` has been called with `config`.
+        progress: a `training.progress.Progress`.
+
+    Returns:
+        The contents of results.json.
+
+    Raises:
+        InputError: if the data or a file can't be used.
+        TrainingError: if a loss is not finite.
+    """
+    dataset = sources.load(config.dataset, config.data_dir, config.image_size)
+    check_image_size(dataset.image_size, config.transform, config.classifier)
+    _report_data(dataset, progress)
+    policy = precision.resolve(config.precision)
+    environment = describe_environment() | {"precision": policy}
+    write_json(run_dir.environment, environment)
+
+    classifier = _classifier(config, dataset, policy, run_dir, progress)
+    if not run_dir.transform.is_file():
+        environment["feature_extractor"] = _train_transform(config, dataset, policy, classifier, run_dir, progress)
+        write_json(run_dir.environment, environment)
+    return evaluate_run(run_dir, dataset, progress.say)
+
+
+def _classifier(config, dataset, policy, run_dir, progress):
+    """ψ in float32: of the run, of `classifier_path`, or trained now."""
+    if run_dir.classifier.is_file():
+        return keras.models.load_model(run_dir.classifier)
+    if config.classifier_path:
+        classifier = _load_classifier(config, dataset)
+    else:
+        keras.utils.set_random_seed(config.seed)
+        classifier = _build(policy, lambda: _new_classifier(config, dataset))
+        trainer = ClassifierTrainer(classifier, config.classifier_recipe.label_smoothing)
+        recipe = config.classifier_recipe
+        fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "classifier", progress)
+        classifier = _in_float32(classifier, lambda: _new_classifier(config, dataset))
+    _save(classifier, run_dir.classifier)
+    return classifier
+
+
+def _train_transform(config, dataset, policy, classifier, run_dir, progress):
+    """Trains and saves h_θ; returns what environment.json says of φ."""
+    frozen_classifier = _build(policy, lambda: _new_classifier(config, dataset))
+    frozen_classifier.set_weights(classifier.get_weights())
+    frozen_classifier.trainable = False
+    calibration = np.float32(dataset.train.images[:CALIBRATION_IMAGES]) / 255.0
+    extractor, description = _build(policy, lambda: _feature_extractor(config, dataset, frozen_classifier, progress))
+    description["variance"] = variance = feature_variance(extractor, calibration)
+    progress.say(f"feature extractor: {description['source']}, variance {variance:.4g}")
+
+    recipe = config.transform_recipe
+    objective = PaperObjective(
+        frozen_classifier,
+        extractor,
+        config.feature_loss_weight,
+        variance,
+        config.feature_batch_fraction,
+        recipe.label_smoothing,
+    )
+    keras.utils.set_random_seed(config.seed)
+    transform = _build(policy, lambda: unet(config.transform, dataset.image_size))
+    trainer = TransformTrainer(transform, objective)
+    fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
+    _save(_in_float32(transform, lambda: unet(config.transform, dataset.image_size)), run_dir.transform)
+    return description
+
+
+def _feature_extractor(config, dataset, classifier, progress):
+    """φ and where it came from: the given file, else the stock weights, else the classifier's own features."""
+    if config.feature_weights:
+        path = pathlib.Path(config.feature_weights)
+        try:
+            extractor = vgg16_features(dataset.image_size, str(path))
+        except (ValueError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise InputError(f"--feature_weights={path} does not hold VGG16's first two blocks: {reason}") from error
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        return extractor, {"source": "VGG16 from a file", "file": path.name, "sha256": digest}
+    try:
+        return vgg16_features(dataset.image_size, "imagenet"), {"source": "VGG16 of keras.applications"}
+    except Exception as error:  # Keras raises a bare Exception when the download fails
+        reason = " ".join(str(error).split())
+        progress.warn(f"no ImageNet weights ({reason}); the features are those of the trained classifier")
+        return classifier_features(classifier), {"source": f"{config.classifier}'s own features"}
+
+
+def _load_classifier(config, dataset):
+    try:
+        classifier = keras.models.load_model(config.classifier_path)
+        shapes = classifier.input_shape[1:], classifier.output_shape[1:]
+    except Exception as error:  # Keras raises whatever the damaged file made it stumble over
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--classifier_path={config.classifier_path} is no Keras classifier: {reason}") from error
+    expected = (dataset.image_size, dataset.image_size, 3), (dataset.num_classes,)
+    if shapes != expected or classifier.name != config.classifier:
+        raise InputError(
+            f"--classifier_path={config.classifier_path} holds a {classifier.name} from {shapes[0]} to {shapes[1]}; "
+            f"this experiment needs a {config.classifier} from {expected[0]} to {expected[1]}"
+        )
+    return classifier
+
+
+def _new_classifier(config, dataset):
+    return models.classifier(config.classifier, dataset.image_size, dataset.num_classes)
+
+
+def _build(policy, make):
+    with precision.dtype_policy(policy):
+        return make()
+
+
+def _in_float32(network, make):
+    """The network as it is saved: everything later computes in float32 unless told otherwise."""
+    copy = _build("float32", make)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+def _save(model, path):
+    with write_atomically(path) as temporary:
+        model.save(temporary)
+
+
+def _report_data(dataset, progress):
+    counts = f"{len(dataset.train.labels)} training, {len(dataset.validation.labels)} validation"
+    progress.say(
+        f"{dataset.name}: {counts} and {len(dataset.test.labels)} test images of "
+        f"{dataset.image_size}x{dataset.image_size}, {dataset.num_classes} classes"
+    )
+    for line in dataset.skipped:
+        progress.say(f"skipped {line}")
+    if dataset.skipped:
+        progress.say(f"{len(dataset.skipped)} files skipped")

@@ -1,0 +1,89 @@
+"""The Keras models that are trained: ψ by itself, h_θ inside a model with a custom step."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from i2p_tf import metrics
+from i2p_tf.training.objective import mean_cross_entropy, round_to_8_bits
+
+
+class Trainer(keras.Model):
+    """Trains `network` with `compute_losses`; the step does mixed precision itself.
+
+    Under `mixed_float16` the loss is scaled inside the tape, so that small gradients survive, and `optimizer.apply`
+    unscales them; metrics see the loss as it is. The dtype policy is that of `network`: a wrapping model would
+    otherwise take the global one, and with it skip the scaling.
+    """
+
+    def __init__(self, network, name):
+        super().__init__(name=name, dtype=network.dtype_policy)
+        self.network = network
+        self.means = {}
+
+    def call(self, images, training=False):
+        return self.network(images, training=training)
+
+    def compute_losses(self, images, labels, training):
+        """Returns a dictionary of scalars; `loss` is the one that is minimised."""
+        raise NotImplementedError
+
+    def train_step(self, data):
+        images, labels = data
+        with tf.GradientTape() as tape:
+            values = self.compute_losses(images, labels, training=True)
+            scaled_loss = self.optimizer.scale_loss(values["loss"])
+        gradients = tape.gradient(scaled_loss, self.network.trainable_variables)
+        self.optimizer.apply(gradients, self.network.trainable_variables)
+        return self._update_means(values, images)
+
+    def test_step(self, data):
+        images, labels = data
+        return self._update_means(self.compute_losses(images, labels, training=False), images)
+
+    @property
+    def metrics(self):
+        return list(self.means.values())
+
+    def _update_means(self, values, images):
+        for name, value in values.items():
+            if name not in self.means:
+                self.means[name] = keras.metrics.Mean(name=name, dtype="float32")
+            self.means[name].update_state(value, sample_weight=ops.shape(images)[0])
+        return {name: self.means[name].result() for name in values}
+
+
+class ClassifierTrainer(Trainer):
+    """Trains ψ on plain images with cross entropy."""
+
+    def __init__(self, classifier, label_smoothing=0.0):
+        super().__init__(classifier, name="classifier_trainer")
+        self.label_smoothing = label_smoothing
+
+    def compute_losses(self, images, labels, training):
+        logits = self.network(images, training=training)
+        return {
+            "loss": mean_cross_entropy(labels, logits, self.label_smoothing),
+            "accuracy": _accuracy(labels, logits),
+        }
+
+
+class TransformTrainer(Trainer):
+    """Trains h_θ against the frozen ψ and φ, which `objective` holds and this model therefore does not own."""
+
+    def __init__(self, transform, objective):
+        super().__init__(transform, name="transform_trainer")
+        self.objective = objective
+
+    def compute_losses(self, images, labels, training):
+        protected = self.network(images, training=training)
+        values = self.objective(images, protected, labels)
+        logits = values.pop("logits")
+        values["accuracy"] = _accuracy(labels, logits)
+        if not training:
+            values["ssim"] = ops.mean(metrics.ssim(round_to_8_bits(protected), images))
+        return values
+
+
+def _accuracy(labels, logits):
+    return ops.mean(ops.cast(ops.equal(ops.cast(labels, "int64"), ops.argmax(logits, axis=-1)), "float32"))

@@ -1,0 +1,51 @@
+"""Metadata and dependencies. constraints.txt has the exact versions that the launchers in bin/ install.
+
+bin/_environment.py reads the two literals below as well, so each requirement has the form `name>=version`.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+# What a client needs: it transforms images and sends them, so no TensorFlow.
+INSTALL_REQUIRES = ["absl-py>=1.4", "ai-edge-litert>=2.0", "numpy>=2.0", "Pillow>=10.3"]
+
+EXTRAS_REQUIRE = {
+    "train": [
+        "keras>=3.12",
+        "matplotlib>=3.9",
+        "scikit-learn>=1.5",
+        "tensorflow>=2.21",
+        "tensorflow-datasets>=4.9.9",
+    ],
+    "quantize": ["tensorflow-model-optimization>=0.8", "tf-keras>=2.21"],
+    # scikit-image is the independent SSIM that ours is compared with; jax is the second Keras backend.
+    "test": ["jax>=0.6", "pytest>=8.3", "ruff>=0.14", "scikit-image>=0.25"],
+}
+EXTRAS_REQUIRE["all"] = [requirement for extra in EXTRAS_REQUIRE.values() for requirement in extra]
+
+COMMANDS = ["train", "evaluate"]
+
+setup(
+    name="i2p-tf",
+    version=re.search(r'^__version__ = "(.+)"$', (ROOT / "i2p_tf/__init__.py").read_text(), re.MULTILINE)[1],
+    description="Train, export and serve networks that protect images visually before they go to a cloud classifier.",
+    long_description=(ROOT / "README.md").read_text() if (ROOT / "README.md").exists() else "",
+    long_description_content_type="text/markdown",
+    author="The i2p_tf authors",
+    license="Apache-2.0",
+    packages=find_packages(include=["i2p_tf", "i2p_tf.*"]),
+    python_requires=">=3.11",
+    install_requires=INSTALL_REQUIRES,
+    extras_require=EXTRAS_REQUIRE,
+    entry_points={"console_scripts": [f"i2p-{name} = i2p_tf.cli.{name}:run" for name in COMMANDS]},
+    classifiers=[
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)

@@ -1,0 +1,184 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2p_tf.data import sources
+from i2p_tf.errors import InputError
+
+COLOURS = {"ant": (200, 0, 0), "bee": (0, 200, 0), "cat": (0, 0, 200)}
+
+
+def save(path, colour, size=(40, 30)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+
+
+@pytest.fixture
+def animals(tmp_path):
+    """Ten pictures of each class, of different sizes; the colour says the class."""
+    root = tmp_path / "animals"
+    for name, colour in COLOURS.items():
+        for index in range(10):
+            save(root / name / f"{index}.png", colour, size=(20 + 5 * index, 30))
+    return root
+
+
+def load(root, **options):
+    return sources.load(f"folder:{root}", **options)
+
+
+def error_of(root):
+    with pytest.raises(InputError) as info:
+        load(root)
+    assert "\n" not in str(info.value)
+    return str(info.value)
+
+
+def everything(dataset):
+    return [dataset.train, dataset.validation, dataset.test]
+
+
+def test_reads_and_splits_class_folders(animals):
+    dataset = load(animals)
+    assert dataset.class_names == ("ant", "bee", "cat") and dataset.num_classes == 3
+    assert dataset.image_size == 32 and dataset.skipped == ()
+    assert [np.bincount(split.labels).tolist() for split in everything(dataset)] == [[7] * 3, [1] * 3, [2] * 3]
+    for split in everything(dataset):
+        assert split.images.dtype == np.uint8 and split.labels.dtype == np.int32
+        expected = np.array(list(COLOURS.values()))[split.labels]
+        np.testing.assert_array_equal(split.images, np.broadcast_to(expected[:, None, None], split.images.shape))
+
+
+def test_same_result_every_time(animals):
+    for first, second in zip(everything(load(animals)), everything(load(animals)), strict=True):
+        np.testing.assert_array_equal(first.images, second.images)
+        np.testing.assert_array_equal(first.labels, second.labels)
+
+
+def test_image_size(animals):
+    assert load(animals, image_size=16).train.images.shape[1:] == (16, 16, 3)
+
+
+def test_home_folder(animals, monkeypatch):
+    monkeypatch.setenv("HOME", str(animals.parent))
+    assert load("~/animals").num_classes == 3
+
+
+def test_pictures_below_subfolders_count(animals):
+    save(animals / "ant" / "africa" / "south" / "x.png", COLOURS["ant"])
+    assert sum(len(split.labels) for split in everything(load(animals))) == 31
+
+
+def test_files_that_are_no_pictures_are_named_and_skipped(animals):
+    (animals / "ant" / "notes.txt").write_text("not a picture")
+    (animals / "bee" / "sub").mkdir()
+    (animals / "bee" / "sub" / "empty.jpg").touch()
+    (animals / "cat" / "half.png").write_bytes((animals / "cat" / "9.png").read_bytes()[:60])
+    (animals / "cat" / "self.png").symlink_to("self.png")
+    (animals / "README").write_text("at the top")
+    dataset = load(animals)
+    assert dataset.skipped == (
+        "README: not inside a class folder",
+        "ant/notes.txt: not a picture of a supported format",
+        "bee/sub/empty.jpg: 0 bytes",
+        "cat/half.png: truncated or damaged",
+        "cat/self.png: cannot be read: too many levels of symbolic links",
+    )
+    assert sum(len(split.labels) for split in everything(dataset)) == 30
+
+
+def test_skipped_files_do_not_shift_the_labels(animals):
+    for index in range(5):
+        (animals / "ant" / f"{index}_bad.png").write_text("x")
+    dataset = load(animals)
+    np.testing.assert_array_equal(dataset.train.images[:, 0, 0].argmax(-1), dataset.train.labels)
+
+
+def test_hidden_files_are_ignored(animals):
+    (animals / "ant" / ".DS_Store").write_text("x")
+    (animals / "ant" / "Thumbs.db").write_text("x")
+    save(animals / ".cache" / "thumbnail.png", "white")
+    save(animals / "ant" / ".trash" / "x.png", "white")
+    dataset = load(animals)
+    assert dataset.skipped == () and dataset.class_names == ("ant", "bee", "cat")
+    assert sum(len(split.labels) for split in everything(dataset)) == 30
+
+
+def test_symbolic_links_neither_hang_nor_mix_classes(animals, tmp_path):
+    (animals / "ant" / "up").symlink_to(animals)
+    (animals / "ant" / "again").symlink_to(animals / "ant")
+    (animals / "ant" / "neighbour").symlink_to(animals / "bee")
+    save(tmp_path / "elsewhere" / "x.png", COLOURS["ant"])
+    (animals / "ant" / "more").symlink_to(tmp_path / "elsewhere")
+    dataset = load(animals)
+    counts = np.sum([np.bincount(split.labels) for split in everything(dataset)], axis=0)
+    assert counts.tolist() == [11, 10, 10]
+    for split in everything(dataset):
+        np.testing.assert_array_equal(split.images[:, 0, 0].argmax(-1), split.labels)
+
+
+def test_train_and_test_folders(tmp_path):
+    for split, count, grey in (("train", 10, 50), ("test", 4, 150)):
+        for name in ("a", "b"):
+            for index in range(count):
+                save(tmp_path / split / name / f"{index}.png", (grey,) * 3)
+    dataset = load(tmp_path)
+    assert [np.bincount(split.labels).tolist() for split in everything(dataset)] == [[9, 9], [1, 1], [4, 4]]
+    assert (dataset.test.images == 150).all()
+    assert (dataset.train.images == 50).all() and (dataset.validation.images == 50).all()
+
+
+def test_validation_folder(tmp_path):
+    for split, grey in (("train", 50), ("validation", 100), ("test", 150)):
+        for name in ("a", "b"):
+            save(tmp_path / split / name / "x.png", (grey,) * 3)
+    dataset = load(tmp_path)
+    assert [split.images.max() for split in everything(dataset)] == [50, 100, 150]
+
+
+def test_train_may_be_a_class(tmp_path):
+    for name in ("bus", "train"):
+        for index in range(3):
+            save(tmp_path / name / f"{index}.png", "white")
+    assert load(tmp_path).class_names == ("bus", "train")
+
+
+def test_train_and_test_differ(tmp_path):
+    for name in ("train/a", "train/b", "test/a", "test/c"):
+        save(tmp_path / name / "x.png", "white")
+    assert "only in one of them: b, c" in error_of(tmp_path)
+
+
+def test_test_without_train(tmp_path):
+    for name in ("test/a", "test/b"):
+        save(tmp_path / name / "x.png", "white")
+    assert "no train folder" in error_of(tmp_path)
+
+
+def test_what_is_no_data_set(tmp_path):
+    assert "does not exist" in error_of(tmp_path / "missing")
+    (tmp_path / "file").touch()
+    assert "not a folder" in error_of(tmp_path / "file")
+    root = tmp_path / "root"
+    root.mkdir()
+    assert "no class folder" in error_of(root)
+    for name in ("a", "b"):
+        (root / name).mkdir()
+        (root / name / ".hidden").touch()
+    assert "no class folder" in error_of(root)
+    save(root / "a" / "x.png", "white")
+    assert "one class only, 'a'" in error_of(root)
+
+
+def test_class_with_too_few_usable_pictures(animals):
+    for index in range(8):
+        (animals / "bee" / f"{index}.png").write_bytes(b"")
+    assert "class 'bee' has 2 usable pictures for train; at least 3 needed (8 files were skipped" in error_of(animals)
+
+
+def test_three_pictures_a_class_are_enough(tmp_path):
+    for name in ("a", "b"):
+        for index in range(3):
+            save(tmp_path / name / f"{index}.png", "white")
+    for split in everything(load(tmp_path)):
+        assert sorted(split.labels) == [0, 1]

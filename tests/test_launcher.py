@@ -1,0 +1,273 @@
+"""The launchers in bin/, each test in a copy of them beside a tiny package, so that nothing comes from the network."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# What stands in for the commands: it says how it was started, or does what its first argument asks for.
+COMMAND = """
+import json, os, signal, sys, time
+action = sys.argv[1] if len(sys.argv) > 1 else ""
+if action == "exit":
+    sys.exit(int(sys.argv[2]))
+if action == "wait":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    print("waiting", flush=True)
+    time.sleep(60)
+state = {"arguments": sys.argv[1:], "folder": os.getcwd(), "prefix": sys.prefix, "file": __file__, "pid": os.getpid()}
+print(json.dumps({**state, "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS")}))
+"""
+
+# What stands in for setuptools: pip "builds" the copy into a wheel with one module, `dependency`.
+BACKEND = """
+import pathlib, time, zipfile
+
+def get_requires_for_build_editable(config_settings=None):
+    return []
+
+def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
+    while pathlib.Path("hold").exists():
+        pathlib.Path("held").touch()
+        time.sleep(0.05)
+    name = "i2p_tf-0-py3-none-any.whl"
+    metadata = "Metadata-Version: 2.1\\nName: i2p-tf\\nVersion: 0\\nProvides-Extra: all\\n"
+    with zipfile.ZipFile(pathlib.Path(wheel_directory, name), "w") as wheel:
+        wheel.writestr("dependency.py", "")
+        wheel.writestr("i2p_tf-0.dist-info/METADATA", metadata)
+        wheel.writestr("i2p_tf-0.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("i2p_tf-0.dist-info/RECORD", "")
+    return name
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the launchers, in a folder with a space in its name."""
+    return make_checkout(tmp_path / "a checkout")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A checkout whose `.venv` was made by its launcher. Each test leaves it complete or broken; the launcher copes."""
+    checkout = make_checkout(tmp_path_factory.mktemp("launcher") / "a checkout")
+    (checkout / "home").mkdir()
+    (checkout / "pyproject.toml").write_text(
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    )
+    (checkout / "backend.py").write_text(BACKEND)
+    result = run(checkout / "bin/train", environment=bare(checkout))
+    assert result.returncode == 0, result.stderr
+    return checkout
+
+
+def make_checkout(folder):
+    shutil.copytree(ROOT / "bin", folder / "bin", symlinks=True)
+    for name in ("setup.py", "constraints.txt"):
+        shutil.copy(ROOT / name, folder)
+    (folder / "i2p_tf/cli").mkdir(parents=True)
+    for name, text in {"__init__.py": "", "cli/__init__.py": "", "cli/train.py": COMMAND}.items():
+        (folder / "i2p_tf" / name).write_text(text)
+    return folder
+
+
+def active():
+    """The caller's variables with the environment of this test run activated."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TF_ENABLE_ONEDNN_OPTS")
+    }
+    return {**inherited, "VIRTUAL_ENV": sys.prefix}
+
+
+def bare(checkout):
+    """Variables of a fresh machine: no active environment, an empty home, and pip cut off from every index."""
+    base = Path(sys.base_prefix, "bin")
+    return {
+        "HOME": str(checkout / "home"),
+        "PATH": f"{base}:/usr/bin:/bin",
+        "PIP_NO_INDEX": "1",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+
+
+def run(*command, environment=None, folder=None):
+    environment = active() if environment is None else environment
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def state_of(result):
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_keeps_folder_and_arguments(checkout, tmp_path):
+    (tmp_path / "json.py").write_text("raise RuntimeError('a file of the caller shadows a module')")
+    state = state_of(run(checkout / "bin/train", "--a=b c", "", "*", folder=tmp_path))
+    assert state["arguments"] == ["--a=b c", "", "*"]
+    assert state["folder"] == str(tmp_path)
+    assert state["file"] == str(checkout / "i2p_tf/cli/train.py")
+    assert state["onednn"] == "1"
+
+
+def test_works_through_a_chain_of_relative_links(checkout, tmp_path):
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/inner").symlink_to("../a checkout/bin/train")
+    (tmp_path / "outer").symlink_to("links/inner")
+    assert state_of(run("../outer", folder=tmp_path / "links"))["file"] == str(checkout / "i2p_tf/cli/train.py")
+
+
+def test_works_where_the_checkout_is_a_link(checkout, tmp_path):
+    (tmp_path / "linked").symlink_to(checkout)
+    assert state_of(run("linked/bin/train", folder=tmp_path))["folder"] == str(tmp_path)
+
+
+def test_passes_the_exit_code(checkout):
+    assert run(checkout / "bin/train", "exit", "5").returncode == 5
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 7), (signal.SIGINT, -signal.SIGINT), (signal.SIGKILL, -9)]
+)
+def test_passes_signals(checkout, number, code):
+    process = subprocess.Popen(
+        [checkout / "bin/train", "wait"], env=active(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "waiting\n"
+        process.send_signal(number)
+        assert process.wait(timeout=30) == code
+
+
+def test_python_path_of_the_caller_stays_behind_the_checkout(checkout, tmp_path):
+    (tmp_path / "i2p_tf").mkdir()
+    (tmp_path / "i2p_tf/__init__.py").write_text("raise RuntimeError('not the package of the checkout')")
+    assert run(checkout / "bin/train", environment={**active(), "PYTHONPATH": str(tmp_path)}).returncode == 0
+
+
+def test_no_python(checkout, tmp_path):
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for name in ("dirname", "readlink"):
+        (tools / name).symlink_to(shutil.which(name))
+    (tools / "python3").write_text("#!/bin/sh\nexit 1\n")  # too old: it fails the check of its version
+    (tools / "python3").chmod(0o755)
+    result = run(checkout / "bin/train", environment={"PATH": str(tools)})
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "no Python 3.11, 3.12 or 3.13 found" in result.stderr
+
+
+def test_read_only_checkout(checkout):
+    # A folder in the place of the lock file can't be opened for writing, not even by root.
+    (checkout / ".venv.lock").mkdir()
+    result = run(checkout / "bin/train", environment=bare(checkout))
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: can't make ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_failed_installation(checkout):
+    (checkout / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools"]\n')
+    result = run(checkout / "bin/train", environment=bare(checkout))
+    assert result.returncode == 1
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("error: the installation failed (No matching distribution found for setuptools")
+    assert "network" in last
+    assert "Traceback" not in result.stderr
+    assert not (checkout / ".venv/.complete").exists()
+
+
+def test_uses_its_environment(installed):
+    result = run(installed / "bin/train", environment=bare(installed))
+    assert state_of(result)["prefix"] == str(installed / ".venv")
+    assert result.stderr == ""
+
+
+def test_writes_nothing_to_the_home_folder(installed):
+    assert list((installed / "home").iterdir()) == []
+
+
+def test_active_environment_without_the_dependencies(installed, tmp_path):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "other"], check=True)
+    environment = {**bare(installed), "VIRTUAL_ENV": str(tmp_path / "other")}
+    result = run(installed / "bin/train", environment=environment)
+    assert state_of(result)["prefix"] == str(installed / ".venv")
+    assert result.stderr.count("\n") == 1
+    assert f"{tmp_path / 'other'} lacks absl-py>=" in result.stderr
+
+
+def test_active_environment_that_is_gone(installed, tmp_path):
+    result = run(installed / "bin/train", environment={**bare(installed), "VIRTUAL_ENV": str(tmp_path / "gone")})
+    assert state_of(result)["prefix"] == str(installed / ".venv")
+    assert f"{tmp_path / 'gone'} lacks Python 3.11 to 3.13" in result.stderr
+
+
+def remove_package(checkout):
+    next((checkout / ".venv").glob("lib/*/site-packages/dependency.py")).unlink()
+
+
+def remove_interpreter(checkout):
+    (checkout / ".venv/bin/python").unlink()
+    (checkout / ".venv/bin/python").symlink_to("/nowhere/python3")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [remove_package, remove_interpreter])
+def test_broken_environment_is_made_again(installed, damage):
+    run(installed / "bin/train", environment=bare(installed))
+    (installed / ".venv/trace").touch()
+    damage(installed)
+    result = run(installed / "bin/train", environment=bare(installed))
+    assert state_of(result)["prefix"] == str(installed / ".venv")
+    assert "making" in result.stderr
+    assert "is ready after" in result.stderr
+    assert not (installed / ".venv/trace").exists()
+
+
+@pytest.mark.slow
+def test_changed_constraints_update_the_environment(installed):
+    run(installed / "bin/train", environment=bare(installed))
+    with open(installed / "constraints.txt", "a") as constraints:
+        constraints.write("# changed\n")
+    assert "updating" in run(installed / "bin/train", environment=bare(installed)).stderr
+    assert run(installed / "bin/train", environment=bare(installed)).stderr == ""
+
+
+@pytest.mark.slow
+def test_killed_installation_and_two_commands_at_once(installed):
+    (installed / ".venv/.complete").unlink(missing_ok=True)
+    (installed / "hold").touch()
+    first = start(installed)
+    wait_for(installed / "held")
+    first.kill()
+    first.wait()
+    second = start(installed)
+    assert "waiting" in second.stderr.readline()  # the pip of the first one still runs, and still holds the lock
+    (installed / "hold").unlink()
+    third = start(installed)
+    for process in (second, third):
+        stdout, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr
+        assert json.loads(stdout)["prefix"] == str(installed / ".venv")
+    assert (installed / ".venv/.complete").exists()
+
+
+def start(checkout):
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([checkout / "bin/train"], env=bare(checkout), **pipes)
+
+
+def wait_for(file):
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file} doesn't appear"
+        time.sleep(0.05)

@@ -1,0 +1,131 @@
+"""setup.py, constraints.txt and what is installed agree."""
+
+import ast
+import importlib
+import re
+import runpy
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+import setuptools
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+import i2p_tf
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def arguments():
+    """What setup.py hands to setuptools."""
+    received = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setuptools, "setup", lambda **arguments: received.update(arguments))
+        runpy.run_path(str(ROOT / "setup.py"))
+    return received
+
+
+@pytest.fixture(scope="module")
+def pins():
+    """Versions by name, from constraints.txt."""
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    matches = [re.fullmatch(r"([\w.-]+)==([\w.+]+)", line) for line in lines]
+    assert all(matches)
+    return {canonicalize_name(match[1]): match[2] for match in matches}
+
+
+def closure(requirements):
+    """Names of everything that an install of these requirements brings here."""
+    found = set()
+    waiting = [(Requirement(text), "") for text in requirements]
+    while waiting:
+        requirement, extra = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if requirement.marker and not requirement.marker.evaluate({"extra": extra}):
+            continue
+        if name in found and not requirement.extras:
+            continue
+        found.add(name)
+        for dependency in metadata.requires(name) or []:
+            waiting += [(Requirement(dependency), asked) for asked in requirement.extras or [""]]
+    return found
+
+
+def test_version(arguments):
+    assert arguments["version"] == i2p_tf.__version__
+
+
+def test_all_is_every_extra(arguments):
+    extras = dict(arguments["extras_require"])
+    everything = extras.pop("all")
+    assert sorted(everything) == sorted(requirement for extra in extras.values() for requirement in extra)
+
+
+def test_requirements_have_the_form_that_the_launcher_reads(arguments):
+    for requirement in arguments["install_requires"] + arguments["extras_require"]["all"]:
+        assert re.fullmatch(r"[\w-]+>=[\d.]+", requirement)
+
+
+def test_constraints_pin_exactly_what_an_installation_brings(arguments, pins):
+    assert closure(arguments["install_requires"] + arguments["extras_require"]["all"]) == set(pins)
+
+
+def test_pins_meet_the_requirements(arguments, pins):
+    for text in arguments["install_requires"] + arguments["extras_require"]["all"]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)])
+
+
+def test_pins_agree_with_each_other(pins):
+    for name in pins:
+        for requirement in map(Requirement, metadata.requires(name) or []):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)]), (
+                    f"{name}: {requirement}"
+                )
+
+
+def test_base_install_has_no_training_framework(arguments):
+    heavy = {"tensorflow", "keras", "tf-keras", "jax", "torch"}
+    assert not heavy & closure(arguments["install_requires"])
+
+
+def test_every_import_is_declared(arguments):
+    requirements = arguments["install_requires"] + arguments["extras_require"]["all"]
+    declared = {canonicalize_name(Requirement(requirement).name) for requirement in requirements}
+    distributions = metadata.packages_distributions()
+    for file in sorted((ROOT / "i2p_tf").rglob("*.py")):
+        for module in third_party_imports(file):
+            names = {canonicalize_name(name) for name in distributions[module]}
+            assert names & declared, f"{file} imports {module}, which setup.py doesn't name"
+
+
+def third_party_imports(file):
+    names = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names - sys.stdlib_module_names - {"i2p_tf"}
+
+
+def test_every_package_is_included(arguments):
+    folders = {file.parent.relative_to(ROOT) for file in (ROOT / "i2p_tf").rglob("*.py")}
+    assert {".".join(folder.parts) for folder in folders} == set(arguments["packages"])
+
+
+def test_every_launcher_is_an_entry_point(arguments):
+    launchers = {file.name: file.read_text() for file in (ROOT / "bin").iterdir() if not file.name.startswith("_")}
+    modules = {name: re.findall(r"i2p_tf\.cli\.\w+", text) for name, text in launchers.items()}
+    expected = {f"i2p-{name} = {found[0]}:run" for name, found in modules.items() if found}
+    assert set(arguments["entry_points"]["console_scripts"]) == expected
+
+
+def test_entry_points_exist(arguments):
+    for entry_point in arguments["entry_points"]["console_scripts"]:
+        module, function = entry_point.partition(" = ")[2].split(":")
+        assert callable(getattr(importlib.import_module(module), function))

@@ -1,0 +1,240 @@
+import io
+import os
+import struct
+import threading
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2p_tf import pictures
+
+ORIENTATION, GPS = 0x0112, 0x8825
+
+
+def encoded(image, file_format="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, file_format, **options)
+    return buffer.getvalue()
+
+
+def decoded(image, file_format="PNG", **options):
+    return np.asarray(pictures.decode(encoded(image, file_format, **options)))
+
+
+def reason_of(source):
+    with pytest.raises(pictures.PictureError) as info:
+        pictures.decode(source)
+    return str(info.value)
+
+
+def palette_picture():
+    image = Image.new("P", (4, 4), 1)
+    image.putpalette([0, 0, 0, 200, 100, 50])
+    return image
+
+
+# mode, file format, pixel value -> RGB of every pixel
+FLAT_COLOURS = [
+    ("RGB", "PNG", (10, 20, 30), (10, 20, 30)),
+    ("L", "PNG", 77, (77, 77, 77)),
+    ("1", "PNG", 1, (255, 255, 255)),
+    ("RGBA", "PNG", (255, 0, 0, 255), (255, 0, 0)),
+    ("RGBA", "PNG", (0, 0, 0, 0), (255, 255, 255)),
+    ("LA", "PNG", (0, 0), (255, 255, 255)),
+    ("LA", "PNG", (90, 255), (90, 90, 90)),
+    ("CMYK", "TIFF", (0, 255, 255, 0), (255, 0, 0)),
+    ("I;16", "PNG", 32896, (128, 128, 128)),
+    ("I;16", "TIFF", 65535, (255, 255, 255)),
+    ("I", "TIFF", 32896, (128, 128, 128)),
+    ("F", "TIFF", 0.5, (128, 128, 128)),
+    ("F", "TIFF", 200.5, (200, 200, 200)),
+]
+
+
+@pytest.mark.parametrize(("mode", "file_format", "value", "expected"), FLAT_COLOURS)
+def test_every_mode_becomes_rgb(mode, file_format, value, expected):
+    pixels = decoded(Image.new(mode, (5, 3), value), file_format)
+    assert pixels.shape == (3, 5, 3) and pixels.dtype == np.uint8
+    assert (pixels == expected).all()
+
+
+def test_palette_and_its_transparent_colour():
+    assert (decoded(palette_picture()) == (200, 100, 50)).all()
+    assert (decoded(palette_picture(), transparency=1) == 255).all()
+
+
+def test_cmyk_jpeg():
+    pixels = decoded(Image.new("CMYK", (16, 16), (0, 255, 255, 0)), "JPEG", quality=95)
+    assert np.abs(pixels.astype(int) - (255, 0, 0)).max() < 12
+
+
+def test_16_bit_is_scaled_not_clipped():
+    ramp = np.linspace(0, 65535, 256).reshape(16, 16).astype(np.uint16)
+    pixels = decoded(Image.fromarray(ramp))
+    np.testing.assert_array_equal(pixels[:, :, 0].ravel(), np.arange(256))
+
+
+def test_values_beyond_16_bits_are_scaled_from_their_own_range():
+    values = np.array([[-1000.0, 0.0], [1000.0, np.nan]], np.float32)
+    pixels = decoded(Image.fromarray(values), "TIFF")
+    np.testing.assert_array_equal(pixels[:, :, 0], [[0, 128], [255, 128]])
+
+
+def test_half_transparent_is_mixed_with_white():
+    assert (decoded(Image.new("RGBA", (2, 2), (0, 0, 0, 128))) == 127).all()
+
+
+def test_first_frame_of_an_animation():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    assert (decoded(frames[0], "GIF", save_all=True, append_images=frames[1:]) == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation):
+    upright = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    np.testing.assert_array_equal(decoded(Image.fromarray(stored), exif=exif)[:, :, 0], upright)
+
+
+def test_metadata_are_dropped():
+    exif = Image.Exif()
+    exif.get_ifd(GPS)[1] = "N"
+    exif[ORIENTATION] = 6
+    source = encoded(Image.new("RGB", (6, 4)), "JPEG", exif=exif, comment=b"at home")
+    assert dict(Image.open(io.BytesIO(source)).getexif().get_ifd(GPS)) == {1: "N"}
+    picture = pictures.decode(source)
+    assert not picture.info and not dict(picture.getexif())
+    again = encoded(picture, "JPEG")
+    assert b"Exif" not in again and b"at home" not in again
+
+
+def test_sources_give_the_same_picture(tmp_path):
+    source = encoded(Image.effect_noise((20, 10), 50).convert("RGB"))
+    path = tmp_path / "noise.png"
+    path.write_bytes(source)
+    results = [np.asarray(pictures.decode(s)) for s in (source, path, str(path), io.BytesIO(source))]
+    assert all(np.array_equal(result, results[0]) for result in results)
+
+
+def test_large_jpeg_is_decoded_smaller_but_never_below_what_is_needed():
+    source = encoded(Image.new("RGB", (1600, 800), "red"), "JPEG")
+    assert pictures.decode(source).size == (1600, 800)
+    assert pictures.decode(source, at_least=32).size == (200, 100)
+    assert pictures.decode(source, at_least=300).size == (1600, 800)
+
+
+def test_what_is_not_a_picture(tmp_path):
+    picture = encoded(Image.effect_noise((64, 64), 50))
+    assert reason_of(b"") == "0 bytes"
+    assert reason_of(b"just some text") == "not a picture of a supported format"
+    assert reason_of(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n") == "not a picture of a supported format"
+    assert reason_of(picture[: len(picture) // 2]) == "truncated or damaged"
+    assert reason_of(encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-900]) == "truncated or damaged"
+    assert reason_of(tmp_path / "missing.png") == "cannot be read: no such file or directory"
+    assert reason_of(tmp_path) == "not a regular file"
+
+
+def test_named_pipe_does_not_wait(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert reason_of(tmp_path / "pipe.png") == "not a regular file"
+
+
+def test_no_permission(tmp_path):
+    path = tmp_path / "secret.png"
+    path.write_bytes(encoded(Image.new("RGB", (2, 2))))
+    path.chmod(0)
+    user = os.geteuid()
+    if user == 0:  # root may read everything
+        os.seteuid(65534)
+    try:
+        assert reason_of(path) == "cannot be read: permission denied"
+    finally:
+        os.seteuid(user)
+
+
+def png_that_claims(width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("side", [9_000, 10_000, 60_000])  # under Pillow's limit, where it warns, where it refuses
+def test_decompression_bombs_are_refused_without_a_warning(side):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert reason_of(png_that_claims(side, side)) == "more than 80,000,000 pixels"
+
+
+def test_global_state_stays():
+    before = (Image.MAX_IMAGE_PIXELS, list(warnings.filters))
+    source, bomb = encoded(Image.new("RGB", (3, 3))), png_that_claims(60_000, 60_000)
+
+    def work():
+        for _ in range(20):
+            pictures.decode(source)
+            reason_of(bomb)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (Image.MAX_IMAGE_PIXELS, list(warnings.filters)) == before
+
+
+def three_stripes():
+    image = Image.new("RGB", (30, 10), "red")
+    image.paste("lime", (10, 0, 20, 10))
+    image.paste("blue", (20, 0, 30, 10))
+    return image
+
+
+def test_crop_keeps_the_centre():
+    for image in (three_stripes(), three_stripes().transpose(Image.Transpose.ROTATE_90)):
+        pixels = np.asarray(pictures.resize(image, 10, "crop"))
+        assert (pixels == (0, 255, 0)).all()
+
+
+def test_fit_keeps_everything_on_black():
+    pixels = np.asarray(pictures.resize(three_stripes(), 30, "fit"))
+    assert pixels.shape == (30, 30, 3)
+    assert not pixels[:10].any() and not pixels[20:].any()
+    np.testing.assert_array_equal(pixels[10:20], np.asarray(three_stripes()))
+
+
+def test_stretch_fills_the_square():
+    pixels = np.asarray(pictures.resize(three_stripes(), 30, "stretch"))
+    np.testing.assert_array_equal(pixels[:, [0, 15, 29]], np.broadcast_to(np.eye(3) * 255, (30, 3, 3)))
+
+
+@pytest.mark.parametrize("rule", pictures.RESIZE_RULES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (500, 1), (37, 53), (32, 32)])
+def test_any_size_becomes_square(rule, size):
+    assert pictures.resize(Image.new("RGB", size), 32, rule).size == (32, 32)
+
+
+def test_fine_pattern_is_averaged_not_sampled():
+    board = np.indices((64, 64)).sum(0) % 2 * 255
+    pixels = np.asarray(pictures.resize(Image.fromarray(board.astype(np.uint8)).convert("RGB"), 16))
+    assert np.abs(pixels[2:-2, 2:-2].astype(int) - 127).max() < 8
+
+
+def test_unknown_rule():
+    with pytest.raises(ValueError, match=r"crop, fit, stretch.*'zoom'"):
+        pictures.resize(Image.new("RGB", (2, 2)), 2, "zoom")
