@@ -26,9 +26,6 @@ STAMP = VENV / ".complete"  # written last, so a killed installation has none
 LOG = VENV / "install.log"
 SITE_PACKAGES = VENV / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
-# oneDNN is off by default on some processors, and on gives 1.5 times the speed there. The log level leaves errors only.
-TENSORFLOW_SETTINGS = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-
 
 def main(extras, module, *arguments):
     """Replaces this process by `python -m module arguments`, in an environment that has the extras of setup.py."""
@@ -48,8 +45,6 @@ def main(extras, module, *arguments):
 
 
 def _run(python, module, arguments):
-    for name, value in TENSORFLOW_SETTINGS.items():
-        os.environ.setdefault(name, value)
     inherited = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
     # -P: files in the caller's working directory don't shadow modules.
@@ -148,8 +143,10 @@ def _take(lock):
 
 
 def _install(intact, lock):
+    reason = ""
+    outdated = STAMP.with_suffix(".outdated")
     if intact:
-        STAMP.unlink()
+        STAMP.replace(outdated)
     else:
         if VENV.is_symlink() or VENV.is_file():
             VENV.unlink()
@@ -158,16 +155,23 @@ def _install(intact, lock):
         VENV.mkdir()
         # The interpreter below an environment stays when that environment is removed.
         python = getattr(sys, "_base_executable", sys.executable)
-        _follow([python, "-I", "-m", "venv", str(VENV)], lock)
+        reason = _follow([python, "-I", "-m", "venv", str(VENV)], lock)
     pip = [str(VENV / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "install"]
-    _follow([*pip, "--constraint", "constraints.txt", "--editable", ".[all]"], lock)
+    reason = reason or _follow([*pip, "--constraint", "constraints.txt", "--editable", ".[all]"], lock)
+    if reason:
+        if intact:
+            outdated.replace(STAMP)  # pip undoes what fails, so the next command need not start from nothing
+        _fail(1, f"the installation failed ({reason}); check network and disk, then run this again; details: {LOG}")
     unfinished = STAMP.with_suffix(".new")
     unfinished.write_text(json.dumps({"fingerprint": _fingerprint(), "entries": _entries()}))
     unfinished.replace(STAMP)
 
 
 def _follow(command, lock):
-    """Runs a step of the installation: everything goes to the log, the main lines with the seconds so far to stderr."""
+    """Runs a step of the installation: everything goes to the log, the main lines with the seconds so far to stderr.
+
+    Returns why it failed, or nothing.
+    """
     # Nothing is written outside the checkout: no cache, unless the caller asks for it, and no --user.
     environment = {"PIP_NO_CACHE_DIR": "1", **os.environ, "PIP_USER": "0"}
     started = time.monotonic()
@@ -198,8 +202,8 @@ def _follow(command, lock):
     finally:
         process.kill()
     if process.returncode:
-        reason = errors[-1] if errors else f"exit code {process.returncode}"
-        _fail(1, f"the installation failed ({reason}); check network and disk, then run this again; details: {LOG}")
+        return errors[-1] if errors else f"exit code {process.returncode}"
+    return ""
 
 
 def _is_folder(first, second):

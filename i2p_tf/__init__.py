@@ -4,3 +4,11 @@ The package itself imports neither TensorFlow nor Keras; what needs them is impo
 """
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    if name == "load_transform":
+        from i2p_tf.client.transform import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,7 +25,21 @@ if action == "wait":
     print("waiting", flush=True)
     time.sleep(60)
 state = {"arguments": sys.argv[1:], "folder": os.getcwd(), "prefix": sys.prefix, "file": __file__, "pid": os.getpid()}
-print(json.dumps({**state, "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS")}))
+print(json.dumps(state))
+"""
+
+# What stands in for the tests: one that passes under the settings of `bin/test`, one that fails.
+TESTS = """
+import os
+import pytest
+
+def test_settings():
+    assert "KERAS_BACKEND" not in os.environ
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
+
+@pytest.mark.slow
+def test_slow():
+    assert False
 """
 
 # What stands in for setuptools: pip "builds" the copy into a wheel with one module, `dependency`.
@@ -81,9 +96,7 @@ def make_checkout(folder):
 
 def active():
     """The caller's variables with the environment of this test run activated."""
-    inherited = {
-        name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "TF_ENABLE_ONEDNN_OPTS")
-    }
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return {**inherited, "VIRTUAL_ENV": sys.prefix}
 
 
@@ -100,7 +113,7 @@ def bare(checkout):
 
 def run(*command, environment=None, folder=None):
     environment = active() if environment is None else environment
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
 
 
 def state_of(result):
@@ -114,7 +127,6 @@ def test_keeps_folder_and_arguments(checkout, tmp_path):
     assert state["arguments"] == ["--a=b c", "", "*"]
     assert state["folder"] == str(tmp_path)
     assert state["file"] == str(checkout / "i2p_tf/cli/train.py")
-    assert state["onednn"] == "1"
 
 
 def test_works_through_a_chain_of_relative_links(checkout, tmp_path):
@@ -174,6 +186,19 @@ def test_read_only_checkout(checkout):
     assert result.stderr.count("\n") == 1
 
 
+def test_test_command(checkout, tmp_path):
+    shutil.copy(ROOT / "pyproject.toml", checkout)
+    (checkout / "tests").mkdir()
+    (checkout / "tests/test_settings.py").write_text(TESTS)
+    environment = {**active(), "KERAS_BACKEND": "jax", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTEST_ADDOPTS": "--collect-only"}
+    everything = run(checkout / "bin/test", environment=environment, folder=tmp_path)
+    assert everything.returncode == 1
+    assert re.search("1 failed, 1 passed in", everything.stdout.splitlines()[-1])
+    fast = run(checkout / "bin/test", "--fast", "tests/test_settings.py", environment=environment, folder=tmp_path)
+    assert fast.returncode == 0
+    assert re.search("1 passed, 1 deselected in", fast.stdout.splitlines()[-1])
+
+
 @pytest.mark.slow
 def test_failed_installation(checkout):
     (checkout / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools"]\n')
@@ -186,16 +211,19 @@ def test_failed_installation(checkout):
     assert not (checkout / ".venv/.complete").exists()
 
 
+@pytest.mark.slow
 def test_uses_its_environment(installed):
     result = run(installed / "bin/train", environment=bare(installed))
     assert state_of(result)["prefix"] == str(installed / ".venv")
     assert result.stderr == ""
 
 
+@pytest.mark.slow
 def test_writes_nothing_to_the_home_folder(installed):
     assert list((installed / "home").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_active_environment_without_the_dependencies(installed, tmp_path):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "other"], check=True)
     environment = {**bare(installed), "VIRTUAL_ENV": str(tmp_path / "other")}
@@ -205,6 +233,7 @@ def test_active_environment_without_the_dependencies(installed, tmp_path):
     assert f"{tmp_path / 'other'} lacks absl-py>=" in result.stderr
 
 
+@pytest.mark.slow
 def test_active_environment_that_is_gone(installed, tmp_path):
     result = run(installed / "bin/train", environment={**bare(installed), "VIRTUAL_ENV": str(tmp_path / "gone")})
     assert state_of(result)["prefix"] == str(installed / ".venv")
@@ -238,6 +267,10 @@ def test_changed_constraints_update_the_environment(installed):
     run(installed / "bin/train", environment=bare(installed))
     with open(installed / "constraints.txt", "a") as constraints:
         constraints.write("# changed\n")
+    metadata = (installed / "pyproject.toml").read_text()
+    (installed / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools"]\n')
+    assert run(installed / "bin/train", environment=bare(installed)).returncode == 1
+    (installed / "pyproject.toml").write_text(metadata)
     assert "updating" in run(installed / "bin/train", environment=bare(installed)).stderr
     assert run(installed / "bin/train", environment=bare(installed)).stderr == ""
 
@@ -255,7 +288,7 @@ def test_killed_installation_and_two_commands_at_once(installed):
     (installed / "hold").unlink()
     third = start(installed)
     for process in (second, third):
-        stdout, stderr = process.communicate(timeout=120)
+        stdout, stderr = process.communicate(timeout=300)
         assert process.returncode == 0, stderr
         assert json.loads(stdout)["prefix"] == str(installed / ".venv")
     assert (installed / ".venv/.complete").exists()

@@ -47,7 +47,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress):
         started = time.monotonic()
         batches = pipeline.training_pipeline(dataset.train, recipe.batch_size, seed, augmentation, epoch)
         callbacks = [progress.callback(epoch), StopOnDivergence(phase, epoch)]
-        means = trainer.fit(batches, epochs=1, verbose=0, callbacks=callbacks).history
+        means = trainer.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks).history
         line = {"phase": phase, "epoch": epoch + 1, "seconds": 0.0}
         line |= {name: values[-1] for name, values in means.items()}
         validated = trainer.evaluate(validation, verbose=0, return_dict=True)

@@ -1,5 +1,6 @@
 """Trains the classifier ψ, then the transformation network h_θ against it, and evaluates both: the only entry."""
 
+import contextlib
 import hashlib
 import pathlib
 
@@ -108,7 +109,8 @@ def _feature_extractor(config, dataset, classifier, progress):
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         return extractor, {"source": "VGG16 from a file", "file": path.name, "sha256": digest}
     try:
-        return vgg16_features(dataset.image_size, "imagenet"), {"source": "VGG16 of keras.applications"}
+        with contextlib.redirect_stdout(progress.stream):  # Keras announces its download on stdout
+            return vgg16_features(dataset.image_size, "imagenet"), {"source": "VGG16 of keras.applications"}
     except Exception as error:  # Keras raises a bare Exception when the download fails
         reason = " ".join(str(error).split())
         progress.warn(f"no ImageNet weights ({reason}); the features are those of the trained classifier")

@@ -1,0 +1,66 @@
+"""Writes what devices and servers load: TensorFlow Lite files of the transformation network, SavedModels of both.
+
+  bin/export --run_dir=runs/digits_resnet20
+  bin/export --run_dir=runs/digits_resnet20 --tflite --variants=int8
+
+Every file is compared with the Keras model on test images before anything is published.
+"""
+
+import pathlib
+
+from absl import flags
+
+from i2p_tf.cli import app
+from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.run_dir import RunDir
+
+VARIANTS = ("float32", "float16", "int8")
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
+flags.DEFINE_string("export", None, "folder to write; exports/<name of the run> if not given", flag_values=FLAGS)
+flags.DEFINE_boolean("tflite", False, "write the TensorFlow Lite files only", flag_values=FLAGS)
+flags.DEFINE_boolean("savedmodel", False, "write the SavedModels only", flag_values=FLAGS)
+flags.DEFINE_list("variants", ",".join(VARIANTS), "which TensorFlow Lite files", flag_values=FLAGS)
+flags.DEFINE_boolean("allow_loss", False, "publish variants that lose more than 1 point of accuracy", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
+
+
+def main(arguments):
+    if arguments:
+        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    if not FLAGS.run_dir:
+        raise InputError("--run_dir is missing; it is a directory that bin/train has written")
+    for variant in FLAGS.variants:
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
+    run_dir = RunDir(FLAGS.run_dir)
+    config = run_dir.load_config()
+    for network in (run_dir.classifier, run_dir.transform):
+        if not network.is_file():
+            raise InputError(f"{network} does not exist; the bin/train that began this run has to finish it")
+    path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"--export={path} is a file; give a folder")
+    both = FLAGS.tflite == FLAGS.savedmodel
+    with run_dir.lock():
+        from i2p_tf.data import sources
+        from i2p_tf.export import bundle
+        from i2p_tf.training.progress import Progress
+
+        dataset = sources.load(config.dataset, FLAGS.data_dir or config.data_dir, config.image_size)
+        variants = FLAGS.variants if both or FLAGS.tflite else []
+        manifest = bundle.export(
+            run_dir, dataset, config, path, variants, both or FLAGS.savedmodel, FLAGS.allow_loss, Progress().say
+        )
+        print("\n".join(bundle.table(manifest)))
+        print(f"bundle: {path}")
+
+
+def run():
+    from i2p_tf.export.errors import ParityError
+
+    app.run(__doc__, FLAGS, main, failures=(ParityError,), stopped="stopped; nothing was published")
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,171 @@
+"""Protects pictures on this computer: what people can no longer read, the classifier still can.
+
+  bin/protect --transform=exports/digits_resnet20 photo.jpg protected.png
+  bin/protect --transform=exports/digits_resnet20 photos/ protected/
+  bin/protect --transform=exports/digits_resnet20 a.jpg b.png more/ protected/
+  bin/protect --transform=exports/digits_resnet20 - - < photo.jpg > protected.png
+
+Pictures may have any format, mode and size; PNG files without metadata come out. The same command goes on where an
+earlier one was stopped. Nothing is sent anywhere.
+"""
+
+import pathlib
+import sys
+import time
+
+from absl import flags
+
+from i2p_tf import pictures
+from i2p_tf.cli import app
+from i2p_tf.client import protect, transform
+from i2p_tf.errors import InputError, unknown_name
+
+FLAGS = flags.FlagValues()
+FLAGS.set_gnu_getopt()  # flags may stand behind the file names
+flags.DEFINE_string(
+    "transform", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
+)
+flags.DEFINE_string("variant", "float32", "which .tflite file of the folder", flag_values=FLAGS)
+flags.DEFINE_string(
+    "resize",
+    None,
+    f"how a picture is made square: {', '.join(pictures.RESIZE_RULES)}; as in training if not given",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
+flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
+
+EXPORTS = pathlib.Path("exports")
+REFRESH_SECONDS = 0.5
+STREAM = "-"
+
+
+def main(arguments):
+    if len(arguments) < 2:
+        raise InputError("give at least one picture or folder, then the output; see --help")
+    if FLAGS.resize is not None and FLAGS.resize not in pictures.RESIZE_RULES:
+        raise unknown_name("resize rule", FLAGS.resize, pictures.RESIZE_RULES)
+    *inputs, output = arguments
+    if (
+        STREAM in inputs
+        and len(inputs) > 1
+        or output == STREAM
+        and (len(inputs) > 1 or pathlib.Path(inputs[0]).is_dir())
+    ):
+        raise InputError(f"{STREAM} stands for one picture; it can't be used with several pictures or a folder")
+    model = transform.load(_transform_path(), FLAGS.variant, FLAGS.threads)
+    rule = FLAGS.resize or model.resize_rule
+    if len(inputs) == 1 and not pathlib.Path(inputs[0]).is_dir() and not _is_folder(output):
+        return _protect_one(inputs[0], output, model, rule)
+    return _protect_many([pathlib.Path(path) for path in inputs], pathlib.Path(output), model, rule)
+
+
+def run():
+    app.run(__doc__, FLAGS, main, stopped="stopped; the same command goes on from here")
+
+
+def _transform_path():
+    if FLAGS.transform:
+        return FLAGS.transform
+    bundles = sorted(manifest.parent for manifest in EXPORTS.glob(f"*/{transform.MANIFEST}"))
+    if len(bundles) == 1:
+        return bundles[0]
+    found = f"allowed here: {', '.join(map(str, bundles))}" if bundles else "bin/export writes one"
+    raise InputError(f"--transform is missing: the folder of bin/export, or a .tflite file; {found}")
+
+
+def _is_folder(output):
+    return output != STREAM and (output.endswith("/") or pathlib.Path(output).is_dir())
+
+
+def _protect_one(source, output, model, rule):
+    target = pathlib.Path(output)
+    if output != STREAM:
+        if target.suffix.lower() != ".png":
+            raise InputError(
+                f"the output is a PNG file: give a name that ends in .png, or a folder/. Received: {output}"
+            )
+        if source != STREAM and target.exists() and target.samefile(source):
+            raise InputError(f"{protect.printable(target)} would overwrite the input; give another name")
+        if target.exists() and not FLAGS.overwrite:
+            raise InputError(f"{protect.printable(target)} exists; give another name, or --overwrite")
+    try:
+        png = protect.protect_bytes(sys.stdin.buffer.read() if source == STREAM else source, model, rule)
+    except pictures.PictureError as error:
+        name = "standard input" if source == STREAM else protect.printable(source)
+        print(f"error: {name}: {error}", file=sys.stderr)
+        return 1
+    if output == STREAM:
+        sys.stdout.buffer.write(png)
+        sys.stdout.buffer.flush()
+    else:
+        protect.write_atomically(target, png)
+    return 0
+
+
+def _protect_many(inputs, output, model, rule):
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{protect.printable(output)} is a file; several pictures need a folder for the output")
+    jobs, failures = protect.plan(inputs, output)
+    if not jobs and not failures:
+        raise InputError(f"no files in {', '.join(map(protect.printable, inputs))}")
+    settings = {"run_id": model.run_id, "variant": model.variant, "resize": rule}
+    finished_after = protect.claim(output, settings, jobs, FLAGS.overwrite)
+    outcomes = protect.protect_pictures(jobs, model, rule, finished_after)
+    return Report(len(jobs) + len(failures)).follow([*failures], outcomes)
+
+
+class Report:
+    """What a person sees: a line that moves, a line for each failure, and a summary."""
+
+    def __init__(self, total):
+        self.total = total
+        self.done = self.kept = self.failed = 0
+        self.started = time.monotonic()
+        self.shown = 0.0
+        self.moving = sys.stderr.isatty()
+
+    def follow(self, failures, outcomes):
+        """Reports all outcomes; returns the exit code."""
+        for outcome in failures:
+            self._count(outcome)
+        for outcome in outcomes:
+            self._count(outcome)
+        self._clear()
+        seconds = time.monotonic() - self.started
+        kept = f", {self.kept} done earlier" if self.kept else ""
+        print(
+            f"{self.done} pictures protected in {seconds:.1f} s ({self.done / seconds:.0f} a second)"
+            f"{kept}, {self.failed} failed"
+        )
+        return 1 if self.failed else 0
+
+    def _count(self, outcome):
+        if outcome.reason is not None:
+            self.failed += 1
+            self._clear()
+            print(f"{protect.printable(outcome.source)}: {outcome.reason}", file=sys.stderr)
+        elif outcome.kept:
+            self.kept += 1
+        else:
+            self.done += 1
+        now = time.monotonic()
+        if self.moving and now - self.shown > REFRESH_SECONDS:
+            self.shown = now
+            self._move(now - self.started)
+
+    def _move(self, seconds):
+        finished = self.done + self.kept + self.failed
+        rate = (self.done + self.failed) / seconds
+        left = f", {(self.total - finished) / rate:.0f} s left" if rate else ""
+        self._clear()
+        sys.stderr.write(f"{finished} of {self.total}, {rate:.0f} pictures/s{left}")
+        sys.stderr.flush()
+
+    def _clear(self):
+        if self.moving:
+            sys.stderr.write("\r\x1b[K")
+
+
+if __name__ == "__main__":
+    run()

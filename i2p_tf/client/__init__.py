@@ -1,0 +1,1 @@
+"""What runs at the user's side, with NumPy, Pillow and LiteRT: never TensorFlow or Keras."""

@@ -1,0 +1,1 @@
+"""From the networks of a run to what devices and servers load."""

@@ -1,0 +1,240 @@
+"""A bundle: everything that devices and servers need of a run, published only after it has passed parity."""
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+import numpy as np
+
+from i2p_tf import evaluation
+from i2p_tf.client.transform import MANIFEST, Transform
+from i2p_tf.environment import describe_environment
+from i2p_tf.export import parity, quantize, saved_model, tflite
+from i2p_tf.run_dir import write_json
+
+VARIANTS = ("float32", "float16", "int8")
+RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
+PARITY_IMAGES = 1000
+CARD = "MODEL_CARD.md"
+SCHEMA = 1
+
+
+def export(run_dir, dataset, config, path, variants, with_saved_models, allow_loss, say):
+    """Writes the bundle of a run; what an earlier export of the same run has put there stays.
+
+    Args:
+        run_dir: a `RunDir` with both networks.
+        dataset: the `data.sources.Dataset` of the run.
+        config: the `Config` of the run.
+        path: the folder of the bundle, made if it is missing.
+        variants: which TensorFlow Lite files to write, members of `VARIANTS`; may be empty.
+        with_saved_models: whether to write the two SavedModels.
+        allow_loss: publish variants that lose more than `parity.ALLOWED_LOSS` of accuracy.
+        say: called with each line of progress.
+
+    Returns:
+        The contents of manifest.json.
+
+    Raises:
+        InputError: if a network is missing or can't be read.
+        parity.ParityError: if an artifact does not do what the Keras model does; the folder is then as it was.
+    """
+    path = pathlib.Path(path)
+    classifier = evaluation.load_network(run_dir.classifier)
+    transform = evaluation.load_network(run_dir.transform)
+    images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
+    reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images))
+    former = _read_manifest(path)
+    manifest = {
+        "schema": SCHEMA,
+        "name": path.name,
+        "run_id": run_id(classifier, transform),
+        "dataset": dataset.name,
+        "image_size": dataset.image_size,
+        "resize_rule": RESIZE_RULE,
+        "class_names": list(dataset.class_names),
+        "networks": {"classifier": config.classifier, "transform": config.transform},
+        "keras": {
+            "accuracy_plain": reference.accuracy_of(images),
+            "accuracy_protected": reference.accuracy,
+            "n": len(labels),
+        },
+        "environment": describe_environment(),
+        "variants": {},
+        "saved_models": {},
+        "files": {},
+    }
+    if former.get("run_id") == manifest["run_id"]:
+        for key in ("variants", "saved_models", "files"):
+            manifest[key] = former[key]
+
+    with _staging(path) as staging:
+        for variant in variants:
+            say(f"converting {variant}")
+            entry = _add_variant(variant, transform, dataset, reference, manifest, allow_loss, staging)
+            manifest["variants"][variant] = entry
+        if with_saved_models:
+            say("writing the SavedModels")
+            manifest["saved_models"] = _add_saved_models(classifier, transform, dataset, reference, path, staging)
+        _publish(staging, path, manifest)
+    return manifest
+
+
+def run_id(classifier, transform):
+    """Names a pair of networks: 16 hexadecimal digits that depend on the weights alone."""
+    digest = hashlib.sha256()
+    for network in (classifier, transform):
+        for weight in network.get_weights():
+            digest.update(np.ascontiguousarray(weight).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def table(manifest):
+    """The variants as lines for a terminal, and as the table of the model card."""
+    rows = [("variant", "kB", "ms", "PSNR [dB]", "accuracy")]
+    for name, entry in manifest["variants"].items():
+        psnr = "exact" if entry["psnr_to_float32"] is None else f"{entry['psnr_to_float32']:.1f}"
+        kilobytes, milliseconds = f"{entry['bytes'] / 1000:.0f}", f"{entry['milliseconds']:.2f}"
+        rows.append((name, kilobytes, milliseconds, psnr, f"{entry['parity']['accuracy']:.4f}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [f"| {line} |" for line in [lines[0], " | ".join("-" * width for width in widths), *lines[1:]]]
+
+
+def _add_variant(variant, transform, dataset, reference, manifest, allow_loss, staging):
+    """Converts, writes and checks one file; returns its entry in the manifest."""
+    entry = {}
+    if variant == "int8":
+        representative, entry["representative_set"] = quantize.representative_set(dataset.train)
+        model = tflite.int8_model(transform, representative)
+    else:
+        model = tflite.float_model(transform, variant)
+    keys = ("run_id", "image_size", "resize_rule", "class_names")
+    content = tflite.with_metadata(model, {"variant": variant} | {key: manifest[key] for key in keys})
+    file = staging / f"transform_{variant}.tflite"
+    file.write_bytes(content)
+
+    client = Transform(file)
+    protected = client(reference.images)
+    exact = variant in tflite.FLOAT_VARIANTS
+    checked = parity.check_transform(file.name, protected, reference, exact, allow_loss)
+    return entry | {
+        "file": file.name,
+        "bytes": len(content),
+        "milliseconds": parity.milliseconds(client, reference.images),
+        "psnr_to_float32": checked.pop("psnr"),
+        "parity": checked,
+    }
+
+
+def _add_saved_models(classifier, transform, dataset, reference, path, staging):
+    saved_model.export_transform(transform, staging / "transform")
+    version = 1 + max((int(folder.name) for folder in _versions(path)), default=0)
+    folder = staging / "classifier" / str(version)
+    saved_model.export_classifier(classifier, dataset.class_names, reference.protected, folder)
+    return {
+        "transform": parity.check_saved_transform(staging / "transform", reference),
+        "classifier": {"version": version} | parity.check_saved_classifier(folder, dataset.class_names, reference),
+    }
+
+
+def _versions(path):
+    return [folder for folder in path.glob("classifier/[0-9]*") if folder.name.isdecimal()]
+
+
+@contextlib.contextmanager
+def _staging(path):
+    """A folder beside the bundle, so that publishing only renames; what a killed export has left there is removed."""
+    staging = path.parent / f".unfinished-{path.name}"
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging)
+
+
+def _publish(staging, path, manifest):
+    """Moves the checked files into the bundle, the manifest last.
+
+    The folder of the classifier's versions stays the same one: a server that watches it sees a new version appear
+    whole and no other one go. If this is interrupted, the client refuses the bundle until it is exported again.
+    """
+    path.mkdir(exist_ok=True)
+    new = [*staging.glob("transform*"), *staging.glob("classifier/*")]
+    for source in new:
+        target = path / source.relative_to(staging)
+        target.parent.mkdir(exist_ok=True)
+        if target.is_dir():
+            shutil.rmtree(target)
+        os.replace(source, target)
+    for stale in path.glob("transform*"):
+        if stale.name not in _wanted(manifest):
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+    manifest["files"] = {str(file.relative_to(path)): _describe(file) for file in _artifact_files(path)}
+    (staging / CARD).write_text(_card(manifest))
+    os.replace(staging / CARD, path / CARD)
+    write_json(path / MANIFEST, manifest)
+
+
+def _wanted(manifest):
+    files = {entry["file"] for entry in manifest["variants"].values()}
+    return files | ({"transform"} if manifest["saved_models"] else set())
+
+
+def _artifact_files(path):
+    return sorted(
+        file
+        for file in [*path.glob("transform*"), *path.glob("transform/**/*"), *path.glob("classifier/**/*")]
+        if file.is_file()
+    )
+
+
+def _describe(file):
+    with open(file, "rb") as content:
+        return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
+
+
+def _read_manifest(path):
+    try:
+        return dict(json.loads((path / MANIFEST).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _card(manifest):
+    keras, environment = manifest["keras"], manifest["environment"]
+    lines = [
+        f"# {manifest['name']}",
+        "",
+        f"An image transformation network (U-Net, size {manifest['networks']['transform']}) and the classifier it was "
+        f"trained against ({manifest['networks']['classifier']}), both trained on {manifest['dataset']}. Images that "
+        "went through the transformation network are hard to read for people; the classifier still reads them.",
+        "",
+        f"- Images: RGB, {manifest['image_size']}x{manifest['image_size']}; larger pictures are made to fit by the "
+        f"rule {manifest['resize_rule']!r}.",
+        f"- Classes: {', '.join(manifest['class_names'])}.",
+        f"- Accuracy of the classifier on plain images {keras['accuracy_plain']:.4f}, on protected ones "
+        f"{keras['accuracy_protected']:.4f} (Keras, {keras['n']} test images).",
+        f"- Run {manifest['run_id']}, i2p_tf {environment['i2p_tf']}, commit {environment['commit']}.",
+        "",
+    ]
+    if manifest["variants"]:
+        lines += [
+            *table(manifest),
+            "",
+            f"Milliseconds: median of one image on one core of {environment['processor']}. PSNR: of the protected "
+            "image to that of the Keras model. Accuracy: of the classifier on images that the variant protected.",
+            "",
+        ]
+    if manifest["saved_models"]:
+        lines += [f"Newest version of the classifier: {manifest['saved_models']['classifier']['version']}.", ""]
+    lines += [
+        "What it is not: encryption. The protection is visual; somebody who trains a network to undo the "
+        "transformation may get recognisable images back.",
+        "",
+    ]
+    return "\n".join(lines)

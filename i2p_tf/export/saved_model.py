@@ -1,0 +1,114 @@
+"""Both networks as SavedModels with named signatures; the classifier's as TF Serving wants it."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+WARM_UP_BATCHES = (1, 8)
+
+
+def export_transform(transform, path):
+    """Writes h_θ: signature `serving_default`, uint8 `images` `(n, height, width, 3)` to uint8 `protected`."""
+
+    def protect(images):
+        protected = transform(tf.cast(images, tf.float32) / 255.0, training=False)
+        return {"protected": tf.cast(tf.round(protected * 255.0), tf.uint8)}
+
+    _write(transform, {"serving_default": (protect, _images(transform))}, path)
+
+
+def export_classifier(classifier, class_names, images, path):
+    """Writes ψ as one version of a TF Serving model.
+
+    Signatures: `serving_default` takes uint8 `images` `(n, height, width, 3)`, `image_bytes` takes `image_bytes`
+    `(n,)`, each a PNG or JPEG file of exactly that height and width. Both return float32 `probabilities`
+    `(n, classes)` and `classes` `(n,)`, the names of the most probable ones.
+
+    Args:
+        classifier: ψ, [0, 1] to logits.
+        class_names: names of the labels, in their order; also in `assets/labels.txt`.
+        images: uint8 images for the warm-up requests, at least as many as the largest of `WARM_UP_BATCHES`.
+        path: the folder of the version, a `pathlib.Path`.
+    """
+    size = classifier.input_shape[1]
+    names = tf.constant(class_names)
+
+    def classify(images):
+        probabilities = tf.nn.softmax(classifier(tf.cast(images, tf.float32) / 255.0, training=False))
+        return {"probabilities": probabilities, "classes": tf.gather(names, tf.argmax(probabilities, axis=-1))}
+
+    def decode(file):
+        image = tf.io.decode_image(file, channels=3, expand_animations=False)
+        fits = tf.reduce_all(tf.shape(image)[:2] == size)
+        with tf.control_dependencies(
+            [tf.debugging.Assert(fits, [f"images must be {size}x{size}; got", tf.shape(image)])]
+        ):
+            return tf.ensure_shape(tf.identity(image), (size, size, 3))
+
+    def classify_bytes(image_bytes):
+        return classify(tf.map_fn(decode, image_bytes, fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8)))
+
+    signatures = {
+        "serving_default": (classify, _images(classifier)),
+        "image_bytes": (classify_bytes, tf.TensorSpec([None], tf.string, name="image_bytes")),
+    }
+    _write(classifier, signatures, path)
+    (path / "assets").mkdir(exist_ok=True)
+    (path / "assets" / "labels.txt").write_text("".join(f"{name}\n" for name in class_names))
+    _write_warm_up(images, path / "assets.extra" / "tf_serving_warmup_requests")
+
+
+def _images(model):
+    return tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8, name="images")
+
+
+def _write(model, signatures, path):
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name, (function, specification) in signatures.items():
+        archive.add_endpoint(name, function, input_signature=[specification])
+    archive.write_out(str(path), verbose=False)
+
+
+def _write_warm_up(images, path):
+    """Requests that TF Serving runs before it takes the version into service."""
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for count in WARM_UP_BATCHES:
+            batches = {
+                "serving_default": ("images", images[:count]),
+                "image_bytes": ("image_bytes", _png(images[:count])),
+            }
+            for signature, (name, batch) in batches.items():
+                writer.write(_prediction_log(signature, name, batch))
+
+
+def _png(images):
+    return np.array([tf.io.encode_png(image).numpy() for image in images], dtype=object)
+
+
+def _prediction_log(signature, name, batch):
+    """The protocol buffer `tensorflow.serving.PredictionLog` of one request, encoded by hand.
+
+    It spares the package tensorflow-serving-api, which exists for few versions of TensorFlow. The numbers are those of
+    prediction_log.proto, predict.proto and model.proto.
+    """
+    model_spec = _field(3, signature.encode())
+    tensor = tf.make_tensor_proto(batch).SerializeToString()
+    inputs = _field(1, name.encode()) + _field(2, tensor)
+    request = _field(1, model_spec) + _field(2, inputs)
+    predict_log = _field(1, request)
+    return _field(6, predict_log)
+
+
+def _field(number, content):
+    """A length-delimited field of a protocol buffer."""
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(value):
+    content = bytearray()
+    while value > 127:
+        content.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*content, value])

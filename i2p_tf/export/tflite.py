@@ -1,0 +1,182 @@
+"""h_θ as TensorFlow Lite files: uint8 in, uint8 out, built-in operators only, what the client must know inside."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import sys
+import tempfile
+import zipfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+import i2p_tf
+from i2p_tf.client.transform import METADATA, SCHEMA
+from i2p_tf.models.batch_normalization import BatchNormalization
+
+FLOAT_VARIANTS = ("float32", "float16")
+
+
+def float_model(transform, variant):
+    """Converts h_θ with float arithmetic; scaling and rounding are in the graph.
+
+    Args:
+        transform: h_θ, as `models.unet` builds it.
+        variant: `float32`, or `float16` for weights of half the size, which the device expands when it loads them.
+
+    Returns:
+        The bytes of a TensorFlow Lite model.
+    """
+    folded = fold(transform)
+
+    def protect(images):
+        protected = folded(tf.cast(images, tf.float32) / 255.0, training=False)
+        return {"protected": tf.cast(tf.round(protected * 255.0), tf.uint8)}
+
+    with converter(folded, protect, tf.uint8) as conversion:
+        if variant == "float16":
+            conversion.optimizations = [tf.lite.Optimize.DEFAULT]
+            conversion.target_spec.supported_types = [tf.float16]
+        return _quietly(conversion.convert)
+
+
+def int8_model(transform, images):
+    """Converts h_θ to 8-bit integer arithmetic, quantised after training.
+
+    Args:
+        transform: h_θ, as `models.unet` builds it.
+        images: uint8 `(n, height, width, 3)`, the representative set: the ranges of all layers are measured on it.
+
+    Returns:
+        The bytes of a TensorFlow Lite model.
+    """
+    folded = fold(transform)
+    images = images.copy()
+    # With both ends in the set the scale of the input is 1/255: a pixel's level is its quantised value.
+    images[0, 0, 0], images[0, 0, 1] = 0, 255
+    representative = (np.float32(image[np.newaxis]) / np.float32(255.0) for image in images)
+
+    with converter(folded, lambda x: {"protected": folded(x, training=False)}, tf.float32) as conversion:
+        conversion.optimizations = [tf.lite.Optimize.DEFAULT]
+        conversion.representative_dataset = lambda: ([image] for image in representative)
+        conversion.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        conversion.inference_input_type = conversion.inference_output_type = tf.uint8
+        return output_in_levels(_quietly(conversion.convert))
+
+
+def fold(transform):
+    """h_θ for inference with the same results and fewer operations.
+
+    Each batch normalisation becomes part of the convolution before it. Nearest upsampling becomes a concatenation and
+    `depth_to_space`, which delegates can run, and which works for any batch.
+    """
+
+    def call(layer, *arguments, **keywords):
+        if isinstance(layer, BatchNormalization):
+            return arguments[0]
+        if isinstance(layer, layers.UpSampling2D):
+            return NearestUpsampling(name=layer.name)(*arguments)
+        return layer(*arguments, **keywords)
+
+    folded = keras.models.clone_model(transform, call_function=call)
+    normalizations = {
+        layer.input._keras_history.operation.name: layer
+        for layer in transform.layers
+        if isinstance(layer, BatchNormalization)
+    }
+    for layer in folded.layers:
+        if isinstance(layer, layers.Conv2D):
+            convolution = transform.get_layer(layer.name)
+            layer.set_weights(_folded_weights(convolution, normalizations.get(layer.name)))
+    return folded
+
+
+class NearestUpsampling(layers.Layer):
+    """Doubles height and width by repeating pixels."""
+
+    def call(self, inputs):
+        return tf.nn.depth_to_space(tf.concat([inputs] * 4, axis=-1), 2)
+
+
+@contextlib.contextmanager
+def converter(model, function, dtype):
+    """A `tf.lite.TFLiteConverter` of `function`, which calls `model` on one image of `dtype` named `images`."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = keras.export.ExportArchive()
+        archive.track(model)
+        specification = tf.TensorSpec([1, *model.input_shape[1:]], dtype, name="images")
+        archive.add_endpoint("serving_default", function, input_signature=[specification])
+        _quietly(lambda: archive.write_out(folder, verbose=False))
+        yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
+
+
+def output_in_levels(model):
+    """Makes the uint8 output of an integer model the levels 0..255.
+
+    The 8-bit sigmoid counts in 1/256, so the converter says the same of the output. The last operator changes int8 to
+    uint8; told that the output counts in 1/255, it also rescales, at no cost.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    graph = parsed.subgraphs[0]
+    graph.tensors[graph.outputs[0]].quantization.scale = np.array([1.0 / 255.0], np.float32)
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))
+
+
+def with_metadata(model, values):
+    """Appends what the client must know, as a zip archive behind the model: TensorFlow Lite's own convention.
+
+    Args:
+        model: bytes of a TensorFlow Lite model.
+        values: dictionary of `run_id`, `variant`, `image_size`, `resize_rule` and `class_names`.
+
+    Returns:
+        The bytes of the file.
+    """
+    metadata = {"schema": SCHEMA, "package": f"i2p_tf {i2p_tf.__version__}", "images": "uint8 NHWC RGB, 0 to 255"}
+    metadata |= values | {"model_sha256": hashlib.sha256(model).hexdigest()}
+    file = io.BytesIO(model)
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(METADATA), json.dumps(metadata, indent=2) + "\n")  # without the time of day
+    return file.getvalue()
+
+
+def operators(model):
+    """The names of the operators in a TensorFlow Lite model, in their order."""
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    return [flatbuffer_utils.opcode_to_name(parsed, operator.opcodeIndex) for operator in parsed.subgraphs[0].operators]
+
+
+def _folded_weights(convolution, normalization):
+    """Kernel and bias of a convolution and of the batch normalisation behind it, if there is one."""
+    kernel, bias = convolution.get_weights()
+    if normalization is None:
+        return [kernel, bias]
+    gamma, beta, mean, variance = (np.float64(weight) for weight in normalization.get_weights())
+    scale = gamma / np.sqrt(variance + normalization.epsilon)
+    return [kernel * scale, (bias - mean) * scale + beta]
+
+
+def _quietly(function):
+    """Calls a converter, whose C++ half writes pages to stderr; they are shown only if it fails."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            return function()
+        except Exception:
+            file.seek(0)
+            os.write(kept, file.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -1,0 +1,255 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import i2p_tf
+from i2p_tf import pictures
+from i2p_tf.client import protect
+from i2p_tf.errors import InputError
+
+# Runs bin/protect's command and stops it at the first attempt to reach a network.
+COMMAND = """
+import sys
+
+def watch(event, arguments):
+    if event.startswith("socket."):
+        raise AssertionError(f"the network was used: {event}")
+
+sys.addaudithook(watch)
+from i2p_tf.cli import protect
+protect.run()
+"""
+
+
+def targets(inputs, output):
+    jobs, failures = protect.plan([Path(path) for path in inputs], Path(output))
+    assert not failures
+    return {str(job.source): str(job.target) for job in jobs}
+
+
+def touch(*names):
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+
+
+def photograph(path, size=(50, 40), seed=0, **options):
+    pixels = np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_tree_and_names_are_kept(here):
+    touch("in/a.jpg", "in/deep/er/b.tiff", "in/c", "in/.hidden.jpg", "in/.cache/d.jpg", "in/Thumbs.db")
+    assert targets(["in"], "out") == {
+        "in/a.jpg": "out/a.png",
+        "in/c": "out/c.png",
+        "in/deep/er/b.tiff": "out/deep/er/b.png",
+    }
+    assert targets(["in", "in/a.jpg"], "out")["in/deep/er/b.tiff"] == "out/in/deep/er/b.png"
+
+
+def test_clashing_names_lose_no_picture(here):
+    touch("in/a.jpg", "in/a.png", "in/A.gif", "in/a.jpg.bmp", "in/b.png")
+    assert targets(["in"], "out") == {
+        "in/A.gif": "out/A.gif.png",
+        "in/a.jpg": "out/a.jpg.png",
+        "in/a.jpg.bmp": "out/a.jpg.bmp.png",
+        "in/a.png": "out/a.png.png",
+        "in/b.png": "out/b.png",
+    }
+    touch("x/same/p.jpg", "y/same/p.jpg")
+    with pytest.raises(InputError, match="would both become out/same/p.jpg.png"):
+        targets(["x/same", "y/same"], "out")
+
+
+def test_no_source_is_overwritten(here):
+    touch("in/a.png", "in/sub/b.png")
+    with pytest.raises(InputError, match="both input and output"):
+        targets(["in"], "in")
+    os.symlink("in", "link")
+    with pytest.raises(InputError, match="both input and output"):
+        targets(["in"], "link")
+    with pytest.raises(InputError, match="would overwrite an input"):
+        targets(["in/a.png", "in/sub"], "in")
+    with pytest.raises(InputError, match="would overwrite an input"):
+        targets(["in/a.png", "in/sub/b.png"], "link")
+
+
+def test_output_inside_the_input_is_no_input(here):
+    touch("in/a.png", "in/out/a.png")
+    assert targets(["in"], "in/out") == {"in/a.png": "in/out/a.png"}
+
+
+def test_links_are_followed_once(here):
+    touch("elsewhere/b.jpg", "in/a.jpg")
+    os.symlink("../elsewhere", "in/more")
+    os.symlink("..", "in/round")
+    assert set(targets(["in"], "out")) >= {"in/a.jpg", "in/more/b.jpg"}
+    assert len(targets(["in"], "out")) == 2
+
+
+def test_output_folder_of_another_transform(here):
+    job = [protect.Job(Path("in/a.jpg"), Path("out/a.png"))]
+    settings = {"run_id": "1", "resize": "crop"}
+    started = protect.claim(Path("out"), settings, job, overwrite=False)
+    touch("out/a.png")
+    assert protect.claim(Path("out"), settings, job, overwrite=False) == started
+    with pytest.raises(InputError, match="run_id: 1 -> 2"):
+        protect.claim(Path("out"), settings | {"run_id": "2"}, job, overwrite=False)
+    assert protect.claim(Path("out"), settings | {"run_id": "2"}, job, overwrite=True) > started
+
+
+def test_a_plain_picture_in_the_output_is_not_taken_for_a_protected_one(here):
+    touch("out/a.png")
+    job = [protect.Job(Path("in/a.jpg"), Path("out/a.png"))]
+    with pytest.raises(InputError, match="out/a.png is there already"):
+        protect.claim(Path("out"), {}, job, overwrite=False)
+    assert not Path("out", protect.RECORD).exists()
+
+
+def test_odd_names_are_printed_in_one_line():
+    assert protect.printable("Größe 写真.jpg") == "Größe 写真.jpg"
+    assert protect.printable("a\nb\x1b.jpg") == r"'a\nb\x1b.jpg'"
+    assert protect.printable(os.fsdecode(b"\xff.jpg")) == r"'\udcff.jpg'"
+
+
+def test_names_may_be_as_long_as_the_file_system_allows(here):
+    path = Path("写" * 80 + "a" * 11 + ".png")
+    protect.write_atomically(path, b"x")
+    assert path.read_bytes() == b"x" and os.listdir() == [path.name]
+
+
+def run(bundle, *arguments, stdin=b""):
+    command = [sys.executable, "-c", COMMAND, f"--transform={bundle}", *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True)
+
+
+def expected(bundle, path, rule="crop"):
+    transform = i2p_tf.load_transform(bundle)
+    plain = pictures.resize(pictures.decode(path), 16, rule)
+    return transform(np.asarray(plain)[np.newaxis])[0]
+
+
+@pytest.mark.slow
+def test_one_picture(shared_bundle, here):
+    gps = Image.Exif()
+    gps[0x8825] = {1: "N", 2: (1.0, 2.0, 3.0)}
+    gps[0x0112] = 6
+    source = photograph("in.jpg", exif=gps, comment=b"my home", quality=95)
+    result = run(shared_bundle, "in.jpg", "out.png")
+    assert result.returncode == 0, result.stderr
+    protected = Image.open("out.png")
+    assert (protected.format, protected.mode, protected.size, protected.info) == ("PNG", "RGB", (16, 16), {})
+    np.testing.assert_array_equal(protected, expected(shared_bundle, source))
+
+    former = Path("out.png").read_bytes()
+    again = run(shared_bundle, "in.jpg", "out.png")
+    assert again.returncode == 2 and b"--overwrite" in again.stderr and Path("out.png").read_bytes() == former
+    stretched = run(shared_bundle, "--resize=stretch", "--overwrite", "in.jpg", "out.png")
+    assert stretched.returncode == 0
+    np.testing.assert_array_equal(Image.open("out.png"), expected(shared_bundle, source, "stretch"))
+
+    stream = run(shared_bundle, "-", "-", stdin=Path("in.jpg").read_bytes())
+    assert stream.returncode == 0 and stream.stdout == former
+    bad = run(shared_bundle, "-", "-", stdin=b"hello")
+    assert bad.returncode == 1 and bad.stdout == b"" and b"standard input: not a picture" in bad.stderr
+
+
+@pytest.mark.slow
+def test_bad_files_are_named_and_the_others_done(shared_bundle, here):
+    Path("in").mkdir()
+    whole = Path(photograph("in/good.png")).read_bytes()
+    Path("in/truncated.png").write_bytes(whole[: len(whole) // 2])
+    Path("in/damaged.png").write_bytes(whole[:200] + bytes(100) + whole[300:])
+    Path("in/text.jpg").write_text("no picture")
+    Path("in/empty.jpg").write_bytes(b"")
+    Image.new("1", (30_000, 30_000)).save("in/bomb.png")
+    os.symlink("nowhere", "in/dangling.jpg")
+    os.mkfifo("in/pipe.jpg")
+    odd = os.fsdecode(b"in/odd\xff\n.png")
+    photograph("in/good.jpg", seed=1)
+    Path(odd).write_bytes(whole)
+    Path(odd + ".bad.jpg").write_bytes(b"?")
+    result = run(shared_bundle, "in", "out")
+    assert result.returncode == 1
+    errors = dict(
+        line.split(": ", 1) for line in result.stderr.decode().splitlines() if line.startswith(("in/", "'in/"))
+    )
+    assert errors == {
+        "in/truncated.png": "truncated or damaged",
+        "in/damaged.png": "truncated or damaged",
+        "in/text.jpg": "not a picture of a supported format",
+        "in/empty.jpg": "0 bytes",
+        "in/bomb.png": "more than 80,000,000 pixels",
+        "in/dangling.jpg": "cannot be read: no such file or directory",
+        "in/pipe.jpg": "not a regular file",
+        r"'in/odd\udcff\n.png.bad.jpg'": "not a picture of a supported format",
+    }
+    assert "3 pictures protected" in result.stdout.decode() and "8 failed" in result.stdout.decode()
+    assert sorted(os.listdir("out")) == sorted(
+        [protect.RECORD, "good.jpg.png", "good.png.png", os.fsdecode(b"odd\xff\n.png")]
+    )
+
+
+@pytest.mark.slow
+def test_unreadable_and_unwritable(shared_bundle, here):
+    jobs = [protect.Job(Path(photograph("a.jpg")), Path("out/a.png")), protect.Job(Path("b.jpg"), Path("a.jpg/b.png"))]
+    photograph("b.jpg")
+    transform = i2p_tf.load_transform(shared_bundle)
+    outcomes = {str(outcome.source): outcome.reason for outcome in protect.protect_pictures(jobs, transform, "crop")}
+    assert outcomes["a.jpg"] is None
+    assert "a.jpg/b.png cannot be written" in outcomes["b.jpg"]
+
+
+@pytest.mark.slow
+def test_the_same_command_goes_on(shared_bundle, here):
+    Path("in/sub").mkdir(parents=True)
+    for index in range(4):
+        photograph(f"in/sub/{index}.png", seed=index)
+    assert run(shared_bundle, "in", "out").returncode == 0
+    whole = {path.name: path.read_bytes() for path in Path("out/sub").iterdir()}
+    kept = Path("out/sub/0.png").stat().st_mtime_ns
+    Path("out/sub/1.png").unlink()
+    photograph("in/sub/2.png", seed=9)  # has changed since
+    again = run(shared_bundle, "in", "out")
+    assert "2 pictures protected" in again.stdout.decode() and "2 done earlier" in again.stdout.decode()
+    assert Path("out/sub/0.png").stat().st_mtime_ns == kept
+    assert Path("out/sub/1.png").read_bytes() == whole["1.png"]
+    assert Path("out/sub/2.png").read_bytes() != whole["2.png"]
+    assert json.loads(Path("out", protect.RECORD).read_text())["variant"] == "float32"
+    other = run(shared_bundle, "--variant=int8", "in", "out")
+    assert other.returncode == 2 and b"variant: float32 -> int8" in other.stderr
+
+
+@pytest.mark.slow
+def test_bad_commands(shared_bundle, here):
+    photograph("a.png")
+    photograph("b.png")
+    for arguments, message in [
+        (["a.png"], "give at least one picture"),
+        (["a.png", "b"], "a name that ends in .png, or a folder/"),
+        (["a.png", "a.png"], "would overwrite the input"),
+        (["a.png", "."], "would overwrite an input"),
+        (["a.png", "b.png", "-"], "stands for one picture"),
+        (["a.png", "b.png", "b.png"], "is a file"),
+        (["a.png", "out.png", "--resize=squash"], "unknown resize rule 'squash'"),
+        (["a.png", "out.png", "--variant=int9"], "Did you mean int8?"),
+        (["a.png", "out.png", "--threads=0"], "threads must be at least 1"),
+    ]:
+        result = run(shared_bundle, *arguments)
+        lines = result.stderr.decode().splitlines()
+        assert result.returncode == 2 and len(lines) == 1 and message in lines[0], (arguments, result.stderr)
+    assert sorted(os.listdir()) == ["a.png", "b.png"]

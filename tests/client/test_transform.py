@@ -1,0 +1,158 @@
+import concurrent.futures
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+import i2p_tf
+from i2p_tf.errors import InputError
+
+VARIANTS = ("float32", "float16", "int8")
+
+# Stops the interpreter at the first import of anything that the base install does not bring.
+NO_TENSORFLOW = """
+import sys
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("tensorflow", "keras", "tf_keras", "sklearn", "matplotlib", "tensorflow_datasets"):
+            raise AssertionError(f"{name} was imported")
+
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+@pytest.fixture
+def bundle(shared_bundle, tmp_path):
+    """A copy that a test may damage."""
+    return shutil.copytree(shared_bundle, tmp_path / "bundle")
+
+
+def random_images(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 16, 16, 3), dtype=np.uint8)
+
+
+def test_importing_the_package_loads_no_library():
+    code = "import sys, i2p_tf; assert not {'numpy', 'ai_edge_litert', 'PIL'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    with pytest.raises(AttributeError, match="no attribute 'load_transforms'"):
+        i2p_tf.load_transforms  # noqa: B018
+
+
+@pytest.mark.slow
+def test_client_needs_no_tensorflow(shared_bundle, tmp_path):
+    code = NO_TENSORFLOW + (
+        "import numpy, i2p_tf, i2p_tf.cli.protect\n"
+        f"transform = i2p_tf.load_transform({str(shared_bundle)!r})\n"
+        "print(transform(numpy.zeros((2, 16, 16, 3), numpy.uint8)).shape)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout == "(2, 16, 16, 3)\n", result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_metadata_and_batches(shared_bundle, digits, variant):
+    transform = i2p_tf.load_transform(shared_bundle, variant, threads=2)
+    assert transform.image_size == 16
+    assert transform.variant == variant
+    assert transform.resize_rule == "crop"
+    assert transform.class_names == digits.class_names
+    images = random_images(7)
+    protected = transform(images)
+    assert protected.dtype == np.uint8 and protected.shape == images.shape
+    assert len(np.unique(protected)) > 10
+    one_by_one = np.concatenate([transform(images[i : i + 1]) for i in range(7)])
+    np.testing.assert_array_equal(protected, one_by_one)
+    assert transform(images[:0]).shape == (0, 16, 16, 3)
+    np.testing.assert_array_equal(transform(images[::-2]), protected[::-2])
+
+
+@pytest.mark.slow
+def test_concurrent_callers_get_their_own_pictures(shared_bundle):
+    batches = [random_images(1 + seed % 4, seed) for seed in range(40)]
+    alone = i2p_tf.load_transform(shared_bundle, threads=1)
+    expected = [alone(batch) for batch in batches]
+    for threads in (1, 3):
+        transform = i2p_tf.load_transform(shared_bundle, threads=threads)
+        with concurrent.futures.ThreadPoolExecutor(8) as callers:
+            for protected, right in zip(callers.map(transform, batches), expected, strict=True):
+                np.testing.assert_array_equal(protected, right)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((1, 16, 16, 3), np.float32),
+        np.zeros((16, 16, 3), np.uint8),
+        np.zeros((1, 16, 32, 3), np.uint8),
+        np.zeros((1, 16, 16, 4), np.uint8),
+        [1, 2],
+    ],
+)
+def test_wrong_images(shared_bundle, images):
+    transform = i2p_tf.load_transform(shared_bundle)
+    with pytest.raises(ValueError, match=r"`images` must be uint8 of shape \(n, 16, 16, 3\). Received: "):
+        transform(images)
+
+
+def error_of(*arguments, **keywords):
+    with pytest.raises(InputError) as info:
+        i2p_tf.load_transform(*arguments, **keywords)
+    assert "\n" not in str(info.value)
+    return str(info.value)
+
+
+def test_what_is_no_transform(tmp_path):
+    assert "does not exist" in error_of(tmp_path / "missing")
+    assert "bin/export" in error_of(tmp_path)
+    for content in (b"", b"TFL3", b"x" * 100_000):
+        (tmp_path / "model.tflite").write_bytes(content)
+        assert "damaged" in error_of(tmp_path / "model.tflite")
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+        archive.writestr("readme.txt", "hello")
+    assert "damaged" in error_of(tmp_path / "other.zip")
+
+
+@pytest.mark.slow
+def test_changes_after_the_export(bundle, tmp_path):
+    file = bundle / "transform_float32.tflite"
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    assert "was changed after its export" in error_of(bundle)
+    assert "was changed after its export" in error_of(file)
+    alone = shutil.copy(file, tmp_path / "alone.tflite")
+    assert "the model in it is not the one that was exported" in error_of(alone)
+    shutil.copy(bundle / "transform_int8.tflite", file)  # whole, but another
+    assert "was changed after its export" in error_of(bundle)
+    file.write_bytes(content[: len(content) // 2])
+    assert "changed" in error_of(bundle)
+    i2p_tf.load_transform(bundle, "int8")
+
+
+@pytest.mark.slow
+def test_a_file_works_without_its_bundle(bundle, tmp_path):
+    alone = shutil.copy(bundle / "transform_int8.tflite", tmp_path / "für das Telefon.tflite")
+    images = random_images(1)
+    np.testing.assert_array_equal(i2p_tf.load_transform(alone)(images), i2p_tf.load_transform(bundle, "int8")(images))
+
+
+@pytest.mark.slow
+def test_wrong_settings(bundle):
+    message = error_of(bundle, "int9")
+    assert "'int9'" in message and "Did you mean int8?" in message and "float16" in message
+    assert "threads must be at least 1. Received: 0" in error_of(bundle, threads=0)
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    del manifest["files"]["transform_int8.tflite"]
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    assert "does not list transform_int8.tflite" in error_of(bundle, "int8")
+    (bundle / "manifest.json").write_text("{")
+    assert "damaged" in error_of(bundle)
+    (bundle / "manifest.json").unlink()
+    assert "it has no manifest.json" in error_of(bundle)
