@@ -12,6 +12,7 @@ CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
 # Height and width must be a multiple of this: the U-Net's poolings and the classifiers' strides.
 TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4}
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
+SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("one_cycle", "steps")
 AUGMENTATIONS = ("none", "crop", "flip_crop")
@@ -139,7 +140,7 @@ class Config:
 
 def check_image_size(image_size, transform, classifier):
     """Raises `InputError`, naming the next fitting size, where either network can't take the image."""
-    _check_integer("image_size", image_size, 1)
+    _check_integer("image_size", image_size, SMALLEST_IMAGE)
     multiple = math.lcm(TRANSFORM_MULTIPLES[transform], CLASSIFIER_MULTIPLES[classifier])
     if image_size % multiple:
         fitting = -(-image_size // multiple) * multiple

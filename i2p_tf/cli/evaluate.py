@@ -5,8 +5,6 @@
 Writes results.json and samples.png in the run directory and prints a table.
 """
 
-import dataclasses
-
 from absl import flags
 
 from i2p_tf.cli import app

@@ -7,9 +7,8 @@ augments, then converts to float32, while the step before is still computing.
 import numpy as np
 import tensorflow as tf
 
+from i2p_tf.config import AUGMENTATIONS
 from i2p_tf.errors import InputError, unknown_name
-
-AUGMENTATIONS = ("none", "crop", "flip_crop")
 
 
 def training_pipeline(split, batch_size, seed, augmentation, epoch):

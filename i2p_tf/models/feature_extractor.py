@@ -4,7 +4,13 @@ import keras
 from keras import layers
 
 # Filters of the convolutions; "pool" is a 2x2 maximum. Names are those of `keras.applications.VGG16`.
-LAYERS = (("block1_conv1", 64), ("block1_conv2", 64), ("block1_pool", None), ("block2_conv1", 128), ("block2_conv2", 128))
+LAYERS = (
+    ("block1_conv1", 64),
+    ("block1_conv2", 64),
+    ("block1_pool", None),
+    ("block2_conv1", 128),
+    ("block2_conv2", 128),
+)
 # Mean of the ImageNet training images in 0..255, RGB, as the released weights expect it to be subtracted.
 MEAN_255 = (123.68, 116.779, 103.939)
 

@@ -23,7 +23,10 @@ def save(folder, phase, epoch, arrays, progress):
     """
     flat = {f"{name}/{index}": array for name, group in arrays.items() for index, array in enumerate(group)}
     flat["progress"] = np.array(json.dumps(progress))
-    with write_atomically(pathlib.Path(folder) / f"{phase}-{epoch:04d}.npz") as temporary, open(temporary, "wb") as file:
+    with (
+        write_atomically(pathlib.Path(folder) / f"{phase}-{epoch:04d}.npz") as temporary,
+        open(temporary, "wb") as file,
+    ):
         np.savez(file, **flat)
     for old in _newest_first(folder, phase)[KEPT:]:
         old.unlink()

@@ -48,11 +48,11 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress):
         batches = pipeline.training_pipeline(dataset.train, recipe.batch_size, seed, augmentation, epoch)
         callbacks = [progress.callback(epoch), StopOnDivergence(phase, epoch)]
         means = trainer.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks).history
-        line = {"phase": phase, "epoch": epoch + 1, "seconds": 0.0}
-        line |= {name: values[-1] for name, values in means.items()}
+        trained = {name: values[-1] for name, values in means.items()}
         validated = trainer.evaluate(validation, verbose=0, return_dict=True)
-        line |= {f"validation_{name}": value for name, value in validated.items()}
-        line["seconds"] = round(time.monotonic() - started, 2)
+        require_finite(validated["loss"], phase, f"in the validation of epoch {epoch + 1}")
+        line = {"phase": phase, "epoch": epoch + 1, "seconds": round(time.monotonic() - started, 2)}
+        line |= trained | {f"validation_{name}": value for name, value in validated.items()}
         history.append(line)
         state.keep_if_best(epoch + 1, validated["loss"])
         checkpoint.save(run_dir.checkpoints, phase, epoch + 1, state.arrays(), state.progress(history))
@@ -106,11 +106,16 @@ class StopOnDivergence(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if not math.isfinite(logs["loss"]):
-            raise TrainingError(
-                f"the loss of the {self.phase} became {logs['loss']} at step {batch + 1} of epoch {self.epoch + 1}; "
-                "try --clip_norm=1, a lower --learning_rate, a lower --feature_loss_weight or --precision=float32"
-            )
+        require_finite(logs["loss"], self.phase, f"at step {batch + 1} of epoch {self.epoch + 1}")
+
+
+def require_finite(loss, phase, where):
+    """Raises `TrainingError` if `loss` is not a finite number."""
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the loss of the {phase} became {loss} {where}; try --clip_norm=1, a lower --learning_rate, "
+            "a lower --feature_loss_weight or --precision=float32"
+        )
 
 
 def _has_gpu():

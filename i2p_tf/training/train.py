@@ -43,13 +43,9 @@ def train_and_evaluate(config, run_dir, progress):
     check_image_size(dataset.image_size, config.transform, config.classifier)
     _report_data(dataset, progress)
     policy = precision.resolve(config.precision)
-    environment = describe_environment() | {"precision": policy}
-    write_json(run_dir.environment, environment)
-
     classifier = _classifier(config, dataset, policy, run_dir, progress)
     if not run_dir.transform.is_file():
-        environment["feature_extractor"] = _train_transform(config, dataset, policy, classifier, run_dir, progress)
-        write_json(run_dir.environment, environment)
+        _train_transform(config, dataset, policy, classifier, run_dir, progress)
     return evaluate_run(run_dir, dataset, progress.say)
 
 
@@ -71,7 +67,7 @@ def _classifier(config, dataset, policy, run_dir, progress):
 
 
 def _train_transform(config, dataset, policy, classifier, run_dir, progress):
-    """Trains and saves h_θ; returns what environment.json says of φ."""
+    """Trains and saves h_θ, with the environment that made it."""
     frozen_classifier = _build(policy, lambda: _new_classifier(config, dataset))
     frozen_classifier.set_weights(classifier.get_weights())
     frozen_classifier.trainable = False
@@ -79,6 +75,8 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     extractor, description = _build(policy, lambda: _feature_extractor(config, dataset, frozen_classifier, progress))
     description["variance"] = variance = feature_variance(extractor, calibration)
     progress.say(f"feature extractor: {description['source']}, variance {variance:.4g}")
+    environment = describe_environment() | {"precision": policy, "feature_extractor": description}
+    write_json(run_dir.environment, environment)
 
     recipe = config.transform_recipe
     objective = PaperObjective(
@@ -94,7 +92,6 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     trainer = TransformTrainer(transform, objective)
     fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
     _save(_in_float32(transform, lambda: unet(config.transform, dataset.image_size)), run_dir.transform)
-    return description
 
 
 def _feature_extractor(config, dataset, classifier, progress):

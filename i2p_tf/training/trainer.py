@@ -9,7 +9,9 @@ from i2p_tf.training.objective import mean_cross_entropy, round_to_8_bits
 
 
 class Trainer(keras.Model):
-    """Trains `network` with `compute_losses`; the step does mixed precision itself.
+    """Trains `network`; the step does mixed precision itself.
+
+    Subclasses define `compute_losses(images, labels, training)`: a dictionary of scalars, of which `loss` is minimised.
 
     Under `mixed_float16` the loss is scaled inside the tape, so that small gradients survive, and `optimizer.apply`
     unscales them; metrics see the loss as it is. The dtype policy is that of `network`: a wrapping model would
@@ -23,10 +25,6 @@ class Trainer(keras.Model):
 
     def call(self, images, training=False):
         return self.network(images, training=training)
-
-    def compute_losses(self, images, labels, training):
-        """Returns a dictionary of scalars; `loss` is the one that is minimised."""
-        raise NotImplementedError
 
     def train_step(self, data):
         images, labels = data

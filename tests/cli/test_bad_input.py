@@ -1,0 +1,116 @@
+"""Every bad input: one line, exit code 2, TensorFlow never loaded, nothing written."""
+
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+# Runs a command, and then says on stdout whether it has loaded TensorFlow.
+WRAPPER = """
+import atexit, sys
+atexit.register(lambda: print("tensorflow" if "tensorflow" in sys.modules else "light"))
+from i2p_tf.cli import {command}
+{command}.run()
+"""
+
+
+def call(command, *arguments, cwd):
+    code = WRAPPER.format(command=command)
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["--dataset is missing", "digits"]),
+        (["--dataset=digit"], ["'digit'", "Did you mean digits?"]),
+        (["--dataset=tfds:"], ["nothing after the colon"]),
+        (["--dataset=folder:nowhere"], ["nowhere"]),
+        (["--dataset=digits", "--preset=papre"], ["preset", "'papre'", "Did you mean paper?"]),
+        (["--dataset=digits", "--classifier=resnet21"], ["classifier", "'resnet21'", "Did you mean resnet"]),
+        (["--dataset=digits", "--classifer=vgg16"], ["flag", "--classifer", "Did you mean --classifier?"]),
+        (["--dataset=digits", "--epochs=0"], ["epochs", "at least 1", "0"]),
+        (["--dataset=digits", "--epochs=-2"], ["epochs", "-2"]),
+        (["--dataset=digits", "--epochs=few"], ["--epochs=few"]),
+        (["--dataset=digits", "--batch_size=0"], ["batch_size", "at least 1"]),
+        (["--dataset=digits", "--feature_loss_weight=-1"], ["feature_loss_weight", "-1"]),
+        (["--dataset=digits", "--feature_loss_weight=nan"], ["feature_loss_weight", "nan"]),
+        (["--dataset=digits", "--feature_loss_weight=inf"], ["feature_loss_weight", "inf"]),
+        (["--dataset=digits", "--learning_rate=0"], ["learning_rate", "above 0"]),
+        (["--dataset=digits", "--image_size=30"], ["image_size", "32", "30"]),
+        (["--dataset=digits", "--transform=huge"], ["transform", "'huge'"]),
+        (["--dataset=digits", "--precision=half"], ["precision", "'half'"]),
+        (["--dataset=digits", "--feature_weights=none.h5"], ["--feature_weights", "none.h5"]),
+        (["--dataset=digits", "--classifier_path=none.keras"], ["--classifier_path", "none.keras"]),
+        (["digits"], ["'digits'", "--help"]),
+    ],
+)
+def test_train_refuses(arguments, words, tmp_path):
+    result = call("train", *arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    assert all(word in result.stderr for word in words), result.stderr
+    assert result.stdout == "light\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+def folder_without_files(path):
+    (path / "cat").mkdir(parents=True)
+    (path / "dog").mkdir()
+
+
+def folder_of_one_class(path):
+    (path / "cat").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(path / "cat" / "1.png")
+
+
+@pytest.mark.parametrize("make", [folder_without_files, folder_of_one_class])
+def test_train_refuses_a_folder_that_holds_no_classes(make, tmp_path):
+    make(tmp_path / "pictures")
+    result = call("train", "--dataset=folder:pictures", cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert "pictures" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == "light\n"
+    assert not (tmp_path / "runs").exists()
+
+
+def test_train_refuses_a_run_directory_of_another_experiment(tmp_path):
+    from i2p_tf import presets
+    from i2p_tf.run_dir import RunDir
+
+    RunDir(tmp_path / "run").claim(presets.smoke("cifar10"))
+    result = call("train", "--dataset=digits", "--preset=smoke", "--run_dir=run", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "dataset: cifar10 -> digits" in result.stderr
+    assert "--overwrite" in result.stderr
+    assert result.stdout == "light\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["--run_dir is missing"]),
+        (["--run_dir=nowhere"], ["nowhere", "no config.json"]),
+        (["--run_dri=nowhere"], ["Did you mean --run_dir?"]),
+    ],
+)
+def test_evaluate_refuses(arguments, words, tmp_path):
+    result = call("evaluate", *arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert all(word in result.stderr for word in words), result.stderr
+    assert result.stdout == "light\n"
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_help_names_every_flag_and_loads_no_tensorflow(command, tmp_path):
+    import importlib
+
+    result = call(command, "--help", cwd=tmp_path)
+    assert result.returncode == 0
+    assert result.stdout.endswith("light\n")
+    for name in importlib.import_module(f"i2p_tf.cli.{command}").FLAGS:
+        assert f"--{name}" in result.stdout

@@ -1,0 +1,106 @@
+"""One table of golden cases through every invariant."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+
+from i2p_tf import models
+from i2p_tf.models import cost
+from i2p_tf.models.unet import unet
+
+pytestmark = pytest.mark.slow
+
+# Name, how it is built at 32x32, trained parameters, MACs of one image. The U-Net's and ResNet-20's parameters are
+# the published ones; He et al. give 0.27, 0.46, 0.66 and 0.85 million for the residual networks.
+GOLDEN = {
+    "unet_paper": (lambda: unet("paper", 32), 34_527_171, 1_021_181_952),
+    "unet_small": (lambda: unet("small", 32), 537_459, 48_857_088),
+    "unet_tiny": (lambda: unet("tiny", 32), 33_051, 8_503_296),
+    "resnet20": (lambda: models.classifier("resnet20", 32, 10), 269_722, 40_551_040),
+    "resnet32": (lambda: models.classifier("resnet32", 32, 10), 464_154, 68_862_592),
+    "resnet44": (lambda: models.classifier("resnet44", 32, 10), 658_586, 97_174_144),
+    "resnet56": (lambda: models.classifier("resnet56", 32, 10), 853_018, 125_485_696),
+    "vgg16": (lambda: models.classifier("vgg16", 32, 10), 15_253_578, 313_725_952),
+}
+
+
+@pytest.fixture(scope="module", params=GOLDEN)
+def golden(request):
+    build, parameters, macs = GOLDEN[request.param]
+    keras.utils.set_random_seed(0)
+    return build, build(), parameters, macs
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
+
+
+def test_parameters_and_macs(golden):
+    _, model, parameters, macs = golden
+    assert cost.parameters(model) == parameters
+    assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == parameters
+    assert cost.macs(model) == macs
+
+
+def test_output_shape_range_and_gradient(golden, batch):
+    import tensorflow as tf
+
+    _, model, _, _ = golden
+    with tf.GradientTape() as tape:
+        outputs = model(batch, training=True)
+        loss = tf.reduce_mean(tf.square(outputs))
+    expected = (4, 32, 32, 3) if model.name == "transform" else (4, 10)
+    assert tuple(outputs.shape) == expected
+    assert np.isfinite(outputs).all()
+    if model.name == "transform":
+        assert np.min(outputs) >= 0.0 and np.max(outputs) <= 1.0
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(gradient is not None for gradient in gradients)
+
+
+def test_saved_and_loaded_it_computes_the_same(golden, batch, tmp_path):
+    _, model, _, _ = golden
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    expected = np.asarray(model(batch, training=False))
+    np.testing.assert_array_equal(np.asarray(loaded(batch, training=False)), expected)
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_in_mixed_precision_it_gives_float32_near_the_full_one(golden, batch, policy):
+    from i2p_tf.training.precision import dtype_policy
+
+    build, model, _, _ = golden
+    with dtype_policy(policy):
+        mixed = build()
+    assert keras.config.dtype_policy().name == "float32"
+    mixed.set_weights(model.get_weights())
+    outputs = np.asarray(mixed(batch, training=False))
+    assert outputs.dtype == np.float32
+    expected = np.asarray(model(batch, training=False))
+    assert np.max(np.abs(outputs - expected)) < 0.05 * (1.0 + np.max(np.abs(expected)))
+
+
+def test_an_image_that_the_unet_can_not_halve_names_the_next_fitting_size():
+    with pytest.raises(ValueError, match="multiple of 16.*next one is 48.*Received: 33"):
+        unet("paper", 33)
+
+
+def test_an_unknown_classifier_is_named():
+    with pytest.raises(ValueError, match="resnet20.*'resnet18'"):
+        models.classifier("resnet18", 32, 10)
+
+
+def test_the_shortcut_has_no_parameters_and_keeps_every_second_pixel():
+    from i2p_tf.models.resnet import _subsample
+
+    x = np.random.default_rng(0).random((1, 4, 4, 2), dtype=np.float32)
+    inputs = keras.Input((4, 4, 2))
+    model = keras.Model(inputs, _subsample(inputs, 4, 2, "shortcut"))
+    expected = np.zeros((1, 2, 2, 4), np.float32)
+    expected[..., 1:3] = x[:, ::2, ::2]
+    np.testing.assert_array_equal(np.asarray(model(x)), expected)
+    assert model.count_params() == 0

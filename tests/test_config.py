@@ -1,0 +1,106 @@
+import dataclasses
+import json
+import math
+
+import pytest
+
+from i2p_tf import presets
+from i2p_tf.config import CLASSIFIER_MULTIPLES, TRANSFORM_MULTIPLES, Config, Recipe, check_image_size
+from i2p_tf.errors import InputError
+
+RECIPE = Recipe(epochs=2, batch_size=8, learning_rate=0.1)
+
+
+def config(**changes):
+    values = {"dataset": "digits", "classifier_recipe": RECIPE, "transform_recipe": RECIPE, "feature_loss_weight": 0.1}
+    return Config(**(values | changes))
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS)
+@pytest.mark.parametrize("dataset", ["digits", "cifar10"])
+def test_json_gives_back_an_equal_configuration(preset, dataset):
+    original = presets.PRESETS[preset](dataset)
+    assert Config.from_json(json.loads(json.dumps(original.to_json()))) == original
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"classifier": "resnet21"}, ["classifier", "'resnet21'", "resnet20", "Did you mean"]),
+        ({"transform": "smal"}, ["'smal'", "Did you mean small"]),
+        ({"precision": "float64"}, ["precision", "mixed_float16"]),
+        ({"augmentation": "rotate"}, ["augmentation", "flip_crop"]),
+        ({"feature_loss_weight": -0.1}, ["feature_loss_weight", "-0.1", "at least 0"]),
+        ({"feature_loss_weight": math.nan}, ["feature_loss_weight", "nan"]),
+        ({"feature_loss_weight": math.inf}, ["feature_loss_weight", "inf"]),
+        ({"feature_batch_fraction": 0.0}, ["feature_batch_fraction", "0.0"]),
+        ({"seed": -1}, ["seed", "-1"]),
+        ({"image_size": 33}, ["multiple of 8", "40", "33"]),
+        ({"image_size": 8}, ["at least 12", "8"]),
+        ({"image_size": 48, "classifier": "vgg16"}, ["multiple of 32", "64", "48"]),
+        ({"image_size": 40, "transform": "paper"}, ["multiple of 16", "48", "40"]),
+    ],
+)
+def test_bad_values_are_named_with_what_is_allowed(changes, words):
+    with pytest.raises(InputError) as error:
+        config(**changes)
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": 0},
+        {"epochs": -3},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": math.inf},
+        {"weight_decay": -1.0},
+        {"schedule": "cosine"},
+        {"clip_norm": 0.0},
+        {"label_smoothing": 1.0},
+        {"minimum_steps": -1},
+    ],
+)
+def test_bad_recipes_name_the_field_and_the_value(changes):
+    (name, value), *_ = changes.items()
+    with pytest.raises(InputError) as error:
+        dataclasses.replace(RECIPE, **changes)
+    assert name in str(error.value)
+    assert str(value) in str(error.value)
+
+
+def test_minimum_steps_add_epochs_for_a_small_data_set():
+    recipe = dataclasses.replace(RECIPE, minimum_steps=100)
+    assert recipe.total_epochs(steps_per_epoch=30) == 4
+    assert recipe.total_epochs(steps_per_epoch=1000) == 2
+
+
+def test_differences_name_what_makes_another_experiment_and_ignore_where_the_data_lies():
+    one = config(seed=1, data_dir="here")
+    other = dataclasses.replace(one, seed=2, data_dir="there", transform_recipe=dataclasses.replace(RECIPE, epochs=5))
+    assert one.differences(other) == ["transform_recipe.epochs: 2 -> 5", "seed: 1 -> 2"]
+    assert one.differences(dataclasses.replace(one, data_dir="there")) == []
+
+
+def test_a_foreign_json_is_refused():
+    values = config().to_json()
+    with pytest.raises(InputError, match="speed"):
+        Config.from_json(values | {"speed": 3})
+    del values["transform_recipe"]
+    with pytest.raises(InputError, match="transform_recipe"):
+        Config.from_json(values)
+
+
+@pytest.mark.slow
+def test_image_sizes_that_fit_the_configuration_fit_the_networks():
+    from i2p_tf.models import classifier
+    from i2p_tf.models.unet import STACKWISE_FILTERS, unet
+
+    assert {size: 2 ** (len(f) - 1) for size, f in STACKWISE_FILTERS.items()} == TRANSFORM_MULTIPLES
+    for size in TRANSFORM_MULTIPLES:
+        check_image_size(48, size, "resnet20")
+        assert unet(size, 48).output_shape == (None, 48, 48, 3)
+    for name, multiple in CLASSIFIER_MULTIPLES.items():
+        assert classifier(name, multiple, 3).output_shape == (None, 3)

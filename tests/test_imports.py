@@ -1,0 +1,73 @@
+"""Imports run downwards, and what has to stay light stays light."""
+
+import ast
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+PACKAGE = pathlib.Path(__file__).parents[1] / "i2p_tf"
+# From the top down; a module may import from the groups below its own, and within its own folder.
+LAYERS = [
+    {"cli"},
+    {"training", "attacks", "export", "report", "client", "serving"},
+    {"evaluation"},
+    {"run_dir", "data", "models", "metrics", "encryption", "environment", "presets"},
+    {"config", "pictures"},
+    {"errors"},
+]
+KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures"}
+
+
+def part(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_parts(path):
+    """Parts of the package that a file imports, inside functions too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        yield from (name.split(".")[1] for name in names if name.startswith("i2p_tf."))
+
+
+def height(name):
+    return next(len(LAYERS) - index for index, layer in enumerate(LAYERS) if name in layer)
+
+
+FILES = [path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downwards(path):
+    mine = part(path)
+    for other in imported_parts(path):
+        if other in ("__version__", mine):
+            continue
+        assert height(other) < height(mine), f"{mine} imports {other}"
+        assert not (mine in KNOW_NO_CONFIGURATION and other in ("config", "run_dir")), f"{mine} imports {other}"
+
+
+def modules_after(statement):
+    code = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn", "jax"}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["import i2p_tf", "import i2p_tf.cli.train, i2p_tf.cli.evaluate", "import i2p_tf.client, i2p_tf.pictures"],
+)
+def test_light_modules_load_no_training_library(statement):
+    assert not modules_after(statement) & HEAVY
+
+
+def test_the_package_itself_loads_nothing_at_all():
+    assert not modules_after("import i2p_tf") & (HEAVY | {"numpy", "PIL", "absl", "ai_edge_litert"})

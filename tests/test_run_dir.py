@@ -1,0 +1,89 @@
+import dataclasses
+import json
+
+import pytest
+
+from i2p_tf import presets
+from i2p_tf.errors import InputError
+from i2p_tf.run_dir import RunDir, write_atomically, write_json
+
+CONFIG = presets.smoke("digits")
+OTHER = dataclasses.replace(CONFIG, seed=7)
+
+
+def test_a_failed_write_keeps_the_former_file_and_leaves_nothing_beside_it(tmp_path):
+    path = tmp_path / "results.json"
+    write_json(path, {"kept": True})
+    with pytest.raises(ZeroDivisionError), write_atomically(path) as temporary:
+        temporary.write_text("half")
+        raise ZeroDivisionError
+    assert json.loads(path.read_text()) == {"kept": True}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_is_joined_by_the_same_experiment_and_refuses_another(tmp_path):
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.claim(CONFIG)
+    run_dir.classifier.write_text("trained")
+    run_dir.claim(CONFIG)
+    with pytest.raises(InputError) as error:
+        run_dir.claim(OTHER)
+    assert "seed: 0 -> 7" in str(error.value)
+    assert "--overwrite" in str(error.value)
+    assert run_dir.classifier.read_text() == "trained"
+    assert run_dir.load_config() == CONFIG
+
+
+def test_overwrite_deletes_the_files_of_the_run_and_no_others(tmp_path):
+    run_dir = RunDir(tmp_path)
+    run_dir.claim(CONFIG)
+    run_dir.classifier.write_text("trained")
+    run_dir.checkpoints.mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    run_dir.claim(OTHER, overwrite=True)
+    assert run_dir.load_config() == OTHER
+    assert not run_dir.classifier.exists()
+    assert not run_dir.checkpoints.exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_somebody_elses_folder_is_refused_even_with_overwrite(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="no run directory"):
+            RunDir(tmp_path).claim(CONFIG, overwrite)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_place_of_the_run_directory_is_one_clear_error(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(InputError, match="cannot write to the run directory"):
+        RunDir(tmp_path / "run").claim(CONFIG)
+
+
+def test_left_overs_of_a_killed_command_are_removed(tmp_path):
+    run_dir = RunDir(tmp_path)
+    run_dir.claim(CONFIG)
+    with write_atomically(run_dir.checkpoints / "classifier-0001.npz") as temporary:
+        temporary.write_text("half")
+        left_over = temporary.with_name(temporary.name + "x")
+        left_over.write_text("half")
+    run_dir.claim(CONFIG)
+    assert not left_over.exists()
+    assert (run_dir.checkpoints / "classifier-0001.npz").exists()
+
+
+def test_two_commands_do_not_write_into_one_run(tmp_path):
+    run_dir = RunDir(tmp_path)
+    with run_dir.lock(), pytest.raises(InputError, match="another command"), RunDir(tmp_path).lock():
+        pass
+    with run_dir.lock():
+        pass
+
+
+def test_a_missing_or_damaged_configuration_is_named(tmp_path):
+    with pytest.raises(InputError, match="no config.json"):
+        RunDir(tmp_path).load_config()
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="damaged"):
+        RunDir(tmp_path).load_config()

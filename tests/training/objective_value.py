@@ -1,0 +1,53 @@
+"""Builds every model and prints, as JSON, the objective on fixed weights and images; the backend is KERAS_BACKEND's."""
+
+import json
+import math
+
+import keras
+import numpy as np
+
+from i2p_tf import metrics, models
+from i2p_tf.models.feature_extractor import classifier_features
+from i2p_tf.models.unet import STACKWISE_FILTERS, unet
+from i2p_tf.training.objective import PaperObjective, feature_variance
+
+CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
+
+
+def set_weights(model, generator):
+    """Weights that depend on shapes alone, of a size that keeps activations near 1."""
+    for weight in model.weights:
+        if weight.name == "moving_variance":
+            weight.assign(generator.uniform(0.5, 1.5, weight.shape))
+        elif weight.name == "kernel":
+            fan_in = math.prod(weight.shape[:-1])
+            weight.assign(generator.normal(0, math.sqrt(2 / fan_in), weight.shape))
+        elif weight.name in ("bias", "gamma", "beta", "moving_mean"):
+            weight.assign(generator.normal(weight.name == "gamma", 0.1, weight.shape))
+
+
+def main():
+    generator = np.random.default_rng(0)
+    images = generator.random((4, 32, 32, 3), dtype=np.float32)
+    labels = np.array([0, 3, 9, 3])
+    values = {}
+    for name in CLASSIFIERS:
+        classifier = models.classifier(name, 32, 10)
+        set_weights(classifier, generator)
+        values[name] = float(keras.ops.mean(classifier(images, training=False)))
+    classifier = models.classifier("resnet20", 32, 10)
+    set_weights(classifier, generator)
+    extractor = classifier_features(classifier)
+    objective = PaperObjective(classifier, extractor, 0.1, feature_variance(extractor, images), 0.5, 0.1)
+    for size in STACKWISE_FILTERS:
+        transform = unet(size, 32)
+        set_weights(transform, generator)
+        protected = transform(images, training=False)
+        terms = objective(images, protected, labels)
+        values[size] = [float(terms[name]) for name in ("loss", "cross_entropy", "feature_distance")]
+        values[f"{size} ssim"] = float(keras.ops.mean(metrics.ssim(protected, images)))
+    print(json.dumps({"backend": keras.backend.backend(), "values": values}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from i2p_tf import models
+from i2p_tf.config import Recipe
+from i2p_tf.models.feature_extractor import classifier_features
+from i2p_tf.models.unet import unet
+from i2p_tf.training.objective import PaperObjective
+from i2p_tf.training.optimizer import OneCycle, Steps, sgd
+from i2p_tf.training.precision import dtype_policy
+from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
+
+pytestmark = pytest.mark.slow
+
+STEPS = 6
+
+
+def toy_network():
+    images = keras.Input((16, 16, 3))
+    x = layers.Conv2D(8, 3, activation="relu")(images)
+    x = layers.BatchNormalization()(x)
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(images, layers.Dense(3, dtype="float32")(x))
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_six_steps_are_those_of_keras_in_each_precision(policy, images):
+    labels = np.arange(8) % 3
+    with dtype_policy(policy):
+        ours, theirs = toy_network(), toy_network()
+    theirs.set_weights(ours.get_weights())
+    start = ours.get_weights()
+    trainer = ClassifierTrainer(ours)
+    trainer.compile(optimizer=keras.optimizers.SGD(0.5, momentum=0.9), jit_compile=False)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    theirs.compile(optimizer=keras.optimizers.SGD(0.5, momentum=0.9), loss=loss, jit_compile=False)
+    for _ in range(STEPS):
+        trainer.train_on_batch(images, labels)
+        theirs.train_on_batch(images, labels)
+    scaled = isinstance(trainer.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scaled == (policy == "mixed_float16")
+    for first, mine, expected in zip(start, ours.get_weights(), theirs.get_weights(), strict=True):
+        moved = np.max(np.abs(expected - first))
+        np.testing.assert_allclose(mine, expected, atol=1e-3 * moved + 1e-7)
+    moved = [np.max(np.abs(mine - first)) for first, mine in zip(start, ours.get_weights(), strict=True)]
+    assert max(moved) > 0.01
+
+
+def test_metrics_are_not_scaled_with_the_loss(images):
+    labels = np.arange(8) % 3
+    losses = {}
+    for policy in ("float32", "mixed_float16"):
+        keras.utils.set_random_seed(0)
+        with dtype_policy(policy):
+            trainer = ClassifierTrainer(toy_network())
+        trainer.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
+        losses[policy] = trainer.train_on_batch(images, labels, return_dict=True)["loss"]
+    np.testing.assert_allclose(losses["mixed_float16"], losses["float32"], rtol=0.01)
+
+
+def test_frozen_networks_stay_bit_identical_and_the_transform_moves(images):
+    classifier = models.classifier("resnet20", 16, 3)
+    classifier.trainable = False
+    extractor = classifier_features(classifier)
+    transform = unet("tiny", 16)
+    trainer = TransformTrainer(transform, PaperObjective(classifier, extractor, 0.1, 1.0))
+    trainer.compile(optimizer=keras.optimizers.SGD(0.1), jit_compile=False)
+    frozen, trained = classifier.get_weights(), transform.get_weights()
+    for _ in range(3):
+        trainer.train_on_batch(images, np.arange(8) % 3)
+    for before, now in zip(frozen, classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+    moved = [not np.array_equal(a, b) for a, b in zip(trained, transform.get_weights(), strict=True)]
+    names = [weight.path for weight in transform.weights]
+    # A bias in front of a batch normalisation has no effect and may stay where it is.
+    assert all(now for now, name in zip(moved, names, strict=True) if not name.endswith("conv/bias"))
+
+
+def test_gradient_clipping_limits_the_step(images):
+    recipe = Recipe(epochs=1, batch_size=8, learning_rate=1.0, schedule="steps", weight_decay=0.0, clip_norm=1e-3)
+    network = toy_network()
+    before = [variable.numpy() for variable in network.trainable_variables]
+    trainer = ClassifierTrainer(network)
+    trainer.compile(optimizer=sgd(recipe, 1), jit_compile=False)
+    trainer.train_on_batch(images, np.arange(8) % 3)
+    squares = [np.sum((v.numpy() - b) ** 2) for v, b in zip(network.trainable_variables, before, strict=True)]
+    # Nesterov's first step is (1 + momentum) times the clipped gradient.
+    np.testing.assert_allclose(np.sqrt(sum(squares)), 1.9e-3, rtol=1e-3)
+
+
+def test_only_kernels_decay():
+    recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.1, schedule="steps", weight_decay=0.05)
+    network = toy_network()
+    network.layers[2].gamma.assign(np.full(8, 2.0))
+    before = {variable.path: variable.numpy() for variable in network.trainable_variables}
+    optimizer = sgd(recipe, 1)
+    optimizer.build(network.trainable_variables)
+    zeros = [np.zeros(variable.shape, np.float32) for variable in network.trainable_variables]
+    optimizer.apply(zeros, network.trainable_variables)
+    for variable in network.trainable_variables:
+        factor = 1 - 0.1 * 0.05 / (1 - 0.9) if variable.name == "kernel" else 1.0
+        np.testing.assert_allclose(variable.numpy(), factor * before[variable.path], rtol=1e-5)
+
+
+def test_one_cycle_rises_for_a_fifth_and_falls_to_zero():
+    rates = [float(OneCycle(0.2, 100)(step)) for step in (0, 10, 20, 60, 100)]
+    np.testing.assert_allclose(rates, [0.01, 0.105, 0.2, 0.1, 0.0], rtol=1e-5, atol=1e-8)
+
+
+def test_steps_fall_at_the_published_epochs():
+    schedule = Steps(0.1, 200)
+    rates = [float(schedule(step)) for step in (0, 59, 60, 119, 120, 159, 160, 199)]
+    np.testing.assert_allclose(rates, [0.1, 0.1, 0.02, 0.02, 0.004, 0.004, 0.0008, 0.0008], rtol=1e-5)
