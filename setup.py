@@ -11,12 +11,12 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 
 # What a client needs: it transforms images and sends them, so no TensorFlow.
-INSTALL_REQUIRES = ["absl-py>=1.4", "ai-edge-litert>=2.0", "numpy>=2.0", "Pillow>=10.3"]
+INSTALL_REQUIRES = ["absl-py>=1.4", "ai-edge-litert>=2.0", "numpy>=2.0", "Pillow>=11.3"]
 
 EXTRAS_REQUIRE = {
     "train": [
+        "importlib-resources>=6.4",  # tensorflow-datasets downloads with it and doesn't say so
         "keras>=3.12",
-        "matplotlib>=3.9",
         "scikit-learn>=1.5",
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.9",

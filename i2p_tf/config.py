@@ -69,6 +69,7 @@ class Config:
         dataset: `digits`, `cifar10`, `cifar100`, `tfds:NAME` or `folder:PATH`.
         data_dir: a prepared TFDS directory; None for TFDS' own default.
         image_size: height and width in pixels; None for the data set's own.
+        training_images: train on only this many images, the same ones in every run; None for all.
         augmentation: a member of `AUGMENTATIONS`.
         classifier: a member of `CLASSIFIERS`.
         classifier_path: a trained classifier to take instead of training one.
@@ -88,6 +89,7 @@ class Config:
     feature_loss_weight: float
     data_dir: str | None = None
     image_size: int | None = None
+    training_images: int | None = None
     augmentation: str = "flip_crop"
     classifier: str = "resnet20"
     classifier_path: str | None = None
@@ -108,6 +110,8 @@ class Config:
             raise InputError(
                 f"feature_batch_fraction must be above 0 and at most 1. Received: {self.feature_batch_fraction!r}"
             )
+        if self.training_images is not None:
+            _check_integer("training_images", self.training_images, 1)
         if self.image_size is not None:
             check_image_size(self.image_size, self.transform, self.classifier)
 

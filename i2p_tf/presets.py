@@ -29,11 +29,12 @@ def smoke(dataset):
     return Config(
         dataset=dataset,
         augmentation=_augmentation(dataset),
+        training_images=10_000,
         transform="tiny",
         classifier_recipe=recipe,
         transform_recipe=recipe,
         feature_loss_weight=0.1,
-        feature_batch_fraction=0.125,
+        feature_batch_fraction=0.25,
     )
 
 

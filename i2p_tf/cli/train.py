@@ -31,6 +31,7 @@ _define(flags.DEFINE_string, "run_dir", "where the run is kept; runs/<dataset>_<
 _define(flags.DEFINE_boolean, "overwrite", "delete another experiment in the run directory", False)
 _define(flags.DEFINE_string, "data_dir", "prepared TensorFlow Datasets directory")
 _define(flags.DEFINE_integer, "image_size", "height and width in pixels; the data set's own if not given")
+_define(flags.DEFINE_integer, "training_images", "train on only this many images; all if not given")
 _define(flags.DEFINE_string, "classifier", "resnet20, resnet32, resnet44, resnet56 or vgg16")
 _define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to take instead of training one")
 _define(flags.DEFINE_string, "transform", "size of the U-Net: paper, small or tiny")
@@ -48,6 +49,7 @@ _define(flags.DEFINE_integer, "seed", "drives initialisation, order and augmenta
 CONFIG_FLAGS = (
     "data_dir",
     "image_size",
+    "training_images",
     "classifier",
     "classifier_path",
     "transform",

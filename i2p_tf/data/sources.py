@@ -40,6 +40,11 @@ class Dataset:
     test: Split
     skipped: tuple[str, ...] = ()
 
+    def with_training_images(self, count):
+        """The set with only `count` training images (all, where there are no more): the same ones in every run."""
+        chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.train.labels))[:count]
+        return dataclasses.replace(self, train=Split(self.train.images[chosen], self.train.labels[chosen]))
+
     @property
     def image_size(self):
         """Height and width of every image."""

@@ -41,6 +41,8 @@ def train_and_evaluate(config, run_dir, progress):
     """
     dataset = sources.load(config.dataset, config.data_dir, config.image_size)
     check_image_size(dataset.image_size, config.transform, config.classifier)
+    if config.training_images:
+        dataset = dataset.with_training_images(config.training_images)
     _report_data(dataset, progress)
     policy = precision.resolve(config.precision)
     classifier = _classifier(config, dataset, policy, run_dir, progress)

@@ -82,3 +82,19 @@ def test_digits_split_is_the_same_every_time(digits):
 
 def test_digits_of_another_size():
     assert sources.load("digits", image_size=16).train.images.shape[1:] == (16, 16, 3)
+
+
+def test_fewer_training_images_are_the_same_ones_every_time_and_leave_the_other_splits_alone():
+    dataset = sources.load("digits")
+    fewer = dataset.with_training_images(100)
+    assert fewer.train.images.shape == (100, 32, 32, 3)
+    np.testing.assert_array_equal(fewer.train.images, dataset.with_training_images(100).train.images)
+    assert set(fewer.train.labels) == set(range(10))
+    everything = {
+        image.tobytes(): label for image, label in zip(dataset.train.images, dataset.train.labels, strict=True)
+    }
+    assert all(
+        everything[i.tobytes()] == label for i, label in zip(fewer.train.images, fewer.train.labels, strict=True)
+    )
+    assert fewer.test is dataset.test
+    assert len(dataset.with_training_images(10**6).train.labels) == len(dataset.train.labels)
