@@ -1,5 +1,6 @@
 """The same TensorFlow settings for plain `pytest` as for `bin/test` and the commands."""
 
+import dataclasses
 import os
 
 import numpy as np
@@ -15,3 +16,61 @@ for name, value in ENVIRONMENT.items():
 def images():
     """Eight float32 images of 16x16 in [0, 1]."""
     return np.random.default_rng(0).random((8, 16, 16, 3), dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The embedded data set at 16x16."""
+    from i2p_tf.data import sources
+
+    return sources.load("digits", image_size=16)
+
+
+@pytest.fixture(scope="session")
+def trained_run(tmp_path_factory, digits):
+    """A run directory with a small classifier and a tiny U-Net, both trained for a few seconds on digits."""
+    import keras
+    from keras import layers
+
+    from i2p_tf import presets
+    from i2p_tf.models.feature_extractor import classifier_features
+    from i2p_tf.models.unet import unet
+    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.training.objective import PaperObjective
+    from i2p_tf.training.trainer import TransformTrainer
+
+    keras.utils.set_random_seed(0)
+    images, labels = np.float32(digits.train.images) / 255.0, digits.train.labels
+    inputs = keras.Input((16, 16, 3), name="images")
+    x = inputs
+    for filters in (16, 32):
+        x = layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(x)
+    classifier = keras.Model(inputs, layers.Dense(10, name="logits")(layers.Flatten()(x)), name="small")
+    classifier.compile(keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    classifier.fit(images, labels, batch_size=64, epochs=8, verbose=0)
+    classifier.trainable = False
+
+    transform = unet("tiny", 16)
+    objective = PaperObjective(classifier, classifier_features(classifier), 0.01, 1.0)
+    trainer = TransformTrainer(transform, objective)
+    trainer.compile(keras.optimizers.Adam(1e-2))
+    trainer.fit(images, labels, batch_size=64, epochs=4, verbose=0)
+
+    run_dir = RunDir(tmp_path_factory.mktemp("runs") / "digits_small")
+    run_dir.path.mkdir()
+    classifier.save(run_dir.classifier)
+    transform.save(run_dir.transform)
+    config = dataclasses.replace(presets.smoke("digits"), transform="tiny", image_size=16)
+    write_json(run_dir.config, config.to_json())
+    return run_dir
+
+
+@pytest.fixture(scope="session")
+def shared_bundle(tmp_path_factory, trained_run, digits):
+    """The bundle of that run, with everything in it; not to be changed."""
+    from i2p_tf.export import VARIANTS, bundle
+
+    path = tmp_path_factory.mktemp("exports") / "digits_small"
+    config = trained_run.load_config()
+    bundle.export(trained_run, digits, config, path, VARIANTS, True, False, lambda line: None)
+    return path

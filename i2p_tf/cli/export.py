@@ -12,9 +12,9 @@ from absl import flags
 
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.export import VARIANTS
 from i2p_tf.run_dir import RunDir
 
-VARIANTS = ("float32", "float16", "int8")
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
 flags.DEFINE_string("export", None, "folder to write; exports/<name of the run> if not given", flag_values=FLAGS)

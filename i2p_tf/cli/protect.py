@@ -9,6 +9,8 @@ Pictures may have any format, mode and size; PNG files without metadata come out
 earlier one was stopped. Nothing is sent anywhere.
 """
 
+import contextlib
+import os
 import pathlib
 import sys
 import time
@@ -53,7 +55,8 @@ def main(arguments):
         and (len(inputs) > 1 or pathlib.Path(inputs[0]).is_dir())
     ):
         raise InputError(f"{STREAM} stands for one picture; it can't be used with several pictures or a folder")
-    model = transform.load(_transform_path(), FLAGS.variant, FLAGS.threads)
+    with _quiet():
+        model = transform.load(_transform_path(), FLAGS.variant, FLAGS.threads)
     rule = FLAGS.resize or model.resize_rule
     if len(inputs) == 1 and not pathlib.Path(inputs[0]).is_dir() and not _is_folder(output):
         return _protect_one(inputs[0], output, model, rule)
@@ -72,6 +75,20 @@ def _transform_path():
         return bundles[0]
     found = f"allowed here: {', '.join(map(str, bundles))}" if bundles else "bin/export writes one"
     raise InputError(f"--transform is missing: the folder of bin/export, or a .tflite file; {found}")
+
+
+@contextlib.contextmanager
+def _quiet():
+    """LiteRT has no setting that keeps it from telling stderr which delegate it has made."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _is_folder(output):

@@ -1,6 +1,7 @@
 """Pictures on disk -> protected pictures on disk, in a worker for each core."""
 
 import collections
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -56,7 +57,8 @@ def protect_bytes(source, transform, rule):
     picture = pictures.decode(source, at_least=transform.image_size)
     plain = np.asarray(pictures.resize(picture, transform.image_size, rule))
     png = io.BytesIO()
-    Image.fromarray(transform(plain[np.newaxis])[0]).save(png, format="PNG")
+    # The fastest compression: a protected picture is noise, which hardly gets smaller.
+    Image.fromarray(transform(plain[np.newaxis])[0]).save(png, format="PNG", compress_level=1)
     return png.getvalue()
 
 
@@ -151,13 +153,18 @@ def write_atomically(path, content):
     The temporary name is short, as that of the file may be as long as the file system allows, and always the same, so
     that a killed command leaves nothing for good.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".unfinished-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
     try:
-        temporary.write_bytes(content)
+        try:
+            temporary.write_bytes(content)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(content)
         os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def printable(path):

@@ -15,7 +15,6 @@ from i2p_tf.environment import describe_environment
 from i2p_tf.export import parity, quantize, saved_model, tflite
 from i2p_tf.run_dir import write_json
 
-VARIANTS = ("float32", "float16", "int8")
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
 PARITY_IMAGES = 1000
 CARD = "MODEL_CARD.md"
@@ -30,7 +29,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         dataset: the `data.sources.Dataset` of the run.
         config: the `Config` of the run.
         path: the folder of the bundle, made if it is missing.
-        variants: which TensorFlow Lite files to write, members of `VARIANTS`; may be empty.
+        variants: which TensorFlow Lite files to write, members of `i2p_tf.export.VARIANTS`; may be empty.
         with_saved_models: whether to write the two SavedModels.
         allow_loss: publish variants that lose more than `parity.ALLOWED_LOSS` of accuracy.
         say: called with each line of progress.

@@ -39,11 +39,7 @@ def export_classifier(classifier, class_names, images, path):
 
     def decode(file):
         image = tf.io.decode_image(file, channels=3, expand_animations=False)
-        fits = tf.reduce_all(tf.shape(image)[:2] == size)
-        with tf.control_dependencies(
-            [tf.debugging.Assert(fits, [f"images must be {size}x{size}; got", tf.shape(image)])]
-        ):
-            return tf.ensure_shape(tf.identity(image), (size, size, 3))
+        return tf.ensure_shape(image, (size, size, 3))  # a picture of another size is refused
 
     def classify_bytes(image_bytes):
         return classify(tf.map_fn(decode, image_bytes, fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8)))

@@ -27,7 +27,7 @@ class Trainer(keras.Model):
         return self.network(images, training=training)
 
     def train_step(self, data):
-        images, labels = data
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             values = self.compute_losses(images, labels, training=True)
             scaled_loss = self.optimizer.scale_loss(values["loss"])
@@ -36,7 +36,7 @@ class Trainer(keras.Model):
         return self._update_means(values, images)
 
     def test_step(self, data):
-        images, labels = data
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self._update_means(self.compute_losses(images, labels, training=False), images)
 
     @property

@@ -1,0 +1,39 @@
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*arguments):
+    command = [sys.executable, "-m", "i2p_tf.cli.export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_bad_commands(tmp_path):
+    (tmp_path / "file").write_text("")
+    for arguments, message in [
+        ([], "--run_dir is missing"),
+        (["x"], "unexpected argument 'x'"),
+        ([f"--run_dir={tmp_path}"], "is no run directory"),
+        ([f"--run_dir={tmp_path}", "--variants=float32,int9"], "Did you mean int8?"),
+    ]:
+        result = run(*arguments)
+        assert result.returncode == 2 and len(result.stderr.splitlines()) == 1 and message in result.stderr
+
+
+@pytest.mark.slow
+def test_export_and_protect(trained_run, tmp_path):
+    path = tmp_path / "exports" / "small"
+    result = run(f"--run_dir={trained_run.path}", f"--export={path}", "--tflite", "--variants=float32")
+    assert result.returncode == 0, result.stderr
+    assert "float32" in result.stdout and str(path) in result.stdout
+    assert sorted(entry.name for entry in path.iterdir()) == [
+        "MODEL_CARD.md",
+        "manifest.json",
+        "transform_float32.tflite",
+    ]
+    command = [sys.executable, "-m", "i2p_tf.cli.protect", "-", "-"]
+    picture = subprocess.run(
+        command, cwd=tmp_path, input=(b"P6 2 2 255 " + bytes(12)), capture_output=True
+    )  # finds the only bundle in exports/
+    assert picture.stdout.startswith(b"\x89PNG") and picture.stderr == b""

@@ -1,0 +1,92 @@
+import keras
+import numpy as np
+import pytest
+
+from i2p_tf import evaluation
+from i2p_tf.client.transform import Transform
+from i2p_tf.export import tflite
+from i2p_tf.models.unet import STACKWISE_FILTERS, unet
+
+# What delegates run, and the operators at the border of the graph.
+FLOAT_OPERATORS = {"CAST", "CONV_2D", "MAX_POOL_2D", "CONCATENATION", "DEPTH_TO_SPACE", "LOGISTIC", "MUL", "ROUND"}
+INT8_OPERATORS = {"QUANTIZE", "CONV_2D", "MAX_POOL_2D", "CONCATENATION", "DEPTH_TO_SPACE", "LOGISTIC"}
+
+
+@pytest.fixture(scope="module")
+def transform():
+    """A U-Net whose batch normalisations are far from doing nothing."""
+    keras.utils.set_random_seed(0)
+    model = unet("tiny", 16)
+    generator = np.random.default_rng(0)
+    for layer in model.layers:
+        if layer.name.endswith("_bn"):
+            gamma, beta, mean, variance = (generator.uniform(0.5, 2.0, w.shape) for w in layer.get_weights())
+            layer.set_weights([gamma, beta - 1.2, mean - 1.2, variance])
+    return model
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
+
+
+def run(model, variant, images, folder):
+    values = {"run_id": "0", "variant": variant, "image_size": 16, "resize_rule": "crop", "class_names": []}
+    file = folder / f"{variant}.tflite"
+    file.write_bytes(tflite.with_metadata(model, values))
+    return Transform(file, threads=1)(images)
+
+
+@pytest.mark.slow
+def test_folding_changes_no_result(transform, images):
+    plain = np.float32(images) / 255.0
+    folded = tflite.fold(transform)
+    assert not [layer for layer in folded.layers if "bn" in layer.name]
+    np.testing.assert_allclose(folded(plain), transform(plain), atol=2e-5)
+    assert np.std(transform(plain)) > 0.02
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("variant", "share"), [("float32", 0.9999), ("float16", 0.99)])
+def test_float_variants(transform, images, tmp_path, variant, share):
+    model = tflite.float_model(transform, variant)
+    names = tflite.operators(model)
+    # float16 weights are expanded by one DEQUANTIZE each when the file is loaded.
+    assert set(names) - {"DEQUANTIZE"} == FLOAT_OPERATORS
+    assert names.count("CONV_2D") == 4 * (len(STACKWISE_FILTERS["tiny"]) - 1) + 2 + 2 + 1
+    assert names.count("MUL") == 1  # 255 levels
+    difference = np.abs(run(model, variant, images, tmp_path).astype(int) - evaluation.protect(transform, images))
+    assert np.mean(difference <= 1) >= share
+
+
+@pytest.mark.slow
+def test_int8_counts_in_levels(transform, images, tmp_path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    dark = images // 4 + 60  # without 0 and 255
+    model = tflite.int8_model(transform, dark)
+    assert set(tflite.operators(model)) == INT8_OPERATORS
+    interpreter = Interpreter(model_content=model)
+    for details in (*interpreter.get_input_details(), *interpreter.get_output_details()):
+        assert details["dtype"] == np.uint8
+        assert details["quantization"] == (pytest.approx(1 / 255), 0)
+    protected = run(model, "int8", dark, tmp_path)
+    difference = protected.astype(float) - evaluation.protect(transform, dark)
+    assert np.mean(np.square(difference)) < 255**2 * 10 ** (-30 / 10)
+
+
+@pytest.mark.slow
+def test_int8_output_is_not_counted_in_256ths(transform, images, tmp_path):
+    constant = keras.models.clone_model(transform)
+    constant.set_weights(transform.get_weights())
+    kernel, bias = constant.get_layer("head").get_weights()
+    constant.get_layer("head").set_weights([kernel * 0, np.log(bias * 0 + 3)])  # sigmoid: 0.75
+    protected = run(tflite.int8_model(constant, images), "int8", images, tmp_path)
+    assert np.unique(protected) == [191]  # of 255; as 256ths it would be 192
+
+
+@pytest.mark.slow
+def test_the_converted_file_is_always_the_same(transform):
+    values = {"run_id": "0", "variant": "float32", "image_size": 16, "resize_rule": "crop", "class_names": ["a"]}
+    files = [tflite.with_metadata(tflite.float_model(transform, "float32"), values) for _ in range(2)]
+    assert files[0] == files[1]
