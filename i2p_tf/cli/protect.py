@@ -1,4 +1,4 @@
-"""Protects pictures on this computer: what people can no longer read, the classifier still can.
+"""Turns pictures into visually protected ones, on this computer; docs/threat_model.md says what that promises.
 
   bin/protect --transform=exports/digits_resnet20 photo.jpg protected.png
   bin/protect --transform=exports/digits_resnet20 photos/ protected/
