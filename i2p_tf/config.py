@@ -20,7 +20,7 @@ AUGMENTATIONS = ("none", "crop", "flip_crop")
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How one network is trained: SGD with Nesterov momentum 0.9.
+    """How one network is trained: SGD with momentum 0.9, Nesterov's with `one_cycle`, plain with `steps`.
 
     Attributes:
         epochs: passes over the training split.

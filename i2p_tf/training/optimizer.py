@@ -18,7 +18,7 @@ def sgd(recipe, total_steps):
     optimizer = keras.optimizers.SGD(
         schedule,
         momentum=MOMENTUM,
-        nesterov=True,
+        nesterov=recipe.schedule == "one_cycle",
         weight_decay=recipe.weight_decay / (1.0 - MOMENTUM),
         global_clipnorm=recipe.clip_norm,
     )

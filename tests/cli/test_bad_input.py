@@ -1,11 +1,14 @@
 """Every bad input: one line, exit code 2, TensorFlow never loaded, nothing written."""
 
+import os
+import pathlib
 import subprocess
 import sys
 
 import pytest
 from PIL import Image
 
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
 # Runs a command, and then says on stdout whether it has loaded TensorFlow.
 WRAPPER = """
 import atexit, sys
@@ -16,8 +19,8 @@ from i2p_tf.cli import {command}
 
 
 def call(command, *arguments, cwd):
-    code = WRAPPER.format(command=command)
-    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=cwd)
+    program = [sys.executable, "-c", WRAPPER.format(command=command), *arguments]
+    return subprocess.run(program, capture_output=True, text=True, cwd=cwd, env=ENVIRONMENT)
 
 
 @pytest.mark.parametrize(
