@@ -55,7 +55,7 @@ def paper(dataset):
 
 
 def _digits():
-    """Few images, and strokes instead of surfaces: smaller batches and another λ (docs/results/feature_loss_weight.md)."""
+    """Few images, and strokes instead of surfaces: smaller batches, another λ (docs/results/feature_loss_weight.md)."""
     return Config(
         dataset="digits",
         augmentation="crop",
