@@ -13,6 +13,7 @@ CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
 TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4}
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
 SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
+FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("one_cycle", "steps")
 AUGMENTATIONS = ("none", "crop", "flip_crop")
@@ -77,7 +78,8 @@ class Config:
         feature_loss_weight: λ, the weight of the feature term in the objective.
         feature_batch_fraction: share of each batch on which the feature term is computed. Below 1 it is an unbiased
             estimate of the paper's term at a fraction of its cost.
-        feature_weights: file with the weights of φ; None for the stock ImageNet weights.
+        feature_weights: where φ comes from: `imagenet` (the stock VGG16, downloaded; the trained classifier where that
+            fails), `classifier` (the trained classifier's own features) or a file with the weights of VGG16.
         classifier_recipe, transform_recipe: how the two are trained.
         precision: a member of `PRECISIONS`.
         seed: drives initialisation, order and augmentation.
@@ -95,7 +97,7 @@ class Config:
     classifier_path: str | None = None
     transform: str = "small"
     feature_batch_fraction: float = 1.0
-    feature_weights: str | None = None
+    feature_weights: str = "imagenet"
     precision: str = "auto"
     seed: int = 0
 

@@ -14,6 +14,7 @@ from absl import flags
 
 from i2p_tf import presets
 from i2p_tf.cli import app
+from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
@@ -36,7 +37,9 @@ _define(flags.DEFINE_string, "classifier", "resnet20, resnet32, resnet44, resnet
 _define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to take instead of training one")
 _define(flags.DEFINE_string, "transform", "size of the U-Net: paper, small or tiny")
 _define(flags.DEFINE_float, "feature_loss_weight", "weight of the feature term, at least 0")
-_define(flags.DEFINE_string, "feature_weights", "weights of VGG16's first two blocks; downloaded if not given")
+_define(
+    flags.DEFINE_string, "feature_weights", "imagenet (VGG16, downloaded), classifier, or a file of VGG16's weights"
+)
 _define(flags.DEFINE_integer, "epochs", "epochs of each of the two trainings, at least 1")
 _define(flags.DEFINE_integer, "batch_size", "images a step in both trainings, at least 1")
 _define(flags.DEFINE_float, "learning_rate", "highest learning rate of both trainings, above 0")
@@ -69,9 +72,11 @@ def config_from_flags():
     sources.check_name(FLAGS.dataset)
     if FLAGS.preset not in presets.PRESETS:
         raise unknown_name("preset", FLAGS.preset, tuple(presets.PRESETS))
-    for name in ("classifier_path", "feature_weights"):
-        if FLAGS[name].value and not pathlib.Path(FLAGS[name].value).is_file():
-            raise InputError(f"--{name}: no such file: {FLAGS[name].value}")
+    if FLAGS.classifier_path and not pathlib.Path(FLAGS.classifier_path).is_file():
+        raise InputError(f"--classifier_path: no such file: {FLAGS.classifier_path}")
+    weights = FLAGS.feature_weights
+    if weights and weights not in FEATURE_WEIGHTS and not pathlib.Path(weights).is_file():
+        raise InputError(f"--feature_weights: no such file: {weights}; allowed: {', '.join(FEATURE_WEIGHTS)} or a file")
     config = presets.PRESETS[FLAGS.preset](FLAGS.dataset)
     recipe_changes = _given(RECIPE_FLAGS)
     if "epochs" in recipe_changes:

@@ -97,23 +97,29 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
 
 
 def _feature_extractor(config, dataset, classifier, progress):
-    """φ and where it came from: the given file, else the stock weights, else the classifier's own features."""
-    if config.feature_weights:
-        path = pathlib.Path(config.feature_weights)
-        try:
-            extractor = vgg16_features(dataset.image_size, str(path))
-        except (ValueError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise InputError(f"--feature_weights={path} does not hold VGG16's first two blocks: {reason}") from error
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        return extractor, {"source": "VGG16 from a file", "file": path.name, "sha256": digest}
+    """φ and where it came from; the classifier's own features where the stock weights can't be had."""
+    own = {"source": f"{config.classifier}'s own features"}
+    if config.feature_weights == "classifier":
+        return classifier_features(classifier), own
+    if config.feature_weights != "imagenet":
+        return _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
     try:
         with contextlib.redirect_stdout(progress.stream):  # Keras announces its download on stdout
             return vgg16_features(dataset.image_size, "imagenet"), {"source": "VGG16 of keras.applications"}
     except Exception as error:  # Keras raises a bare Exception when the download fails
         reason = " ".join(str(error).split())
         progress.warn(f"no ImageNet weights ({reason}); the features are those of the trained classifier")
-        return classifier_features(classifier), {"source": f"{config.classifier}'s own features"}
+        return classifier_features(classifier), own
+
+
+def _features_from_file(path, image_size):
+    try:
+        extractor = vgg16_features(image_size, str(path))
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--feature_weights={path} does not hold VGG16's first two blocks: {reason}") from error
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return extractor, {"source": "VGG16 from a file", "file": path.name, "sha256": digest}
 
 
 def _load_classifier(config, dataset):
