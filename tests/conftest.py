@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import pathlib
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from i2p_tf.cli.app import ENVIRONMENT
 
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
+# Python that a test starts in some other folder finds the package too.
+os.environ["PYTHONPATH"] = str(pathlib.Path(__file__).parents[1])
 
 
 @pytest.fixture

@@ -1,14 +1,11 @@
 """Every bad input: one line, exit code 2, TensorFlow never loaded, nothing written."""
 
-import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
 from PIL import Image
 
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(pathlib.Path(__file__).parents[2])}
 # Runs a command, and then says on stdout whether it has loaded TensorFlow.
 WRAPPER = """
 import atexit, sys
@@ -20,7 +17,7 @@ from i2p_tf.cli import {command}
 
 def call(command, *arguments, cwd):
     program = [sys.executable, "-c", WRAPPER.format(command=command), *arguments]
-    return subprocess.run(program, capture_output=True, text=True, cwd=cwd, env=ENVIRONMENT)
+    return subprocess.run(program, capture_output=True, text=True, cwd=cwd)
 
 
 @pytest.mark.parametrize(
