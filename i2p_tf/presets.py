@@ -8,14 +8,13 @@ def two_cores(dataset):
 
     All: 2 cores of an AMD EPYC (Zen 3, no AVX-512), float32, TensorFlow 2.21.0, Keras 3.15.1, one run.
 
-    bin/train --dataset=digits, from a new clone: 3 min 8 s. n = 359 8-bit test images: plain 0.9972, protected 0.9889, SSIM mean
-    -0.148 (p95 -0.067). Many of the protected digits can still be read: they are inverted and coloured, and SSIM does not notice.
+    bin/train --dataset=digits, from a new clone: 3 min 8 s. n = 359 8-bit test images: plain 0.9972, protected 0.9889,
+    SSIM mean -0.148 (p95 -0.067). Many protected digits can still be read, inverted and coloured; SSIM does not notice.
 
-    bin/train --dataset=cifar10 --data_dir=DIR --feature_weights=FILE, with the first two blocks of VGG19 normalised:
-    CIFAR-10, seed 0, n = 10,000 8-bit test images: plain 0.8864, protected 0.7756, SSIM mean -0.020
-    (p95 0.080), PSNR 6.4 dB.
-    Classifier 40 min, transform 48 min, other work on the machine at the same time; about 130 and 265 s an
-    epoch without. The protected accuracy is short of the plain one: see docs/results/feature_loss_weight.md.
+    bin/train --dataset=cifar10 --data_dir=DIR --feature_weights=FILE (first two blocks of VGG19, normalised), seed 0:
+    classifier 40 min, transform 48 min with other work on the machine; about 130 and 265 s an epoch without.
+    n = 10,000 8-bit test images: plain 0.8864, protected 0.7756, SSIM mean -0.020 (p95 0.080), PSNR 6.4 dB. Protected
+    accuracy is far short of the plain one and many objects can be recognised: docs/results/feature_loss_weight.md.
     """
     if dataset == "digits":
         return _digits()
