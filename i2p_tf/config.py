@@ -78,6 +78,8 @@ class Config:
         feature_loss_weight: λ, the weight of the feature term in the objective.
         feature_batch_fraction: share of each batch on which the feature term is computed. Below 1 it is an unbiased
             estimate of the paper's term at a fraction of its cost.
+        feature_distance_limit: up to which the distance of an image counts, in variances of φ's features; None for the
+            paper's term, which has no limit.
         feature_weights: where φ comes from: `imagenet` (the stock VGG16, downloaded; the trained classifier where that
             fails), `classifier` (the trained classifier's own features) or a file with the weights of VGG16.
         classifier_recipe, transform_recipe: how the two are trained.
@@ -97,6 +99,7 @@ class Config:
     classifier_path: str | None = None
     transform: str = "small"
     feature_batch_fraction: float = 1.0
+    feature_distance_limit: float | None = None
     feature_weights: str = "imagenet"
     precision: str = "auto"
     seed: int = 0
@@ -108,6 +111,8 @@ class Config:
         _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
         _check_number("feature_loss_weight", self.feature_loss_weight)
         _check_integer("seed", self.seed, 0)
+        if self.feature_distance_limit is not None:
+            _check_number("feature_distance_limit", self.feature_distance_limit, zero=False)
         if not 0 < self.feature_batch_fraction <= 1:
             raise InputError(
                 f"feature_batch_fraction must be above 0 and at most 1. Received: {self.feature_batch_fraction!r}"

@@ -28,6 +28,9 @@ class PaperObjective:
 
     v is `feature_variance`, a constant; the paper's formula is that of λ / v. ψ and φ run in inference mode.
 
+    With a limit, the distance of each image counts only up to it: the paper's term grows without bound, and in a short
+    training h_θ goes on to enlarge it at the expense of the cross entropy. Two unrelated pictures are 2 v apart.
+
     Args:
         classifier: ψ, images in [0, 1] to logits.
         feature_extractor: φ, images in [0, 1] to features.
@@ -35,6 +38,7 @@ class PaperObjective:
         feature_variance: v.
         feature_batch_fraction: the feature term is the mean over this first share of the batch. Batches are drawn at
             random, so its expectation does not depend on it; its cost does.
+        feature_distance_limit: in units of v; None, as in the paper, for no limit.
         label_smoothing: share of the label spread over all classes in the cross entropy.
     """
 
@@ -45,6 +49,7 @@ class PaperObjective:
         feature_loss_weight,
         feature_variance,
         feature_batch_fraction=1.0,
+        feature_distance_limit=None,
         label_smoothing=0.0,
     ):
         self.classifier = classifier
@@ -52,6 +57,7 @@ class PaperObjective:
         self.feature_loss_weight = feature_loss_weight
         self.feature_variance = feature_variance
         self.feature_batch_fraction = feature_batch_fraction
+        self.feature_distance_limit = feature_distance_limit
         self.label_smoothing = label_smoothing
 
     def __call__(self, plain, protected, labels):
@@ -63,26 +69,30 @@ class PaperObjective:
             labels: integers `(batch,)`.
 
         Returns:
-            A dictionary of scalars `loss`, `cross_entropy`, `feature_distance` (in units of v), and
-            `logits` `(batch, classes)` of the protected images.
+            A dictionary of scalars `loss`, `cross_entropy`, `feature_distance` (in units of v, without
+            the limit), and `logits` `(batch, classes)` of the protected images.
         """
         protected = round_to_8_bits(protected)
         logits = ops.cast(self.classifier(protected, training=False), "float32")
         cross_entropy = mean_cross_entropy(labels, logits, self.label_smoothing)
-        feature_distance = self._feature_distance(plain, protected)
-        loss = cross_entropy - self.feature_loss_weight * feature_distance
+        distances = self._feature_distances(plain, protected)
+        counted = distances
+        if self.feature_distance_limit is not None:
+            counted = ops.minimum(distances, self.feature_distance_limit)
+        loss = cross_entropy - self.feature_loss_weight * ops.mean(counted)
         return {
             "loss": loss,
             "cross_entropy": cross_entropy,
-            "feature_distance": feature_distance,
+            "feature_distance": ops.mean(distances),
             "logits": logits,
         }
 
-    def _feature_distance(self, plain, protected):
+    def _feature_distances(self, plain, protected):
         count = max(1, round(self.feature_batch_fraction * plain.shape[0])) if plain.shape[0] else None
         of_plain = ops.cast(self.feature_extractor(plain[:count], training=False), "float32")
         of_protected = ops.cast(self.feature_extractor(protected[:count], training=False), "float32")
-        return ops.mean(ops.square(of_protected - ops.stop_gradient(of_plain))) / self.feature_variance
+        squares = ops.square(of_protected - ops.stop_gradient(of_plain))
+        return ops.mean(squares, axis=(1, 2, 3)) / self.feature_variance
 
 
 def mean_cross_entropy(labels, logits, label_smoothing=0.0):

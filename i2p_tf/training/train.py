@@ -87,6 +87,7 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
         config.feature_loss_weight,
         variance,
         config.feature_batch_fraction,
+        config.feature_distance_limit,
         recipe.label_smoothing,
     )
     keras.utils.set_random_seed(config.seed)

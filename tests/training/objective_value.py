@@ -38,7 +38,7 @@ def main():
     classifier = models.classifier("resnet20", 32, 10)
     set_weights(classifier, generator)
     extractor = classifier_features(classifier)
-    objective = PaperObjective(classifier, extractor, 0.1, feature_variance(extractor, images), 0.5, 0.1)
+    objective = PaperObjective(classifier, extractor, 0.1, feature_variance(extractor, images), 0.5, 1.0, 0.1)
     for size in STACKWISE_FILTERS:
         transform = unet(size, 32)
         set_weights(transform, generator)

@@ -51,6 +51,25 @@ def test_the_feature_term_is_computed_on_the_first_share_of_the_batch(images):
     assert float(whole(images, protected, labels)["feature_distance"]) > 0.1
 
 
+def test_beyond_the_limit_an_image_counts_no_more_and_pulls_no_more(images):
+    import tensorflow as tf
+
+    plain = images.copy()
+    plain[:4] = 0.0
+    protected = tf.Variable(plain)
+    protected[:4].assign(tf.ones_like(protected[:4]))  # at a distance of 1
+    protected[4:].assign(protected[4:] + 0.1)  # at about 0.01
+    objective = PaperObjective(MeanColour(), Identity(), 1.0, 1.0, feature_distance_limit=0.5)
+    with tf.GradientTape() as tape:
+        terms = objective(plain, protected, np.zeros(8, int))
+        counted = terms["cross_entropy"] - terms["loss"]
+    pull = np.abs(tape.gradient(counted, protected)).reshape(8, -1).max(axis=1)
+    near = np.mean((np.round(np.asarray(protected[4:]) * 255) / 255 - plain[4:]) ** 2)
+    np.testing.assert_allclose(counted, 0.5 * 0.5 + 0.5 * near, rtol=1e-4)
+    np.testing.assert_allclose(terms["feature_distance"], 0.5 * 1.0 + 0.5 * near, rtol=1e-4)
+    assert (pull[:4] == 0).all() and (pull[4:] > 0).all()
+
+
 def test_label_smoothing_is_that_of_keras():
     logits = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     labels = np.array([0, 1, 2, 3, 4, 0])
