@@ -14,6 +14,7 @@ TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4}
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
 SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
 FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file
+FEATURE_DISTANCES = ("squared", "cosine")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("one_cycle", "steps")
 AUGMENTATIONS = ("none", "crop", "flip_crop")
@@ -78,8 +79,7 @@ class Config:
         feature_loss_weight: λ, the weight of the feature term in the objective.
         feature_batch_fraction: share of each batch on which the feature term is computed. Below 1 it is an unbiased
             estimate of the paper's term at a fraction of its cost.
-        feature_distance_limit: up to which the distance of an image counts, in variances of φ's features; None for the
-            paper's term, which has no limit.
+        feature_distance: how far apart two images are for φ: `squared`, as in the paper, or `cosine`.
         feature_weights: where φ comes from: `imagenet` (the stock VGG16, downloaded; the trained classifier where that
             fails), `classifier` (the trained classifier's own features) or a file with the weights of VGG16.
         classifier_recipe, transform_recipe: how the two are trained.
@@ -99,7 +99,7 @@ class Config:
     classifier_path: str | None = None
     transform: str = "small"
     feature_batch_fraction: float = 1.0
-    feature_distance_limit: float | None = None
+    feature_distance: str = "squared"
     feature_weights: str = "imagenet"
     precision: str = "auto"
     seed: int = 0
@@ -108,11 +108,10 @@ class Config:
         _check_choice("classifier", self.classifier, CLASSIFIERS)
         _check_choice("transform", self.transform, tuple(TRANSFORM_MULTIPLES))
         _check_choice("precision", self.precision, PRECISIONS)
+        _check_choice("feature_distance", self.feature_distance, FEATURE_DISTANCES)
         _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
         _check_number("feature_loss_weight", self.feature_loss_weight)
         _check_integer("seed", self.seed, 0)
-        if self.feature_distance_limit is not None:
-            _check_number("feature_distance_limit", self.feature_distance_limit, zero=False)
         if not 0 < self.feature_batch_fraction <= 1:
             raise InputError(
                 f"feature_batch_fraction must be above 0 and at most 1. Received: {self.feature_batch_fraction!r}"

@@ -22,10 +22,10 @@ def two_cores(dataset):
         dataset=dataset,
         augmentation=_augmentation(dataset),
         classifier_recipe=Recipe(epochs=15, minimum_steps=800, batch_size=128, learning_rate=0.2, label_smoothing=0.05),
-        transform_recipe=Recipe(epochs=10, minimum_steps=800, batch_size=128, learning_rate=0.1, clip_norm=1.0),
-        feature_loss_weight=0.3,
+        transform_recipe=Recipe(epochs=8, minimum_steps=800, batch_size=128, learning_rate=0.1, clip_norm=1.0),
+        feature_loss_weight=0.7,
+        feature_distance="cosine",
         feature_batch_fraction=0.25,
-        feature_distance_limit=2.0,
     )
 
 

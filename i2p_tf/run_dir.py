@@ -77,6 +77,14 @@ class RunDir:
             raise InputError(f"{self.config} is damaged: {error}") from error
         return Config.from_json(values)
 
+    def finished_config(self):
+        """As `load_config`, of a run that has both networks; `InputError` names the one that is missing."""
+        config = self.load_config()
+        for network in (self.classifier, self.transform):
+            if not network.is_file():
+                raise InputError(f"{network} does not exist; the bin/train that began this run has to finish it")
+        return config
+
     @contextlib.contextmanager
     def lock(self):
         """Held while a command writes into the run; a second command is refused."""

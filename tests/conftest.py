@@ -39,7 +39,7 @@ def trained_run(tmp_path_factory, digits):
     from i2p_tf.models.feature_extractor import classifier_features
     from i2p_tf.models.unet import unet
     from i2p_tf.run_dir import RunDir, write_json
-    from i2p_tf.training.objective import PaperObjective
+    from i2p_tf.training.objective import Objective, SquaredDistance
     from i2p_tf.training.trainer import TransformTrainer
 
     keras.utils.set_random_seed(0)
@@ -54,7 +54,8 @@ def trained_run(tmp_path_factory, digits):
     classifier.trainable = False
 
     transform = unet("tiny", 16)
-    objective = PaperObjective(classifier, classifier_features(classifier), 0.01, 1.0)
+    extractor = classifier_features(classifier)
+    objective = Objective(classifier, extractor, SquaredDistance(extractor(images[:500])), 0.01)
     trainer = TransformTrainer(transform, objective)
     trainer.compile(keras.optimizers.Adam(1e-2))
     trainer.fit(images, labels, batch_size=64, epochs=4, verbose=0)
@@ -63,7 +64,9 @@ def trained_run(tmp_path_factory, digits):
     run_dir.path.mkdir()
     classifier.save(run_dir.classifier)
     transform.save(run_dir.transform)
-    config = dataclasses.replace(presets.smoke("digits"), transform="tiny", image_size=16)
+    config = dataclasses.replace(
+        presets.smoke("digits"), transform="tiny", image_size=16, feature_weights="classifier", feature_loss_weight=0.01
+    )
     write_json(run_dir.config, config.to_json())
     return run_dir
 
@@ -72,8 +75,9 @@ def trained_run(tmp_path_factory, digits):
 def shared_bundle(tmp_path_factory, trained_run, digits):
     """The bundle of that run, with everything in it; not to be changed."""
     from i2p_tf.export import VARIANTS, bundle
+    from i2p_tf.training.progress import Progress
 
     path = tmp_path_factory.mktemp("exports") / "digits_small"
     config = trained_run.load_config()
-    bundle.export(trained_run, digits, config, path, VARIANTS, True, False, lambda line: None)
+    bundle.export(trained_run, digits, config, path, VARIANTS, True, False, Progress())
     return path

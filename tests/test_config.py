@@ -33,7 +33,7 @@ def test_json_gives_back_an_equal_configuration(preset, dataset):
         ({"feature_loss_weight": -0.1}, ["feature_loss_weight", "-0.1", "at least 0"]),
         ({"feature_loss_weight": math.nan}, ["feature_loss_weight", "nan"]),
         ({"feature_loss_weight": math.inf}, ["feature_loss_weight", "inf"]),
-        ({"feature_distance_limit": 0.0}, ["feature_distance_limit", "above 0", "0.0"]),
+        ({"feature_distance": "cosin"}, ["feature_distance", "squared", "cosine", "cosin"]),
         ({"feature_batch_fraction": 0.0}, ["feature_batch_fraction", "0.0"]),
         ({"seed": -1}, ["seed", "-1"]),
         ({"image_size": 33}, ["multiple of 8", "40", "33"]),

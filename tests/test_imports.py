@@ -11,7 +11,8 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "i2p_tf"
 # From the top down; a module may import from the groups below its own, and within its own folder.
 LAYERS = [
     {"cli"},
-    {"training", "attacks", "export", "report", "serving"},
+    {"attacks", "export", "report", "serving"},
+    {"training"},
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
     {"run_dir", "data", "models", "metrics", "encryption", "environment", "presets"},

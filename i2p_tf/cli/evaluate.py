@@ -22,10 +22,7 @@ def main(arguments):
     if not FLAGS.run_dir:
         raise InputError("--run_dir is missing; it is a directory that bin/train has written")
     run_dir = RunDir(FLAGS.run_dir)
-    config = run_dir.load_config()
-    for network in (run_dir.classifier, run_dir.transform):
-        if not network.is_file():
-            raise InputError(f"{network} does not exist; the bin/train that began this run has to finish it")
+    config = run_dir.finished_config()
     with run_dir.lock():
         from i2p_tf import evaluation
         from i2p_tf.data import sources

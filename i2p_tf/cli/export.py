@@ -12,7 +12,7 @@ from absl import flags
 
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError, unknown_name
-from i2p_tf.export import VARIANTS
+from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS
 from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
@@ -20,7 +20,9 @@ flags.DEFINE_string("run_dir", None, "run directory that bin/train has written",
 flags.DEFINE_string("export", None, "folder to write; exports/<name of the run> if not given", flag_values=FLAGS)
 flags.DEFINE_boolean("tflite", False, "write the TensorFlow Lite files only", flag_values=FLAGS)
 flags.DEFINE_boolean("savedmodel", False, "write the SavedModels only", flag_values=FLAGS)
-flags.DEFINE_list("variants", ",".join(VARIANTS), "which TensorFlow Lite files", flag_values=FLAGS)
+flags.DEFINE_list(
+    "variants", ",".join(DEFAULT_VARIANTS), f"TensorFlow Lite files, of {','.join(VARIANTS)}", flag_values=FLAGS
+)
 flags.DEFINE_boolean("allow_loss", False, "publish variants that lose more than 1 point of accuracy", flag_values=FLAGS)
 flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
 
@@ -34,10 +36,7 @@ def main(arguments):
         if variant not in VARIANTS:
             raise unknown_name("variant", variant, VARIANTS)
     run_dir = RunDir(FLAGS.run_dir)
-    config = run_dir.load_config()
-    for network in (run_dir.classifier, run_dir.transform):
-        if not network.is_file():
-            raise InputError(f"{network} does not exist; the bin/train that began this run has to finish it")
+    config = run_dir.finished_config()
     path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name)
     if path.exists() and not path.is_dir():
         raise InputError(f"--export={path} is a file; give a folder")
@@ -50,7 +49,7 @@ def main(arguments):
         dataset = sources.load(config.dataset, FLAGS.data_dir or config.data_dir, config.image_size)
         variants = FLAGS.variants if both or FLAGS.tflite else []
         manifest = bundle.export(
-            run_dir, dataset, config, path, variants, both or FLAGS.savedmodel, FLAGS.allow_loss, Progress().say
+            run_dir, dataset, config, path, variants, both or FLAGS.savedmodel, FLAGS.allow_loss, Progress()
         )
         print("\n".join(bundle.table(manifest)))
         print(f"bundle: {path}")

@@ -37,7 +37,7 @@ _define(flags.DEFINE_string, "classifier", "resnet20, resnet32, resnet44, resnet
 _define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to take instead of training one")
 _define(flags.DEFINE_string, "transform", "size of the U-Net: paper, small or tiny")
 _define(flags.DEFINE_float, "feature_loss_weight", "weight of the feature term, at least 0")
-_define(flags.DEFINE_float, "feature_distance_limit", "up to where an image's feature distance counts, above 0")
+_define(flags.DEFINE_string, "feature_distance", "distance in the feature term: squared (the paper's) or cosine")
 _define(
     flags.DEFINE_string, "feature_weights", "imagenet (VGG16, downloaded), classifier, or a file of VGG16's weights"
 )
@@ -58,7 +58,7 @@ CONFIG_FLAGS = (
     "classifier_path",
     "transform",
     "feature_loss_weight",
-    "feature_distance_limit",
+    "feature_distance",
     "feature_weights",
     "augmentation",
     "precision",

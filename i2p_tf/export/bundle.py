@@ -12,8 +12,9 @@ import numpy as np
 from i2p_tf import evaluation
 from i2p_tf.client.transform import MANIFEST, Transform
 from i2p_tf.environment import describe_environment
-from i2p_tf.export import parity, quantize, saved_model, tflite
+from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite
 from i2p_tf.run_dir import write_json
+from i2p_tf.training.calibration import calibrated_objective
 
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
 PARITY_IMAGES = 1000
@@ -21,7 +22,7 @@ CARD = "MODEL_CARD.md"
 SCHEMA = 1
 
 
-def export(run_dir, dataset, config, path, variants, with_saved_models, allow_loss, say):
+def export(run_dir, dataset, config, path, variants, with_saved_models, allow_loss, progress):
     """Writes the bundle of a run; what an earlier export of the same run has put there stays.
 
     Args:
@@ -32,7 +33,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         variants: which TensorFlow Lite files to write, members of `i2p_tf.export.VARIANTS`; may be empty.
         with_saved_models: whether to write the two SavedModels.
         allow_loss: publish variants that lose more than `parity.ALLOWED_LOSS` of accuracy.
-        say: called with each line of progress.
+        progress: a `training.progress.Progress`.
 
     Returns:
         The contents of manifest.json.
@@ -72,11 +73,12 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
 
     with _staging(path) as staging:
         for variant in variants:
-            say(f"converting {variant}")
-            entry = _add_variant(variant, transform, dataset, reference, manifest, allow_loss, staging)
-            manifest["variants"][variant] = entry
+            progress.say(f"converting {variant}")
+            model, origin = _convert(variant, transform, classifier, dataset, config, progress)
+            checked = _add_variant(variant, model, reference, manifest, allow_loss, staging)
+            manifest["variants"][variant] = origin | checked
         if with_saved_models:
-            say("writing the SavedModels")
+            progress.say("writing the SavedModels")
             manifest["saved_models"] = _add_saved_models(classifier, transform, dataset, reference, path, staging)
         _publish(staging, path, manifest)
     return manifest
@@ -103,14 +105,21 @@ def table(manifest):
     return [f"| {line} |" for line in [lines[0], " | ".join("-" * width for width in widths), *lines[1:]]]
 
 
-def _add_variant(variant, transform, dataset, reference, manifest, allow_loss, staging):
-    """Converts, writes and checks one file; returns its entry in the manifest."""
-    entry = {}
+def _convert(variant, transform, classifier, dataset, config, progress):
+    """A TensorFlow Lite model, and what the manifest says of how it was quantised."""
+    if variant in tflite.FLOAT_VARIANTS:
+        return tflite.float_model(transform, variant), {}
     if variant == "int8":
-        representative, entry["representative_set"] = quantize.representative_set(dataset.train)
-        model = tflite.int8_model(transform, representative)
-    else:
-        model = tflite.float_model(transform, variant)
+        images, origin = quantize.representative_set(dataset.train)
+        return tflite.int8_model(transform, images), {"representative_set": origin}
+    classifier.trainable = False
+    objective, _ = calibrated_objective(config, dataset, classifier, progress)
+    model, origin = quantization_aware.qat_model(transform, objective, dataset.train, config, progress.say)
+    return model, {"fine_tuning": origin}
+
+
+def _add_variant(variant, model, reference, manifest, allow_loss, staging):
+    """Writes and checks one file; returns its entry in the manifest."""
     keys = ("run_id", "image_size", "resize_rule", "class_names")
     content = tflite.with_metadata(model, {"variant": variant} | {key: manifest[key] for key in keys})
     file = staging / f"transform_{variant}.tflite"
@@ -120,7 +129,7 @@ def _add_variant(variant, transform, dataset, reference, manifest, allow_loss, s
     protected = client(reference.images)
     exact = variant in tflite.FLOAT_VARIANTS
     checked = parity.check_transform(file.name, protected, reference, exact, allow_loss)
-    return entry | {
+    return {
         "file": file.name,
         "bytes": len(content),
         "milliseconds": parity.milliseconds(client, reference.images),

@@ -56,8 +56,7 @@ def int8_model(transform, images):
     """
     folded = fold(transform)
     images = images.copy()
-    # With both ends in the set the scale of the input is 1/255: a pixel's level is its quantised value.
-    images[0, 0, 0], images[0, 0, 1] = 0, 255
+    images[0, 0, 0], images[0, 0, 1] = 0, 255  # so that no level of an input lies outside the measured range
     representative = (np.float32(image[np.newaxis]) / np.float32(255.0) for image in images)
 
     with converter(folded, lambda x: {"protected": folded(x, training=False)}, tf.float32) as conversion:
@@ -65,7 +64,15 @@ def int8_model(transform, images):
         conversion.representative_dataset = lambda: ([image] for image in representative)
         conversion.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         conversion.inference_input_type = conversion.inference_output_type = tf.uint8
-        return output_in_levels(_quietly(conversion.convert))
+        return in_levels(_quietly(conversion.convert))
+
+
+def converted_twin(twin):
+    """Converts a tf-keras network that knows the ranges of its activations; as `int8_model`."""
+    with converter(twin, lambda x: {"protected": twin(x, training=False)}, tf.float32) as conversion:
+        conversion.optimizations = [tf.lite.Optimize.DEFAULT]
+        conversion.inference_input_type = conversion.inference_output_type = tf.uint8
+        return in_levels(_quietly(conversion.convert))
 
 
 def fold(transform):
@@ -114,17 +121,20 @@ def converter(model, function, dtype):
         yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
 
 
-def output_in_levels(model):
-    """Makes the uint8 output of an integer model the levels 0..255.
+def in_levels(model):
+    """Makes the uint8 input and output of an integer model the levels 0..255.
 
-    The 8-bit sigmoid counts in 1/256, so the converter says the same of the output. The last operator changes int8 to
-    uint8; told that the output counts in 1/255, it also rescales, at no cost.
+    The converter lets the input count in steps of the range that was measured on it, and the output in 1/256, as the
+    8-bit sigmoid does. The first and the last operator change between uint8 and int8; told that the one side counts in
+    1/255, they also rescale, at no cost.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
     parsed = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     graph = parsed.subgraphs[0]
-    graph.tensors[graph.outputs[0]].quantization.scale = np.array([1.0 / 255.0], np.float32)
+    for tensor in (graph.inputs[0], graph.outputs[0]):
+        graph.tensors[tensor].quantization.scale = np.array([1.0 / 255.0], np.float32)
+        graph.tensors[tensor].quantization.zeroPoint = np.array([0], np.int64)
     return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))
 
 

@@ -9,36 +9,58 @@ def round_to_8_bits(images):
     return images + ops.stop_gradient(ops.round(images * 255.0) / 255.0 - images)
 
 
-def feature_variance(feature_extractor, images):
-    """Variance of φ's activations over plain images, one number: the unit of the feature term.
+class SquaredDistance:
+    """The paper's distance of features, mean((a - b)²), in units of their variance over plain images.
 
-    The releases of VGG16 differ by orders of magnitude in the scale of their features. In units of this variance one
-    λ means the same for each of them.
-
-    Args:
-        feature_extractor: φ.
-        images: RGB in [0, 1], `(n, height, width, 3)`.
+    The releases of VGG16 differ by orders of magnitude in the scale of their features. In these units one λ means the
+    same for each of them, and two unrelated pictures are 2 apart. It grows without bound with the contrast of the
+    protected image.
     """
-    features = ops.cast(feature_extractor(images, training=False), "float32")
-    return float(ops.mean(ops.var(features, axis=(0, 1, 2))))
+
+    def __init__(self, plain_features):
+        self.variance = ops.mean(ops.var(plain_features, axis=(0, 1, 2)))
+
+    def __call__(self, a, b):
+        """Feature maps `(n, height, width, channels)` to distances `(n,)`."""
+        return ops.mean(ops.square(a - b), axis=(1, 2, 3)) / self.variance
 
 
-class PaperObjective:
-    """loss = cross_entropy(ψ(p), y) - λ * mean((φ(p) - φ(x))²) / v, with p = h_θ(x) rounded to 8 bits.
+class CosineDistance:
+    """1 - cosine of the angle between the features at each place, averaged over the places; from 0 to 2.
 
-    v is `feature_variance`, a constant; the paper's formula is that of λ / v. ψ and φ run in inference mode.
+    The mean of each channel over plain images is subtracted first. Contrast does not change this distance: to enlarge
+    it, the protected image has to have other structures than the plain one in the same places. Normalised in the
+    channels like the perceptual distance of Zhang et al. 2018.
+    """
 
-    With a limit, the distance of each image counts only up to it: the paper's term grows without bound, and in a short
-    training h_θ goes on to enlarge it at the expense of the cross entropy. Two unrelated pictures are 2 v apart.
+    def __init__(self, plain_features):
+        self.mean = ops.mean(plain_features, axis=(0, 1, 2))
+
+    def __call__(self, a, b):
+        """Feature maps `(n, height, width, channels)` to distances `(n,)`."""
+        cosines = ops.sum(self._directions(a) * self._directions(b), axis=-1)
+        return 1.0 - ops.mean(cosines, axis=(1, 2))
+
+    def _directions(self, features):
+        centred = features - self.mean
+        return centred * ops.rsqrt(ops.sum(ops.square(centred), axis=-1, keepdims=True) + 1e-6)
+
+
+DISTANCES = {"squared": SquaredDistance, "cosine": CosineDistance}
+
+
+class Objective:
+    """loss = cross_entropy(ψ(p), y) - λ * distance(φ(p), φ(x)), with p = h_θ(x) rounded to 8 bits.
+
+    ψ and φ run in inference mode. With `SquaredDistance` this is the paper's, its λ multiplied by the variance.
 
     Args:
         classifier: ψ, images in [0, 1] to logits.
-        feature_extractor: φ, images in [0, 1] to features.
+        feature_extractor: φ, images in [0, 1] to feature maps.
+        distance: a member of `DISTANCES`, made from features of plain training images.
         feature_loss_weight: λ.
-        feature_variance: v.
         feature_batch_fraction: the feature term is the mean over this first share of the batch. Batches are drawn at
             random, so its expectation does not depend on it; its cost does.
-        feature_distance_limit: in units of v; None, as in the paper, for no limit.
         label_smoothing: share of the label spread over all classes in the cross entropy.
     """
 
@@ -46,18 +68,16 @@ class PaperObjective:
         self,
         classifier,
         feature_extractor,
+        distance,
         feature_loss_weight,
-        feature_variance,
         feature_batch_fraction=1.0,
-        feature_distance_limit=None,
         label_smoothing=0.0,
     ):
         self.classifier = classifier
         self.feature_extractor = feature_extractor
+        self.distance = distance
         self.feature_loss_weight = feature_loss_weight
-        self.feature_variance = feature_variance
         self.feature_batch_fraction = feature_batch_fraction
-        self.feature_distance_limit = feature_distance_limit
         self.label_smoothing = label_smoothing
 
     def __call__(self, plain, protected, labels):
@@ -69,30 +89,26 @@ class PaperObjective:
             labels: integers `(batch,)`.
 
         Returns:
-            A dictionary of scalars `loss`, `cross_entropy`, `feature_distance` (in units of v, without
-            the limit), and `logits` `(batch, classes)` of the protected images.
+            A dictionary of scalars `loss`, `cross_entropy`, `feature_distance`, and
+            `logits` `(batch, classes)` of the protected images.
         """
         protected = round_to_8_bits(protected)
         logits = ops.cast(self.classifier(protected, training=False), "float32")
         cross_entropy = mean_cross_entropy(labels, logits, self.label_smoothing)
-        distances = self._feature_distances(plain, protected)
-        counted = distances
-        if self.feature_distance_limit is not None:
-            counted = ops.minimum(distances, self.feature_distance_limit)
-        loss = cross_entropy - self.feature_loss_weight * ops.mean(counted)
+        feature_distance = self._feature_distance(plain, protected)
+        loss = cross_entropy - self.feature_loss_weight * feature_distance
         return {
             "loss": loss,
             "cross_entropy": cross_entropy,
-            "feature_distance": ops.mean(distances),
+            "feature_distance": feature_distance,
             "logits": logits,
         }
 
-    def _feature_distances(self, plain, protected):
+    def _feature_distance(self, plain, protected):
         count = max(1, round(self.feature_batch_fraction * plain.shape[0])) if plain.shape[0] else None
         of_plain = ops.cast(self.feature_extractor(plain[:count], training=False), "float32")
         of_protected = ops.cast(self.feature_extractor(protected[:count], training=False), "float32")
-        squares = ops.square(of_protected - ops.stop_gradient(of_plain))
-        return ops.mean(squares, axis=(1, 2, 3)) / self.feature_variance
+        return ops.mean(self.distance(of_protected, ops.stop_gradient(of_plain)))
 
 
 def mean_cross_entropy(labels, logits, label_smoothing=0.0):

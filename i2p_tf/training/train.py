@@ -1,11 +1,6 @@
 """Trains the classifier ψ, then the transformation network h_θ against it, and evaluates both: the only entry."""
 
-import contextlib
-import hashlib
-import pathlib
-
 import keras
-import numpy as np
 
 from i2p_tf import models
 from i2p_tf.config import check_image_size
@@ -13,15 +8,12 @@ from i2p_tf.data import sources
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run
-from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
 from i2p_tf.models.unet import unet
 from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import precision
+from i2p_tf.training.calibration import calibrated_objective
 from i2p_tf.training.fit import fit
-from i2p_tf.training.objective import PaperObjective, feature_variance
 from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
-
-CALIBRATION_IMAGES = 500  # plain training images on which the unit of the feature term is measured
 
 
 def train_and_evaluate(config, run_dir, progress):
@@ -73,54 +65,16 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     frozen_classifier = _build(policy, lambda: _new_classifier(config, dataset))
     frozen_classifier.set_weights(classifier.get_weights())
     frozen_classifier.trainable = False
-    calibration = np.float32(dataset.train.images[:CALIBRATION_IMAGES]) / 255.0
-    extractor, description = _build(policy, lambda: _feature_extractor(config, dataset, frozen_classifier, progress))
-    description["variance"] = variance = feature_variance(extractor, calibration)
-    progress.say(f"feature extractor: {description['source']}, variance {variance:.4g}")
+    objective, description = _build(policy, lambda: calibrated_objective(config, dataset, frozen_classifier, progress))
     environment = describe_environment() | {"precision": policy, "feature_extractor": description}
     write_json(run_dir.environment, environment)
 
     recipe = config.transform_recipe
-    objective = PaperObjective(
-        frozen_classifier,
-        extractor,
-        config.feature_loss_weight,
-        variance,
-        config.feature_batch_fraction,
-        config.feature_distance_limit,
-        recipe.label_smoothing,
-    )
     keras.utils.set_random_seed(config.seed)
     transform = _build(policy, lambda: unet(config.transform, dataset.image_size))
     trainer = TransformTrainer(transform, objective)
     fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
     _save(_in_float32(transform, lambda: unet(config.transform, dataset.image_size)), run_dir.transform)
-
-
-def _feature_extractor(config, dataset, classifier, progress):
-    """φ and where it came from; the classifier's own features where the stock weights can't be had."""
-    own = {"source": f"{config.classifier}'s own features"}
-    if config.feature_weights == "classifier":
-        return classifier_features(classifier), own
-    if config.feature_weights != "imagenet":
-        return _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
-    try:
-        with contextlib.redirect_stdout(progress.stream):  # Keras announces its download on stdout
-            return vgg16_features(dataset.image_size, "imagenet"), {"source": "VGG16 of keras.applications"}
-    except Exception as error:  # Keras raises a bare Exception when the download fails
-        reason = " ".join(str(error).split())
-        progress.warn(f"no ImageNet weights ({reason}); the features are those of the trained classifier")
-        return classifier_features(classifier), own
-
-
-def _features_from_file(path, image_size):
-    try:
-        extractor = vgg16_features(image_size, str(path))
-    except (ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"--feature_weights={path} does not hold VGG16's first two blocks: {reason}") from error
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return extractor, {"source": "VGG16 from a file", "file": path.name, "sha256": digest}
 
 
 def _load_classifier(config, dataset):

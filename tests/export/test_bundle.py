@@ -11,6 +11,7 @@ import i2p_tf
 from i2p_tf import evaluation
 from i2p_tf.export import bundle, tflite
 from i2p_tf.export.errors import ParityError
+from i2p_tf.training.progress import Progress
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +23,7 @@ def copy(shared_bundle, tmp_path):
 
 def export(run_dir, digits, path, variants=(), with_saved_models=False, allow_loss=False):
     config = run_dir.load_config()
-    return bundle.export(run_dir, digits, config, path, variants, with_saved_models, allow_loss, lambda line: None)
+    return bundle.export(run_dir, digits, config, path, variants, with_saved_models, allow_loss, Progress())
 
 
 def contents(path):
@@ -37,11 +38,11 @@ def test_every_variant_does_what_the_keras_model_does(shared_bundle, trained_run
     accuracy = np.mean(evaluation.classify(classifier, expected) == labels)
     assert accuracy > 0.8  # else equal accuracies would say nothing
     manifest = json.loads((shared_bundle / "manifest.json").read_text())
-    assert set(manifest["variants"]) == {"float32", "float16", "int8"}
+    assert set(manifest["variants"]) == {"float32", "float16", "int8", "qat"}
     for variant, entry in manifest["variants"].items():
         protected = i2p_tf.load_transform(shared_bundle, variant)(images)
         within = np.mean(np.abs(protected.astype(int) - expected) <= 1)
-        assert within >= (0.999 if variant != "int8" else 0.3)
+        assert within >= (0.999 if variant in tflite.FLOAT_VARIANTS else 0.1)
         own = np.mean(evaluation.classify(classifier, protected) == labels)
         assert own >= accuracy - 0.01
         assert entry["parity"] == {"share_within_1_level": within, "accuracy": own, "n": len(labels)}
@@ -49,6 +50,8 @@ def test_every_variant_does_what_the_keras_model_does(shared_bundle, trained_run
         assert entry["milliseconds"] > 0
     assert manifest["variants"]["int8"]["representative_set"] == {"split": "train", "count": 200, "seed": 0}
     assert manifest["variants"]["int8"]["psnr_to_float32"] > 25
+    assert manifest["variants"]["qat"]["fine_tuning"]["steps"] == 300
+    assert manifest["variants"]["qat"]["bytes"] < 0.6 * manifest["variants"]["float32"]["bytes"]
 
 
 def test_the_manifest_lists_every_file(shared_bundle):
@@ -114,7 +117,7 @@ def test_a_new_version_leaves_the_old_ones(copy, trained_run, digits):
     assert contents(copy / "classifier" / "1") == former
     assert set(contents(copy / "classifier" / "2")) == set(former)
     assert (copy / "classifier").stat().st_ino == folder  # a server that watches it goes on watching it
-    assert set(manifest["variants"]) == {"float32", "float16", "int8"}
+    assert set(manifest["variants"]) == {"float32", "float16", "int8", "qat"}
     i2p_tf.load_transform(copy, "int8")
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from i2p_tf import metrics, models
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import STACKWISE_FILTERS, unet
-from i2p_tf.training.objective import PaperObjective, feature_variance
+from i2p_tf.training.objective import DISTANCES, Objective
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
 
@@ -38,13 +38,19 @@ def main():
     classifier = models.classifier("resnet20", 32, 10)
     set_weights(classifier, generator)
     extractor = classifier_features(classifier)
-    objective = PaperObjective(classifier, extractor, 0.1, feature_variance(extractor, images), 0.5, 1.0, 0.1)
+    features = extractor(images, training=False)
+    objectives = {
+        name: Objective(classifier, extractor, distance(features), 0.1, 0.5, 0.1)
+        for name, distance in DISTANCES.items()
+    }
     for size in STACKWISE_FILTERS:
         transform = unet(size, 32)
         set_weights(transform, generator)
         protected = transform(images, training=False)
-        terms = objective(images, protected, labels)
-        values[size] = [float(terms[name]) for name in ("loss", "cross_entropy", "feature_distance")]
+        for distance, objective in objectives.items():
+            terms = objective(images, protected, labels)
+            names = ("loss", "cross_entropy", "feature_distance")
+            values[f"{size} {distance}"] = [float(terms[name]) for name in names]
         values[f"{size} ssim"] = float(keras.ops.mean(metrics.ssim(protected, images)))
     print(json.dumps({"backend": keras.backend.backend(), "values": values}))
 

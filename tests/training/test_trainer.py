@@ -7,7 +7,7 @@ from i2p_tf import models
 from i2p_tf.config import Recipe
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import unet
-from i2p_tf.training.objective import PaperObjective
+from i2p_tf.training.objective import Objective, SquaredDistance
 from i2p_tf.training.optimizer import OneCycle, Steps, sgd
 from i2p_tf.training.precision import dtype_policy
 from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
@@ -65,7 +65,7 @@ def test_frozen_networks_stay_bit_identical_and_the_transform_moves(images):
     classifier.trainable = False
     extractor = classifier_features(classifier)
     transform = unet("tiny", 16)
-    trainer = TransformTrainer(transform, PaperObjective(classifier, extractor, 0.1, 1.0))
+    trainer = TransformTrainer(transform, Objective(classifier, extractor, SquaredDistance(extractor(images)), 0.1))
     trainer.compile(optimizer=keras.optimizers.SGD(0.1), jit_compile=False)
     frozen, trained = classifier.get_weights(), transform.get_weights()
     for _ in range(3):

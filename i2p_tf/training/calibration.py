@@ -1,0 +1,72 @@
+"""The objective of one experiment: where φ comes from, and its features on plain images, which distances refer to."""
+
+import contextlib
+import hashlib
+import pathlib
+
+import numpy as np
+from keras import ops
+
+from i2p_tf.errors import InputError
+from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
+from i2p_tf.training.objective import DISTANCES, Objective
+
+CALIBRATION_IMAGES = 500  # plain training images
+
+
+def calibrated_objective(config, dataset, classifier, progress):
+    """Builds the objective of `config`.
+
+    Args:
+        config: a `Config`.
+        dataset: its `data.sources.Dataset`.
+        classifier: ψ, frozen.
+        progress: a `training.progress.Progress`.
+
+    Returns:
+        A `training.objective.Objective`, and a dictionary that says where φ came from and the `variance` of its
+        features on plain images.
+
+    Raises:
+        InputError: if the file of φ's weights holds something else.
+    """
+    extractor, description = _feature_extractor(config, dataset, classifier, progress)
+    plain = np.float32(dataset.train.images[:CALIBRATION_IMAGES]) / 255.0
+    features = ops.cast(extractor(plain, training=False), "float32")
+    variance = float(ops.mean(ops.var(features, axis=(0, 1, 2))))
+    progress.say(f"feature extractor: {description['source']}, variance {variance:.4g}")
+    objective = Objective(
+        classifier,
+        extractor,
+        DISTANCES[config.feature_distance](features),
+        config.feature_loss_weight,
+        config.feature_batch_fraction,
+        config.transform_recipe.label_smoothing,
+    )
+    return objective, description | {"variance": variance}
+
+
+def _feature_extractor(config, dataset, classifier, progress):
+    """φ and where it came from; the classifier's own features where the stock weights can't be had."""
+    own = {"source": f"{config.classifier}'s own features"}
+    if config.feature_weights == "classifier":
+        return classifier_features(classifier), own
+    if config.feature_weights != "imagenet":
+        return _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
+    try:
+        with contextlib.redirect_stdout(progress.stream):  # Keras announces its download on stdout
+            return vgg16_features(dataset.image_size, "imagenet"), {"source": "VGG16 of keras.applications"}
+    except Exception as error:  # Keras raises a bare Exception when the download fails
+        reason = " ".join(str(error).split())
+        progress.warn(f"no ImageNet weights ({reason}); the features are those of the trained classifier")
+        return classifier_features(classifier), own
+
+
+def _features_from_file(path, image_size):
+    try:
+        extractor = vgg16_features(image_size, str(path))
+    except (ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--feature_weights={path} does not hold VGG16's first two blocks: {reason}") from error
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return extractor, {"source": "VGG16 from a file", "file": path.name, "sha256": digest}
