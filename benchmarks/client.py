@@ -25,7 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import numpy as np
 from absl import app, flags, logging
 
-from i2p_tf.export import VARIANTS
+from i2p_tf.export import DEFAULT_VARIANTS
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("transform", "paper", "size of the U-Net: paper, small or tiny")
@@ -56,14 +56,14 @@ def main(arguments):
         logging.set_verbosity(logging.WARNING)
         calls = {}
         export(transform, images, folder)
-        for variant in VARIANTS:
+        for variant in DEFAULT_VARIANTS:
             for threads in THREADS:
                 calls[variant, threads] = litert_call(folder / f"{variant}.tflite", images, threads)
         calls |= tensorflow_calls(folder / "saved", images)
         calls |= torch_calls(unet.STACKWISE_FILTERS[FLAGS.transform], images, cost.parameters(transform))
         milliseconds = {name: 1000 * seconds for name, seconds in measure(calls).items()}
         limits = matrix_limits(folder, macs)
-        rates = {variant: all_cores(folder / f"{variant}.tflite", images) for variant in VARIANTS}
+        rates = {variant: all_cores(folder / f"{variant}.tflite", images) for variant in DEFAULT_VARIANTS}
         report(milliseconds, limits, rates)
         if FLAGS.pictures:
             report_folder(folder, images, rates)
@@ -74,7 +74,7 @@ def export(transform, images, folder):
     from i2p_tf.export import saved_model, tflite
 
     values = {"run_id": "0", "image_size": FLAGS.image_size, "resize_rule": "crop", "class_names": []}
-    for variant in VARIANTS:
+    for variant in DEFAULT_VARIANTS:
         if variant == "int8":
             model = tflite.int8_model(transform, images[:10])
         else:

@@ -1,11 +1,12 @@
 """Writes what devices and servers load: TensorFlow Lite files of the transformation network, SavedModels of both.
 
   bin/export --run_dir=runs/digits_resnet20
-  bin/export --run_dir=runs/digits_resnet20 --tflite --variants=int8
+  bin/export --run_dir=runs/digits_resnet20 --tflite --variants=int8,qat
 
 Every file is compared with the Keras model on test images before anything is published.
 """
 
+import importlib.util
 import pathlib
 
 from absl import flags
@@ -14,6 +15,8 @@ from i2p_tf.cli import app
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS
 from i2p_tf.run_dir import RunDir
+
+QAT_PACKAGES = ("tensorflow_model_optimization", "tf_keras")
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
@@ -35,6 +38,8 @@ def main(arguments):
     for variant in FLAGS.variants:
         if variant not in VARIANTS:
             raise unknown_name("variant", variant, VARIANTS)
+    if "qat" in FLAGS.variants and not all(map(importlib.util.find_spec, QAT_PACKAGES)):
+        raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}: pip install 'i2p-tf[quantize]'")
     run_dir = RunDir(FLAGS.run_dir)
     config = run_dir.finished_config()
     path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name)

@@ -114,8 +114,7 @@ def _convert(variant, transform, classifier, dataset, config, progress):
         return tflite.int8_model(transform, images), {"representative_set": origin}
     classifier.trainable = False
     objective, _ = calibrated_objective(config, dataset, classifier, progress)
-    model, origin = quantization_aware.qat_model(transform, objective, dataset.train, config, progress.say)
-    return model, {"fine_tuning": origin}
+    return quantization_aware.qat_model(transform, objective, dataset.train, config, progress.say)
 
 
 def _add_variant(variant, model, reference, manifest, allow_loss, staging):

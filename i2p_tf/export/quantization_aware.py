@@ -8,14 +8,10 @@ import tensorflow as tf
 from keras import layers
 
 from i2p_tf.data import pipeline
-from i2p_tf.errors import InputError
-from i2p_tf.export import tflite
+from i2p_tf.export import quantize, tflite
 
 STEPS = 300
 LEARNING_RATE = 1e-4  # of Adam: the network is trained already
-CALIBRATION_BATCHES = 20
-# tensorflow-model-optimization starts the range of each activation far too wide and moves it by 1 - this a batch.
-RANGE_DECAY = 0.999
 
 
 def qat_model(transform, objective, train, config, say):
@@ -29,21 +25,22 @@ def qat_model(transform, objective, train, config, say):
         say: called with a line of progress.
 
     Returns:
-        The bytes of a TensorFlow Lite model, and what the manifest says of the fine-tuning.
-
-    Raises:
-        InputError: if the libraries of the extra `quantize` are not installed.
+        The bytes of a TensorFlow Lite model, and what the manifest says of how it was made.
     """
-    quantize_model = _quantize_model()
-    twin = quantize_model(tf_keras_twin(tflite.fold(transform)))
+    from tensorflow_model_optimization.quantization.keras import quantize_model
+
+    folded = tflite.fold(transform)
+    quantized = quantize_model(tf_keras_twin(folded))
+    representative, origin = quantize.representative_set(train)
+    calibrate(quantized, folded, np.float32(representative) / np.float32(255.0))
+
     batch_size = min(config.transform_recipe.batch_size, len(train.labels))
-    batches = _endless(train, batch_size, config)
-    calibrate(twin, itertools.islice(batches, CALIBRATION_BATCHES))
-    step = _training_step(twin, objective)
-    losses = [float(step(images, labels)) for images, labels in itertools.islice(batches, STEPS)]
-    fine_tuning = {"steps": STEPS, "batch_size": batch_size, "learning_rate": LEARNING_RATE, "seed": config.seed}
+    step = _training_step(quantized, objective)
+    batches = itertools.islice(_endless(train, batch_size, config), STEPS)
+    losses = [float(step(images, labels)) for images, labels in batches]
     say(f"qat: {STEPS} steps, loss {np.mean(losses[:20]):.4f} -> {np.mean(losses[-20:]):.4f}")
-    return tflite.converted_twin(twin), fine_tuning
+    fine_tuning = {"steps": STEPS, "batch_size": batch_size, "learning_rate": LEARNING_RATE, "seed": config.seed}
+    return tflite.converted_twin(quantized), {"representative_set": origin, "fine_tuning": fine_tuning}
 
 
 def tf_keras_twin(folded):
@@ -70,39 +67,25 @@ def tf_keras_twin(folded):
     return twin
 
 
-def calibrate(twin, batches):
-    """Sets the range of each activation to the mean of its batches' smallest and largest values.
+def calibrate(quantized, folded, images):
+    """Sets the range of each activation to what the float network shows on `images`.
 
-    In training mode each range moves by a thousandth a batch from where it starts; dividing out what is left of the
-    start, as Adam does with its moments, gives the measured mean at once.
+    tensorflow-model-optimization would start them all at ±6 and move them by a thousandth a step.
 
     Args:
-        twin: what `quantize_model` has made.
-        batches: iterable of `(images, labels)`.
+        quantized: what `quantize_model` has made of the twin of `folded`.
+        folded: the float network.
+        images: float32 in [0, 1], `(n, height, width, 3)`.
     """
-    ranges = [
-        variable
-        for variable in twin.non_trainable_variables
-        if variable.name.endswith(("_min:0", "_max:0")) and "kernel" not in variable.name  # kernels follow at once
-    ]
-    starts = [variable.numpy() for variable in ranges]
-    count = 0
-    for images, _ in batches:
-        twin(images, training=True)
-        count += 1
-    left = RANGE_DECAY**count
-    for variable, start in zip(ranges, starts, strict=True):
-        variable.assign((variable - left * start) / (1.0 - left))
-
-
-def _quantize_model():
-    try:
-        from tensorflow_model_optimization.quantization.keras import quantize_model
-    except ImportError as error:
-        raise InputError(
-            f"the variant 'qat' needs {error.name}, which is not installed; pip install 'i2p-tf[quantize]'"
-        ) from error
-    return quantize_model
+    outputs = keras.Model(folded.input, [layer.output for layer in folded.layers])(images, training=False)
+    measured = dict(zip((f"quant_{layer.name}" for layer in folded.layers), outputs, strict=True))
+    measured["quantize_layer"] = images
+    for variable in quantized.non_trainable_variables:
+        layer, name = variable.name.split("/")
+        if name.endswith("_min:0") and name != "kernel_min:0":  # kernels are measured in every step
+            variable.assign(np.min(measured[layer]))
+        elif name.endswith("_max:0") and name != "kernel_max:0":
+            variable.assign(np.max(measured[layer]))
 
 
 def _twin_layer(layer):
@@ -129,7 +112,7 @@ def _endless(train, batch_size, config):
         yield from pipeline.training_pipeline(train, batch_size, config.seed, config.augmentation, epoch)
 
 
-def _training_step(twin, objective):
+def _training_step(quantized, objective):
     import tf_keras
 
     optimizer = tf_keras.optimizers.Adam(LEARNING_RATE)
@@ -137,9 +120,9 @@ def _training_step(twin, objective):
     @tf.function(jit_compile=False)
     def step(images, labels):
         with tf.GradientTape() as tape:
-            loss = objective(images, twin(images, training=True), labels)["loss"]
-        gradients = tape.gradient(loss, twin.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, twin.trainable_variables, strict=True))
+            loss = objective(images, quantized(images, training=True), labels)["loss"]
+        gradients = tape.gradient(loss, quantized.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, quantized.trainable_variables, strict=True))
         return loss
 
     return step

@@ -21,6 +21,15 @@ def test_bad_commands(tmp_path):
         assert result.returncode == 2 and len(result.stderr.splitlines()) == 1 and message in result.stderr
 
 
+def test_qat_without_its_libraries_says_what_to_install(tmp_path):
+    code = "import importlib.util; importlib.util.find_spec = lambda name: None; "
+    code += "from i2p_tf.cli import export; export.run()"
+    command = [sys.executable, "-c", code, f"--run_dir={tmp_path}", "--variants=qat"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
+    assert "tf_keras: pip install 'i2p-tf[quantize]'" in result.stderr
+
+
 @pytest.mark.slow
 def test_export_and_protect(trained_run, tmp_path):
     path = tmp_path / "exports" / "small"
