@@ -118,7 +118,7 @@ class RunDir:
                     f"{self.path} holds another experiment ({'; '.join(differences)}). "
                     "Give another --run_dir, or --overwrite to delete it"
                 )
-            if overwrite:
+            if differences:
                 self._delete()
         elif contents:
             raise InputError(f"{self.path} is not empty and no run directory. Give another --run_dir")

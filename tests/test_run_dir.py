@@ -47,6 +47,14 @@ def test_overwrite_deletes_the_files_of_the_run_and_no_others(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+def test_overwrite_deletes_nothing_of_the_same_experiment(tmp_path):
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.claim(CONFIG)
+    run_dir.classifier.write_text("hours of training")
+    run_dir.claim(CONFIG, overwrite=True)
+    assert run_dir.classifier.read_text() == "hours of training"
+
+
 def test_somebody_elses_folder_is_refused_even_with_overwrite(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     for overwrite in (False, True):

@@ -69,11 +69,16 @@ def _parse(command_flags):
         raise InputError(" ".join(str(error).split())) from error
 
 
+def _typed(value):
+    """A default as one would type it."""
+    return ",".join(value) if isinstance(value, list) else value
+
+
 def _help(command_flags):
     lines = []
     for name in command_flags:
         flag = command_flags[name]
-        default = "" if flag.default is None or flag.boolean else f" (default: {flag.default})"
+        default = "" if flag.default is None or flag.boolean else f" (default: {_typed(flag.default)})"
         lines.append(f"  --{name}{'' if flag.boolean else '=' + name.upper()}\n      {flag.help}{default}")
     return "\n".join(lines)
 

@@ -39,7 +39,7 @@ def main(arguments):
         if variant not in VARIANTS:
             raise unknown_name("variant", variant, VARIANTS)
     if "qat" in FLAGS.variants and not all(map(importlib.util.find_spec, QAT_PACKAGES)):
-        raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}: pip install 'i2p-tf[quantize]'")
+        raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}; the extra `quantize` has them")
     run_dir = RunDir(FLAGS.run_dir)
     config = run_dir.finished_config()
     path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name)
@@ -52,6 +52,8 @@ def main(arguments):
         from i2p_tf.training.progress import Progress
 
         dataset = sources.load(config.dataset, FLAGS.data_dir or config.data_dir, config.image_size)
+        if config.training_images:
+            dataset = dataset.with_training_images(config.training_images)
         variants = FLAGS.variants if both or FLAGS.tflite else []
         manifest = bundle.export(
             run_dir, dataset, config, path, variants, both or FLAGS.savedmodel, FLAGS.allow_loss, Progress()

@@ -1,11 +1,13 @@
-"""Turns pictures into visually protected ones, on this computer; docs/threat_model.md says what that promises.
+"""Takes pictures through a trained transformation network, on this computer, before they are sent.
 
-  bin/protect --transform=exports/digits_resnet20 photo.jpg protected.png
-  bin/protect --transform=exports/digits_resnet20 photos/ protected/
-  bin/protect --transform=exports/digits_resnet20 a.jpg b.png more/ protected/
-  bin/protect --transform=exports/digits_resnet20 - - < photo.jpg > protected.png
+What that hides, and from whom, docs/threat_model.md says. Look at the results before you send any.
 
-Pictures may have any format, mode and size; PNG files without metadata come out. The same command goes on where an
+  bin/protect --transform=exports/NAME photo.jpg protected.png
+  bin/protect --transform=exports/NAME photos/ protected/
+  bin/protect --transform=exports/NAME a.jpg b.png more/ protected/
+  bin/protect --transform=exports/NAME - - < photo.jpg > protected.png
+
+AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP of up to 80 megapixels; PNG files without metadata come out. The same command goes on where an
 earlier one was stopped. Nothing is sent anywhere.
 """
 
@@ -27,7 +29,12 @@ FLAGS.set_gnu_getopt()  # flags may stand behind the file names
 flags.DEFINE_string(
     "transform", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
 )
-flags.DEFINE_string("variant", "float32", "which .tflite file of the folder", flag_values=FLAGS)
+flags.DEFINE_string(
+    "variant",
+    "float32",
+    "which .tflite file of the folder: float32, float16, int8 or qat, of those it has",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "resize",
     None,

@@ -28,10 +28,16 @@ def _define(kind, name, help_text, default=None):
 
 _define(flags.DEFINE_string, "dataset", "digits, cifar10, cifar100, tfds:NAME or folder:PATH")
 _define(flags.DEFINE_string, "preset", f"recipe: {', '.join(presets.PRESETS)}", presets.DEFAULT)
-_define(flags.DEFINE_string, "run_dir", "where the run is kept; runs/<dataset>_<classifier> if not given")
+_define(
+    flags.DEFINE_string,
+    "run_dir",
+    "where the run is kept; runs/<dataset>_<classifier> if not given, whatever the preset",
+)
 _define(flags.DEFINE_boolean, "overwrite", "delete another experiment in the run directory", False)
 _define(flags.DEFINE_string, "data_dir", "prepared TensorFlow Datasets directory")
-_define(flags.DEFINE_integer, "image_size", "height and width in pixels; the data set's own if not given")
+_define(
+    flags.DEFINE_integer, "image_size", "height and width in pixels; if not given the data set's own, of folders 32"
+)
 _define(flags.DEFINE_integer, "training_images", "train on only this many images; all if not given")
 _define(flags.DEFINE_string, "classifier", "resnet20, resnet32, resnet44, resnet56 or vgg16")
 _define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to take instead of training one")
@@ -39,7 +45,10 @@ _define(flags.DEFINE_string, "transform", "size of the U-Net: paper, small or ti
 _define(flags.DEFINE_float, "feature_loss_weight", "weight of the feature term, at least 0")
 _define(flags.DEFINE_string, "feature_distance", "distance in the feature term: squared (the paper's) or cosine")
 _define(
-    flags.DEFINE_string, "feature_weights", "imagenet (VGG16, downloaded), classifier, or a file of VGG16's weights"
+    flags.DEFINE_string,
+    "feature_weights",
+    "imagenet (VGG16, downloaded; where that fails the trained classifier's own features), classifier, or a file of "
+    "VGG16's weights",
 )
 _define(flags.DEFINE_integer, "epochs", "epochs of each of the two trainings, at least 1")
 _define(flags.DEFINE_integer, "batch_size", "images a step in both trainings, at least 1")

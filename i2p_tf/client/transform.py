@@ -112,27 +112,24 @@ class Transform:
         return protected
 
     def _run(self, images, protected, indices):
-        with self._interpreter() as interpreter:
-            source = interpreter.get_input_details()[0]["index"]
-            target = interpreter.get_output_details()[0]["index"]
+        with self._runner() as run:
             for index in indices:
-                interpreter.set_tensor(source, images[index : index + 1])
-                interpreter.invoke()
-                protected[index] = interpreter.get_tensor(target)[0]
+                protected[index] = run(images[index])
 
     @contextlib.contextmanager
-    def _interpreter(self):
+    def _runner(self):
         with self._free:
             try:
-                interpreter = self._idle.pop()
+                run = self._idle.pop()
             except IndexError:
-                interpreter = self._new_interpreter()
+                run = self._new_runner()
             try:
-                yield interpreter
+                yield run
             finally:
-                self._idle.append(interpreter)
+                self._idle.append(run)
 
-    def _new_interpreter(self):
+    def _new_runner(self):
+        """A function that takes one image through an interpreter of its own."""
         from ai_edge_litert.interpreter import Interpreter
 
         try:
@@ -140,7 +137,15 @@ class Transform:
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise InputError(f"LiteRT cannot run {self._path}: {' '.join(str(error).split())}") from error
-        return interpreter
+        source = interpreter.get_input_details()[0]["index"]
+        target = interpreter.get_output_details()[0]["index"]
+
+        def run(image):
+            interpreter.set_tensor(source, image[np.newaxis])
+            interpreter.invoke()
+            return interpreter.get_tensor(target)[0]
+
+        return run
 
 
 def _file_of_variant(folder, variant):

@@ -218,8 +218,9 @@ def _card(manifest):
         f"# {manifest['name']}",
         "",
         f"An image transformation network (U-Net, size {manifest['networks']['transform']}) and the classifier it was "
-        f"trained against ({manifest['networks']['classifier']}), both trained on {manifest['dataset']}. Images that "
-        "went through the transformation network are hard to read for people; the classifier still reads them.",
+        f"trained against ({manifest['networks']['classifier']}), both trained on {manifest['dataset']}. It is meant to "
+        "keep people from recognising a picture that the classifier still reads. How well it does so the export does "
+        "not measure: see samples.png and results.json of the run, and only for pictures like those it was trained on.",
         "",
         f"- Images: RGB, {manifest['image_size']}x{manifest['image_size']}; larger pictures are made to fit by the "
         f"rule {manifest['resize_rule']!r}.",
@@ -240,8 +241,8 @@ def _card(manifest):
     if manifest["saved_models"]:
         lines += [f"Newest version of the classifier: {manifest['saved_models']['classifier']['version']}.", ""]
     lines += [
-        "What it is not: encryption. The protection is visual; somebody who trains a network to undo the "
-        "transformation may get recognisable images back.",
+        "What it is not: encryption or anonymisation. Assume that a protected image can be restored: whoever has the "
+        "transformation network can train another one to undo it.",
         "",
     ]
     return "\n".join(lines)
