@@ -7,8 +7,8 @@ What that hides, and from whom, docs/threat_model.md says. Look at the results b
   bin/protect --transform=exports/NAME a.jpg b.png more/ protected/
   bin/protect --transform=exports/NAME - - < photo.jpg > protected.png
 
-AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP of up to 80 megapixels; PNG files without metadata come out. The same command goes on where an
-earlier one was stopped. Nothing is sent anywhere.
+AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP of up to 80 megapixels; PNG files without metadata come out.
+The same command goes on where an earlier one was stopped. Nothing is sent anywhere.
 """
 
 import contextlib

@@ -29,9 +29,7 @@ def _define(kind, name, help_text, default=None):
 _define(flags.DEFINE_string, "dataset", "digits, cifar10, cifar100, tfds:NAME or folder:PATH")
 _define(flags.DEFINE_string, "preset", f"recipe: {', '.join(presets.PRESETS)}", presets.DEFAULT)
 _define(
-    flags.DEFINE_string,
-    "run_dir",
-    "where the run is kept; runs/<dataset>_<classifier> if not given, whatever the preset",
+    flags.DEFINE_string, "run_dir", "where the run is kept; runs/<dataset>_<classifier> (of any preset) if not given"
 )
 _define(flags.DEFINE_boolean, "overwrite", "delete another experiment in the run directory", False)
 _define(flags.DEFINE_string, "data_dir", "prepared TensorFlow Datasets directory")

@@ -218,8 +218,8 @@ def _card(manifest):
         f"# {manifest['name']}",
         "",
         f"An image transformation network (U-Net, size {manifest['networks']['transform']}) and the classifier it was "
-        f"trained against ({manifest['networks']['classifier']}), both trained on {manifest['dataset']}. It is meant to "
-        "keep people from recognising a picture that the classifier still reads. How well it does so the export does "
+        f"trained against ({manifest['networks']['classifier']}), both trained on {manifest['dataset']}. It is meant "
+        "to keep people from recognising a picture that the classifier still reads. How well it does so the export does "
         "not measure: see samples.png and results.json of the run, and only for pictures like those it was trained on.",
         "",
         f"- Images: RGB, {manifest['image_size']}x{manifest['image_size']}; larger pictures are made to fit by the "
