@@ -32,7 +32,7 @@ class Recipe:
         learning_rate: the highest one.
         schedule: `one_cycle` (a fifth of the steps up, linearly down to 0) or `steps` (times 0.2 after 30, 60 and
             80 % of the steps: the published 60, 120 and 160 of 200 epochs).
-        weight_decay: factor of the L2 penalty, as coupled as in the published code.
+        weight_decay: factor of the L2 penalty on kernels.
         label_smoothing: share of the label spread over all classes.
         clip_norm: limit of the global gradient norm; None for no limit.
     """
@@ -128,8 +128,8 @@ class Config:
     @classmethod
     def from_json(cls, values):
         """The inverse of `to_json`; `InputError` names fields that are missing or unknown."""
-        values = dict(values)
         try:
+            values = dict(values)
             recipes = {key: Recipe(**values.pop(key)) for key in ("classifier_recipe", "transform_recipe")}
             return cls(**recipes, **values)
         except (KeyError, TypeError) as error:

@@ -12,6 +12,7 @@ from i2p_tf.config import Config
 from i2p_tf.errors import InputError
 
 _TEMPORARY = ".unfinished-"
+LOCK = ".lock"
 
 
 @contextlib.contextmanager
@@ -36,6 +37,17 @@ def write_json(path, value):
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
+def _read_json(path):
+    return _parse(path.read_text(), path)
+
+
+def _parse(text, path):
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}") from error
+
+
 class RunDir:
     """The folder of one experiment; its attributes are the paths of its files."""
 
@@ -52,30 +64,49 @@ class RunDir:
         self.attacks = self.path / "attacks"
         self.report = self.path / "report.html"
 
+    def check(self, config, overwrite=False):
+        """Raises what `claim` would raise; writes nothing."""
+        try:
+            entries = {entry.name for entry in self.path.iterdir()}
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        if not entries - {LOCK}:
+            return
+        if self.config.name not in entries:
+            raise InputError(f"{self.path} is not empty and no run directory. Give another --run_dir")
+        differences = self.load_config().differences(config)
+        if differences and not overwrite and entries - {LOCK, self.config.name, self.environment.name}:
+            raise InputError(
+                f"{self.path} holds another experiment ({'; '.join(differences)}). "
+                "Give another --run_dir, or --overwrite to delete it"
+            )
+
     def claim(self, config, overwrite=False):
-        """Makes the folder that of `config`, or joins it where it already is.
+        """Makes the folder that of `config`, or joins it where it already is. The lock must be held.
 
         Args:
             config: the experiment.
-            overwrite: delete the files of another experiment instead of refusing.
+            overwrite: delete the files of another experiment instead of refusing; the same one always goes on.
 
         Raises:
             InputError: if it holds another experiment or something that is no run, or can't be written to.
         """
+        self.check(config, overwrite)
         try:
-            self._claim(config, overwrite)
-        except (PermissionError, NotADirectoryError, FileExistsError) as error:
-            raise InputError(f"cannot write to the run directory {self.path}: {error.strerror}") from error
+            self._claim(config)
+        except OSError as error:
+            raise self._cannot_write(error) from error
 
     def load_config(self):
         """The `Config` of the run; `InputError` where there is none."""
         if not self.config.is_file():
             raise InputError(f"{self.path} is no run directory: it has no config.json. bin/train makes one")
         try:
-            values = json.loads(self.config.read_text())
-        except ValueError as error:
-            raise InputError(f"{self.config} is damaged: {error}") from error
-        return Config.from_json(values)
+            return Config.from_json(_read_json(self.config))
+        except InputError as error:
+            raise InputError(f"{self.path} is no run directory of this version: {error}") from error
 
     def finished_config(self):
         """As `load_config`, of a run that has both networks; `InputError` names the one that is missing."""
@@ -87,8 +118,13 @@ class RunDir:
 
     @contextlib.contextmanager
     def lock(self):
-        """Held while a command writes into the run; a second command is refused."""
-        with open(self.path / ".lock", "w") as file:
+        """Held while a command writes into the run, which is made if it is missing; a second command is refused."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            (self.path / LOCK).touch()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        with open(self.path / LOCK, "a") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -97,42 +133,35 @@ class RunDir:
 
     def read_results(self):
         """The dictionary in results.json; empty where there is none yet."""
-        return json.loads(self.results.read_text()) if self.results.is_file() else {}
+        return _read_json(self.results) if self.results.is_file() else {}
+
+    def read_environment(self):
+        """The dictionary in environment.json; empty where there is none yet."""
+        return _read_json(self.environment) if self.environment.is_file() else {}
 
     def read_metrics(self):
         """The lines of metrics.jsonl as dictionaries; empty where there is none yet."""
-        return [json.loads(line) for line in self.metrics.read_text().splitlines()] if self.metrics.is_file() else []
+        lines = self.metrics.read_text().splitlines() if self.metrics.is_file() else []
+        return [_parse(line, self.metrics) for line in lines]
 
     def write_metrics(self, lines):
         """Replaces metrics.jsonl by `lines`, dictionaries."""
         with write_atomically(self.metrics) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    def _claim(self, config, overwrite):
+    def _claim(self, config):
         self.path.mkdir(parents=True, exist_ok=True)
-        contents = [entry for entry in self.path.iterdir() if entry.name != ".lock"]
-        if self.config.is_file():
-            differences = self._differences(config)
-            if differences and not overwrite:
-                raise InputError(
-                    f"{self.path} holds another experiment ({'; '.join(differences)}). "
-                    "Give another --run_dir, or --overwrite to delete it"
-                )
-            if differences:
-                self._delete()
-        elif contents:
-            raise InputError(f"{self.path} is not empty and no run directory. Give another --run_dir")
+        if self.config.is_file() and self.load_config().differences(config):
+            self._delete()
         for left_over in self.path.rglob(f"{_TEMPORARY}*"):
             shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
         write_json(self.config, config.to_json())
 
-    def _differences(self, config):
-        try:
-            return self.load_config().differences(config)
-        except InputError:
-            return ["config.json can't be read"]
-
     def _delete(self):
-        for entry in vars(self).values():
+        # The configuration last: without it nobody could tell that the rest is a run.
+        for entry in reversed(vars(self).values()):
             if entry != self.path:
                 shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+
+    def _cannot_write(self, error):
+        return InputError(f"cannot write to the run directory {self.path}: {error.strerror}")

@@ -69,6 +69,13 @@ def test_a_file_in_the_place_of_the_run_directory_is_one_clear_error(tmp_path):
         RunDir(tmp_path / "run").claim(CONFIG)
 
 
+def test_an_experiment_that_has_trained_nothing_yet_gives_way(tmp_path):
+    run_dir = RunDir(tmp_path)
+    run_dir.claim(CONFIG)
+    run_dir.claim(OTHER)
+    assert run_dir.load_config() == OTHER
+
+
 def test_left_overs_of_a_killed_command_are_removed(tmp_path):
     run_dir = RunDir(tmp_path)
     run_dir.claim(CONFIG)
@@ -89,9 +96,23 @@ def test_two_commands_do_not_write_into_one_run(tmp_path):
         pass
 
 
+def test_a_finished_run_has_both_networks(tmp_path):
+    run_dir = RunDir(tmp_path)
+    run_dir.claim(CONFIG)
+    run_dir.classifier.write_text("trained")
+    with pytest.raises(InputError, match="transform.keras does not exist"):
+        run_dir.finished_config()
+    run_dir.transform.write_text("trained")
+    assert run_dir.finished_config() == CONFIG
+
+
 def test_a_missing_or_damaged_configuration_is_named(tmp_path):
     with pytest.raises(InputError, match="no config.json"):
         RunDir(tmp_path).load_config()
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match="damaged"):
         RunDir(tmp_path).load_config()
+    (tmp_path / "config.json").write_text('{"model_type": "of another program"}')
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="no run directory of this version"):
+            RunDir(tmp_path).claim(CONFIG, overwrite)

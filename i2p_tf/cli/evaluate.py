@@ -28,7 +28,7 @@ def main(arguments):
         from i2p_tf.data import sources
         from i2p_tf.training.progress import Progress
 
-        dataset = sources.load(config.dataset, FLAGS.data_dir or config.data_dir, config.image_size)
+        dataset = sources.load_for(config, FLAGS.data_dir)
         results = evaluation.evaluate_run(run_dir, dataset, Progress().say)
         print(evaluation.table(results))
         print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")

@@ -12,6 +12,7 @@ import pathlib
 from absl import flags
 
 from i2p_tf.cli import app
+from i2p_tf.client.transform import MANIFEST
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS
 from i2p_tf.run_dir import RunDir
@@ -42,18 +43,18 @@ def main(arguments):
         raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}; the extra `quantize` has them")
     run_dir = RunDir(FLAGS.run_dir)
     config = run_dir.finished_config()
-    path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name)
+    path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name).resolve()
     if path.exists() and not path.is_dir():
         raise InputError(f"--export={path} is a file; give a folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
+        raise InputError(f"--export={path} is not empty and no bundle; give another folder")
     both = FLAGS.tflite == FLAGS.savedmodel
     with run_dir.lock():
         from i2p_tf.data import sources
         from i2p_tf.export import bundle
         from i2p_tf.training.progress import Progress
 
-        dataset = sources.load(config.dataset, FLAGS.data_dir or config.data_dir, config.image_size)
-        if config.training_images:
-            dataset = dataset.with_training_images(config.training_images)
+        dataset = sources.load_for(config, FLAGS.data_dir)
         variants = FLAGS.variants if both or FLAGS.tflite else []
         manifest = bundle.export(
             run_dir, dataset, config, path, variants, both or FLAGS.savedmodel, FLAGS.allow_loss, Progress()
@@ -65,7 +66,7 @@ def main(arguments):
 def run():
     from i2p_tf.export.errors import ParityError
 
-    app.run(__doc__, FLAGS, main, failures=(ParityError,), stopped="stopped; nothing was published")
+    app.run(__doc__, FLAGS, main, failures=(ParityError,), stopped="stopped; run the command again")
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ Writes a run directory. The same command goes on where an earlier one was stoppe
 
 import dataclasses
 import pathlib
+import re
 
 from absl import flags
 
@@ -99,7 +100,8 @@ def config_from_flags():
 
 def default_run_dir(config):
     """`runs/<dataset>_<classifier>`; of a folder, the last part of its path."""
-    name = pathlib.Path(config.dataset.rpartition(":")[2]).resolve().name
+    kind, _, rest = config.dataset.partition(":")
+    name = pathlib.Path(rest).resolve().name if kind == "folder" else re.sub("[:/]", "_", rest or kind)
     return pathlib.Path("runs") / f"{name}_{config.classifier}"
 
 
@@ -108,8 +110,9 @@ def main(arguments):
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     config = config_from_flags()
     run_dir = RunDir(FLAGS.run_dir or default_run_dir(config))
-    run_dir.claim(config, FLAGS.overwrite)
+    run_dir.check(config, FLAGS.overwrite)
     with run_dir.lock():
+        run_dir.claim(config, FLAGS.overwrite)
         from i2p_tf.training.progress import Progress
 
         progress = Progress()

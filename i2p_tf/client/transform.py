@@ -56,7 +56,7 @@ class Transform:
         image_size: height and width of the images.
         resize_rule: the rule of `i2p_tf.pictures.resize` that prepares pictures for the classifier.
         class_names: of the classifier's labels, in their order.
-        variant: `float32`, `float16` or `int8`.
+        variant: `float32`, `float16`, `int8` or `qat`.
         run_id: names the pair of networks; other variants of one export share it.
         threads: images that are computed at the same time.
 

@@ -10,6 +10,7 @@ from i2p_tf import pictures
 from i2p_tf.errors import InputError
 
 _SPLITS = ("train", "validation", "test")
+_ORDER_SEED = 0
 _IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
 
 
@@ -52,7 +53,7 @@ def read(path, image_size):
 
     Returns:
         Tuple of the class names (sorted), a dict from split name to `(images, labels)` (uint8
-        `(n, image_size, image_size, 3)` and int32 `(n,)`, in the order of the sorted paths), and a list of
+        `(n, image_size, image_size, 3)` and int32 `(n,)`), and a list of
         "relative/path: reason" for every file that was not used. A folder without splits gives "train" only.
 
     Raises:
@@ -70,7 +71,9 @@ def read(path, image_size):
         skipped += [
             f"{file.relative_to(root)}: {reason}" for file, reason in zip(files, reasons, strict=True) if reason
         ]
-        splits[split] = (images, labels[used])
+        # The classes mixed, the same in every run, as in published sets: the first n images are a sample of all.
+        order = np.random.default_rng(_ORDER_SEED).permutation(len(images))
+        splits[split] = (images[order], labels[used][order])
         held_out = sum(other not in folders for other in ("validation", "test"))
         _check_counts(split, splits[split][1], class_names, 1 + held_out if split == "train" else 1, skipped)
     return class_names, splits, skipped

@@ -116,6 +116,12 @@ def load(name, data_dir=None, image_size=None):
     return Dataset(name=name, class_names=class_names, skipped=tuple(skipped), **splits)
 
 
+def load_for(config, data_dir=None):
+    """The data set of a `Config`, with only its `training_images`; `data_dir` replaces that of the `Config`."""
+    dataset = load(config.dataset, data_dir or config.data_dir, config.image_size)
+    return dataset.with_training_images(config.training_images) if config.training_images else dataset
+
+
 def _digits(image_size):
     """scikit-learn's handwritten digits: 1,797 8x8 grey images, white on black.
 

@@ -14,7 +14,7 @@ from i2p_tf.client.transform import MANIFEST, Transform
 from i2p_tf.environment import describe_environment
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite
 from i2p_tf.run_dir import write_json
-from i2p_tf.training.calibration import calibrated_objective
+from i2p_tf.training.calibration import calibrated_objective, require_same_features
 
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
 PARITY_IMAGES = 1000
@@ -68,19 +68,19 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         "files": {},
     }
     if former.get("run_id") == manifest["run_id"]:
-        for key in ("variants", "saved_models", "files"):
+        for key in ("variants", "saved_models"):
             manifest[key] = former[key]
 
     with _staging(path) as staging:
         for variant in variants:
             progress.say(f"converting {variant}")
-            model, origin = _convert(variant, transform, classifier, dataset, config, progress)
+            model, origin = _convert(variant, run_dir, transform, classifier, dataset, config, progress)
             checked = _add_variant(variant, model, reference, manifest, allow_loss, staging)
             manifest["variants"][variant] = origin | checked
         if with_saved_models:
             progress.say("writing the SavedModels")
             manifest["saved_models"] = _add_saved_models(classifier, transform, dataset, reference, path, staging)
-        _publish(staging, path, manifest)
+        _publish(staging, path, manifest, former.get("files", {}))
     return manifest
 
 
@@ -105,7 +105,7 @@ def table(manifest):
     return [f"| {line} |" for line in [lines[0], " | ".join("-" * width for width in widths), *lines[1:]]]
 
 
-def _convert(variant, transform, classifier, dataset, config, progress):
+def _convert(variant, run_dir, transform, classifier, dataset, config, progress):
     """A TensorFlow Lite model, and what the manifest says of how it was quantised."""
     if variant in tflite.FLOAT_VARIANTS:
         return tflite.float_model(transform, variant), {}
@@ -113,7 +113,8 @@ def _convert(variant, transform, classifier, dataset, config, progress):
         images, origin = quantize.representative_set(dataset.train)
         return tflite.int8_model(transform, images), {"representative_set": origin}
     classifier.trainable = False
-    objective, _ = calibrated_objective(config, dataset, classifier, progress)
+    objective, description = calibrated_objective(config, dataset, classifier, progress)
+    require_same_features(description, run_dir.read_environment(), run_dir.path)
     return quantization_aware.qat_model(transform, objective, dataset.train, config, progress.say)
 
 
@@ -164,24 +165,28 @@ def _staging(path):
         shutil.rmtree(staging)
 
 
-def _publish(staging, path, manifest):
+def _publish(staging, path, manifest, former_files):
     """Moves the checked files into the bundle, the manifest last.
 
     The folder of the classifier's versions stays the same one: a server that watches it sees a new version appear
-    whole and no other one go. If this is interrupted, the client refuses the bundle until it is exported again.
+    whole and no other one go. Files that stay keep the SHA-256 they were published with. If this is interrupted, the
+    client refuses the bundle until it is exported again.
     """
     path.mkdir(exist_ok=True)
-    new = [*staging.glob("transform*"), *staging.glob("classifier/*")]
-    for source in new:
+    new = {str(file.relative_to(staging)): _describe(file) for file in sorted(staging.rglob("*")) if file.is_file()}
+    for source in [*staging.glob("transform*"), *staging.glob("classifier/*")]:
         target = path / source.relative_to(staging)
         target.parent.mkdir(exist_ok=True)
         if target.is_dir():
             shutil.rmtree(target)
         os.replace(source, target)
-    for stale in path.glob("transform*"):
-        if stale.name not in _wanted(manifest):
-            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
-    manifest["files"] = {str(file.relative_to(path)): _describe(file) for file in _artifact_files(path)}
+    wanted = {"classifier", *_wanted(manifest)}
+    former = {name: entry for name, entry in former_files.items() if name not in new}
+    for name in former:
+        if pathlib.Path(name).parts[0] not in wanted:
+            (path / name).unlink(missing_ok=True)
+    kept = {name: entry for name, entry in former.items() if (path / name).is_file()}
+    manifest["files"] = dict(sorted((kept | new).items()))
     (staging / CARD).write_text(_card(manifest))
     os.replace(staging / CARD, path / CARD)
     write_json(path / MANIFEST, manifest)
@@ -190,14 +195,6 @@ def _publish(staging, path, manifest):
 def _wanted(manifest):
     files = {entry["file"] for entry in manifest["variants"].values()}
     return files | ({"transform"} if manifest["saved_models"] else set())
-
-
-def _artifact_files(path):
-    return sorted(
-        file
-        for file in [*path.glob("transform*"), *path.glob("transform/**/*"), *path.glob("classifier/**/*")]
-        if file.is_file()
-    )
 
 
 def _describe(file):
@@ -219,8 +216,8 @@ def _card(manifest):
         "",
         f"An image transformation network (U-Net, size {manifest['networks']['transform']}) and the classifier it was "
         f"trained against ({manifest['networks']['classifier']}), both trained on {manifest['dataset']}. It is meant "
-        "to keep people from recognising a picture that the classifier still reads. How well it does so the export does "
-        "not measure: see samples.png and results.json of the run, and only for pictures like those it was trained on.",
+        "to keep people from recognising a picture that the classifier still reads. How well it does so is not "
+        "measured here: see samples.png and results.json of the run, and only for pictures like those it was trained on.",
         "",
         f"- Images: RGB, {manifest['image_size']}x{manifest['image_size']}; larger pictures are made to fit by the "
         f"rule {manifest['resize_rule']!r}.",

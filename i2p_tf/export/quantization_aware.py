@@ -68,24 +68,29 @@ def tf_keras_twin(folded):
 
 
 def calibrate(quantized, folded, images):
-    """Sets the range of each activation to what the float network shows on `images`.
+    """Sets the range of each activation to what the float network shows on `images`, and that of the input to [0, 1].
 
-    tensorflow-model-optimization would start them all at ±6 and move them by a thousandth a step.
+    tensorflow-model-optimization would start those of activations at ±6 and move them by a thousandth a step.
 
     Args:
         quantized: what `quantize_model` has made of the twin of `folded`.
         folded: the float network.
         images: float32 in [0, 1], `(n, height, width, 3)`.
     """
-    outputs = keras.Model(folded.input, [layer.output for layer in folded.layers])(images, training=False)
-    measured = dict(zip((f"quant_{layer.name}" for layer in folded.layers), outputs, strict=True))
-    measured["quantize_layer"] = images
+    probe = keras.Model(folded.input, [layer.output for layer in folded.layers])
+    extremes = [
+        [(float(np.min(output)), float(np.max(output))) for output in probe(images[i : i + 20], training=False)]
+        for i in range(0, len(images), 20)
+    ]
+    low, high = np.min(extremes, axis=0)[:, 0], np.max(extremes, axis=0)[:, 1]
+    ranges = {f"quant_{layer.name}": pair for layer, *pair in zip(folded.layers, low, high, strict=True)}
+    ranges["quantize_layer"] = 0.0, 1.0
     for variable in quantized.non_trainable_variables:
         layer, name = variable.name.split("/")
         if name.endswith("_min:0") and name != "kernel_min:0":  # kernels are measured in every step
-            variable.assign(np.min(measured[layer]))
+            variable.assign(ranges[layer][0])
         elif name.endswith("_max:0") and name != "kernel_max:0":
-            variable.assign(np.max(measured[layer]))
+            variable.assign(ranges[layer][1])
 
 
 def _twin_layer(layer):

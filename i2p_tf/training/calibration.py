@@ -7,6 +7,7 @@ import pathlib
 import numpy as np
 from keras import ops
 
+from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.errors import InputError
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
 from i2p_tf.training.objective import DISTANCES, Objective
@@ -31,8 +32,7 @@ def calibrated_objective(config, dataset, classifier, progress):
         InputError: if the file of φ's weights holds something else.
     """
     extractor, description = _feature_extractor(config, dataset, classifier, progress)
-    plain = np.float32(dataset.train.images[:CALIBRATION_IMAGES]) / 255.0
-    features = ops.cast(extractor(plain, training=False), "float32")
+    features = _features(extractor, np.float32(dataset.train.images[:CALIBRATION_IMAGES]) / 255.0)
     variance = float(ops.mean(ops.var(features, axis=(0, 1, 2))))
     progress.say(f"feature extractor: {description['source']}, variance {variance:.4g}")
     objective = Objective(
@@ -44,6 +44,38 @@ def calibrated_objective(config, dataset, classifier, progress):
         config.transform_recipe.label_smoothing,
     )
     return objective, description | {"variance": variance}
+
+
+def check_feature_weights(config, dataset):
+    """Raises an `InputError` now, not after hours, where φ is to come from a file that holds something else."""
+    if config.feature_weights not in FEATURE_WEIGHTS:
+        _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
+
+
+def require_same_features(description, environment, path):
+    """Raises an `InputError` if φ is not the one that a run was begun with: its objective would be another.
+
+    Args:
+        description: of φ now, by `calibrated_objective`.
+        environment: what the run has recorded in environment.json.
+        path: of the run, for the message.
+    """
+    former = environment.get("feature_extractor", description)
+    if any(former.get(key) != description.get(key) for key in ("source", "sha256")):
+        raise InputError(
+            f"{path} was begun with the features of {_named(former)}, which can't be had now; there would be those of "
+            f"{_named(description)}. Give it back what it was begun with, or give another --run_dir"
+        )
+
+
+def _named(description):
+    return " ".join(filter(None, (description["source"], description.get("sha256", "")[:12])))
+
+
+def _features(extractor, images, batch_size=50):
+    """φ's features of all images, float32; in batches, as the first layers take much memory."""
+    batches = [extractor(images[i : i + batch_size], training=False) for i in range(0, len(images), batch_size)]
+    return ops.cast(ops.concatenate(batches), "float32")
 
 
 def _feature_extractor(config, dataset, classifier, progress):

@@ -12,7 +12,9 @@ KEPT = 2  # the newest, and the one before for the case that the newest is damag
 
 
 def save(folder, phase, epoch, arrays, progress):
-    """Writes the state after `epoch` finished epochs and removes all but the `KEPT` newest of the phase.
+    """Writes the state after `epoch` finished epochs and keeps the `KEPT` newest of the phase.
+
+    Later ones are those of a training that could not be resumed; they go.
 
     Args:
         folder: the run's checkpoint folder.
@@ -28,8 +30,10 @@ def save(folder, phase, epoch, arrays, progress):
         open(temporary, "wb") as file,
     ):
         np.savez(file, **flat)
-    for old in _newest_first(folder, phase)[KEPT:]:
-        old.unlink()
+    files = _newest_first(folder, phase)
+    kept = [path for path in files if _epoch(path) <= epoch][:KEPT]
+    for path in set(files) - set(kept):
+        path.unlink()
 
 
 def load(folder, phase, shapes, warn):
@@ -49,12 +53,16 @@ def load(folder, phase, shapes, warn):
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             warn(f"{path.name} is damaged ({_one_line(error)}); going back to the checkpoint before it")
         else:
-            return int(path.stem.rpartition("-")[2]), arrays, progress
+            return _epoch(path), arrays, progress
     return None
 
 
 def _newest_first(folder, phase):
     return sorted(pathlib.Path(folder).glob(f"{phase}-[0-9]*.npz"), reverse=True)
+
+
+def _epoch(path):
+    return int(path.stem.rpartition("-")[2])
 
 
 def _read(path, shapes):

@@ -28,9 +28,9 @@ class SquaredDistance:
 class CosineDistance:
     """1 - cosine of the angle between the features at each place, averaged over the places; from 0 to 2.
 
-    The mean of each channel over plain images is subtracted first. Contrast does not change this distance: to enlarge
-    it, the protected image has to have other structures than the plain one in the same places. Normalised in the
-    channels like the perceptual distance of Zhang et al. 2018.
+    The mean of each channel over plain images is subtracted first. The distance depends on which features there are,
+    not on how strong they are, so that it can't be enlarged by strengthening those of the plain image. Normalised in
+    the channels like the perceptual distance of Zhang et al. 2018.
     """
 
     def __init__(self, plain_features):

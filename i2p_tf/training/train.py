@@ -7,11 +7,11 @@ from i2p_tf.config import check_image_size
 from i2p_tf.data import sources
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import evaluate_run
+from i2p_tf.evaluation import evaluate_run, load_network
 from i2p_tf.models.unet import unet
 from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import precision
-from i2p_tf.training.calibration import calibrated_objective
+from i2p_tf.training.calibration import calibrated_objective, check_feature_weights, require_same_features
 from i2p_tf.training.fit import fit
 from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
 
@@ -31,22 +31,34 @@ def train_and_evaluate(config, run_dir, progress):
         InputError: if the data or a file can't be used.
         TrainingError: if a loss is not finite.
     """
-    dataset = sources.load(config.dataset, config.data_dir, config.image_size)
+    dataset = sources.load_for(config)
     check_image_size(dataset.image_size, config.transform, config.classifier)
-    if config.training_images:
-        dataset = dataset.with_training_images(config.training_images)
+    check_feature_weights(config, dataset)
     _report_data(dataset, progress)
     policy = precision.resolve(config.precision)
+    _record_environment(run_dir, policy)
     classifier = _classifier(config, dataset, policy, run_dir, progress)
     if not run_dir.transform.is_file():
         _train_transform(config, dataset, policy, classifier, run_dir, progress)
     return evaluate_run(run_dir, dataset, progress.say)
 
 
+def _record_environment(run_dir, policy):
+    """Writes environment.json; refuses to go on with a precision that the run was not begun with."""
+    former = run_dir.read_environment()
+    begun = former.get("precision", policy)
+    if begun != policy and any(run_dir.checkpoints.glob("*.npz")):
+        raise InputError(
+            f"{run_dir.path} was begun in {begun}, and here it would go on in {policy}; go on where it was begun, or "
+            "give another --run_dir"
+        )
+    write_json(run_dir.environment, former | describe_environment() | {"precision": policy})
+
+
 def _classifier(config, dataset, policy, run_dir, progress):
     """ψ in float32: of the run, of `classifier_path`, or trained now."""
     if run_dir.classifier.is_file():
-        return keras.models.load_model(run_dir.classifier)
+        return load_network(run_dir.classifier)
     if config.classifier_path:
         classifier = _load_classifier(config, dataset)
     else:
@@ -66,8 +78,10 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     frozen_classifier.set_weights(classifier.get_weights())
     frozen_classifier.trainable = False
     objective, description = _build(policy, lambda: calibrated_objective(config, dataset, frozen_classifier, progress))
-    environment = describe_environment() | {"precision": policy, "feature_extractor": description}
-    write_json(run_dir.environment, environment)
+    environment = run_dir.read_environment()
+    if any(run_dir.checkpoints.glob("transform-*")):
+        require_same_features(description, environment, run_dir.path)
+    write_json(run_dir.environment, environment | {"feature_extractor": description})
 
     recipe = config.transform_recipe
     keras.utils.set_random_seed(config.seed)

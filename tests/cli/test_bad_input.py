@@ -81,7 +81,9 @@ def test_train_refuses_a_run_directory_of_another_experiment(tmp_path):
     from i2p_tf import presets
     from i2p_tf.run_dir import RunDir
 
-    RunDir(tmp_path / "run").claim(presets.smoke("cifar10"))
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.claim(presets.smoke("cifar10"))
+    run_dir.classifier.write_text("trained")
     result = call("train", "--dataset=digits", "--preset=smoke", "--run_dir=run", cwd=tmp_path)
     assert result.returncode == 2
     assert "dataset: cifar10 -> digits" in result.stderr

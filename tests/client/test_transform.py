@@ -11,7 +11,7 @@ import pytest
 import i2p_tf
 from i2p_tf.errors import InputError
 
-VARIANTS = ("float32", "float16", "int8")
+VARIANTS = ("float32", "float16", "int8", "qat")
 
 # Stops the interpreter at the first import of anything that the base install does not bring.
 NO_TENSORFLOW = """

@@ -46,6 +46,11 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(tmp_path,
     assert "\n" not in warnings[0]
 
 
+def test_a_training_that_began_anew_keeps_its_own(tmp_path):
+    save(tmp_path, 7, 8, 1, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classifier-0001.npz", "classifier-0002.npz"]
+
+
 def test_without_a_whole_checkpoint_there_is_none(tmp_path):
     assert checkpoint.load(tmp_path, "classifier", SHAPES, warn=pytest.fail) is None
     save(tmp_path, 1)
