@@ -64,8 +64,15 @@ def trained_run(tmp_path_factory, digits):
     run_dir.path.mkdir()
     classifier.save(run_dir.classifier)
     transform.save(run_dir.transform)
+    # As it was trained: the variant qat goes on with this.
     config = dataclasses.replace(
-        presets.smoke("digits"), transform="tiny", image_size=16, feature_weights="classifier", feature_loss_weight=0.01
+        presets.smoke("digits"),
+        transform="tiny",
+        image_size=16,
+        augmentation="none",
+        feature_weights="classifier",
+        feature_distance="squared",
+        feature_loss_weight=0.01,
     )
     write_json(run_dir.config, config.to_json())
     return run_dir

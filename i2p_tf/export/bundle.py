@@ -217,7 +217,7 @@ def _card(manifest):
         f"An image transformation network (U-Net, size {manifest['networks']['transform']}) and the classifier it was "
         f"trained against ({manifest['networks']['classifier']}), both trained on {manifest['dataset']}. It is meant "
         "to keep people from recognising a picture that the classifier still reads. How well it does so is not "
-        "measured here: see samples.png and results.json of the run, and only for pictures like those it was trained on.",
+        "measured here: samples.png and results.json of the run tell, for pictures like those it was trained on.",
         "",
         f"- Images: RGB, {manifest['image_size']}x{manifest['image_size']}; larger pictures are made to fit by the "
         f"rule {manifest['resize_rule']!r}.",
