@@ -24,6 +24,9 @@ def write_atomically(path):
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a full disk is noticed by calls that know no name
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)

@@ -159,6 +159,6 @@ def test_a_disk_that_takes_no_more_is_one_line(tmp_path):
 
     _, stderr = finish(start(tmp_path / "run", preexec_fn=limit_files), 1)
     assert stderr.strip().splitlines()[-1].startswith("error: ")
-    assert "File too large" in stderr
+    assert "checkpoints/classifier-0001.npz: File too large" in stderr
     assert "Traceback" not in stderr
     assert [path.name for path in (tmp_path / "run" / "checkpoints").iterdir()] == []
