@@ -87,6 +87,10 @@ def test_files_that_are_no_pictures_are_named_and_skipped(animals):
     assert sum(len(split.labels) for split in everything(dataset)) == 30
 
 
+def test_the_first_pictures_are_of_all_classes(animals):
+    assert len(set(load(animals).train.labels[:9].tolist())) == 3
+
+
 def test_skipped_files_do_not_shift_the_labels(animals):
     for index in range(5):
         (animals / "ant" / f"{index}_bad.png").write_text("x")

@@ -9,6 +9,7 @@ from tensorflow.core.framework import tensor_pb2
 
 import i2p_tf
 from i2p_tf import evaluation
+from i2p_tf.errors import InputError
 from i2p_tf.export import bundle, tflite
 from i2p_tf.export.errors import ParityError
 from i2p_tf.training.progress import Progress
@@ -130,6 +131,7 @@ def test_another_run_leaves_no_file_of_the_former(copy, trained_run, digits, tmp
     head = transform.get_layer("head")
     head.set_weights([weight * 1.01 for weight in head.get_weights()])
     transform.save(other.transform)
+    (copy / "transform_notes.txt").write_text("mine")
     manifest = export(other, digits, copy, variants=["float32"])
     assert set(manifest["variants"]) == {"float32"} and manifest["saved_models"] == {}
     assert sorted(entry.name for entry in copy.iterdir()) == [
@@ -137,8 +139,18 @@ def test_another_run_leaves_no_file_of_the_former(copy, trained_run, digits, tmp
         "classifier",
         "manifest.json",
         "transform_float32.tflite",
+        "transform_notes.txt",
     ]
     assert i2p_tf.load_transform(copy).run_id == manifest["run_id"]
+
+
+def test_only_what_was_checked_is_certified(copy, trained_run, digits):
+    with open(copy / "transform_int8.tflite", "ab") as file:
+        file.write(b"changed")
+    export(trained_run, digits, copy, variants=["float32"])
+    i2p_tf.load_transform(copy, "float32")
+    with pytest.raises(InputError, match="changed after its export"):
+        i2p_tf.load_transform(copy, "int8")
 
 
 def test_failed_parity_keeps_the_former_bundle(copy, trained_run, digits, monkeypatch):

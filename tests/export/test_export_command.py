@@ -3,6 +3,9 @@ import sys
 
 import pytest
 
+from i2p_tf import presets
+from i2p_tf.run_dir import RunDir
+
 
 def run(*arguments):
     command = [sys.executable, "-m", "i2p_tf.cli.export", *map(str, arguments)]
@@ -19,6 +22,16 @@ def test_bad_commands(tmp_path):
     ]:
         result = run(*arguments)
         assert result.returncode == 2 and len(result.stderr.splitlines()) == 1 and message in result.stderr
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    run_dir = RunDir(tmp_path)
+    run_dir.claim(presets.smoke("digits"))
+    run_dir.classifier.write_text("trained")
+    run_dir.transform.write_text("trained")
+    result = run(f"--run_dir={tmp_path}", f"--export={tmp_path}")
+    assert result.returncode == 2 and "is not empty and no bundle" in result.stderr
+    assert run_dir.transform.read_text() == "trained"
 
 
 def test_qat_without_its_libraries_says_what_to_install(tmp_path):

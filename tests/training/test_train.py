@@ -1,0 +1,37 @@
+"""A run goes on only as it was begun."""
+
+import pytest
+
+from i2p_tf.errors import InputError
+from i2p_tf.run_dir import RunDir, write_json
+from i2p_tf.training import train
+from i2p_tf.training.calibration import require_same_features
+
+pytestmark = pytest.mark.slow
+
+
+def test_another_precision_is_refused_once_something_is_trained(tmp_path):
+    run_dir = RunDir(tmp_path)
+    write_json(run_dir.environment, {"precision": "mixed_float16", "feature_extractor": {"source": "a file"}})
+    train._record_environment(run_dir, "mixed_float16")
+    assert run_dir.read_environment()["feature_extractor"] == {"source": "a file"}
+    run_dir.checkpoints.mkdir()
+    (run_dir.checkpoints / "classifier-0001.npz").write_text("")
+    with pytest.raises(InputError, match="begun in mixed_float16, and here it would go on in float32"):
+        train._record_environment(run_dir, "float32")
+    assert run_dir.read_environment()["precision"] == "mixed_float16"
+    (run_dir.checkpoints / "classifier-0001.npz").unlink()
+    train._record_environment(run_dir, "float32")
+    assert run_dir.read_environment()["precision"] == "float32"
+
+
+def test_other_features_are_refused():
+    begun = {"feature_extractor": {"source": "VGG16 from a file", "sha256": "ab" * 32, "variance": 1.0}}
+    require_same_features({"source": "VGG16 from a file", "sha256": "ab" * 32, "variance": 1.001}, begun, "run")
+    require_same_features({"source": "anything"}, {}, "run")
+    with pytest.raises(
+        InputError, match="begun with the features of VGG16 from a file abababababab, .* resnet20's own"
+    ):
+        require_same_features({"source": "resnet20's own features"}, begun, "run")
+    with pytest.raises(InputError, match="file cdcd"):
+        require_same_features({"source": "VGG16 from a file", "sha256": "cd" * 32}, begun, "run")
