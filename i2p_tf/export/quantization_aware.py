@@ -84,7 +84,7 @@ def calibrate(quantized, folded, images):
     ]
     low, high = np.min(extremes, axis=0)[:, 0], np.max(extremes, axis=0)[:, 1]
     ranges = {f"quant_{layer.name}": pair for layer, *pair in zip(folded.layers, low, high, strict=True)}
-    ranges["quantize_layer"] = 0.0, 1.0
+    ranges[quantized.layers[1].name] = 0.0, 1.0  # the layer that quantises the input
     for variable in quantized.non_trainable_variables:
         layer, name = variable.name.split("/")
         if name.endswith("_min:0") and name != "kernel_min:0":  # kernels are measured in every step

@@ -49,7 +49,7 @@ def test_the_feature_term_is_computed_on_the_first_share_of_the_batch(images):
     quarter = Objective(MeanColour(), Identity(), SquaredDistance(images), 1.0, feature_batch_fraction=0.25)
     whole = Objective(MeanColour(), Identity(), SquaredDistance(images), 1.0)
     labels = np.zeros(8, int)
-    assert float(quarter(images, protected, labels)["feature_distance"]) < 1e-5
+    assert float(quarter(images, protected, labels)["feature_distance"]) < 1e-4  # what rounding to 8 bits leaves
     assert float(whole(images, protected, labels)["feature_distance"]) > 0.1
 
 
