@@ -150,7 +150,13 @@ def test_passes_the_exit_code(checkout):
 )
 def test_passes_signals(checkout, number, code):
     process = subprocess.Popen(
-        [checkout / "bin/train", "wait"], env=active(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [checkout / "bin/train", "wait"],
+        env=active(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        # Where the tests run in the background of a shell, SIGINT is ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     with process:
         assert process.stdout.readline() == "waiting\n"

@@ -177,19 +177,24 @@ def _publish(staging, path, manifest, former_files):
     for source in [*staging.glob("transform*"), *staging.glob("classifier/*")]:
         target = path / source.relative_to(staging)
         target.parent.mkdir(exist_ok=True)
-        if target.is_dir():
-            shutil.rmtree(target)
+        _remove(target)
         os.replace(source, target)
     wanted = {"classifier", *_wanted(manifest)}
     former = {name: entry for name, entry in former_files.items() if name not in new}
-    for name in former:
-        if pathlib.Path(name).parts[0] not in wanted:
-            (path / name).unlink(missing_ok=True)
+    for name in {pathlib.Path(name).parts[0] for name in former} - wanted:
+        _remove(path / name)
     kept = {name: entry for name, entry in former.items() if (path / name).is_file()}
     manifest["files"] = dict(sorted((kept | new).items()))
     (staging / CARD).write_text(_card(manifest))
     os.replace(staging / CARD, path / CARD)
     write_json(path / MANIFEST, manifest)
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _wanted(manifest):
