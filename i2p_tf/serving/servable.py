@@ -4,6 +4,7 @@ import collections
 import math
 import pathlib
 
+import grpc
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
@@ -47,7 +48,7 @@ class Servable:
         """The `Signature` of that name, or the default one for an empty name; `ServingError` if there is none."""
         name = name or DEFAULT_SIGNATURE
         if name not in self._saved_model.signatures:
-            raise invalid(f'Serving signature name: "{name}" not found in signature def')
+            raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
         inputs = self.signature_defs[name].inputs
         specs = {key: tf.TensorSpec(info.tensor_shape, info.dtype) for key, info in inputs.items()}
         return Signature(name, specs)
@@ -137,6 +138,6 @@ def _read_warm_up(file):
     for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
         log = prediction_log_pb2.PredictionLog.FromString(record)
         if log.WhichOneof("log_type") != "predict_log":
-            raise ServingError(None, f"{file} has a request of a kind that is not served here")
+            raise ValueError(f"{file} has a request of a kind that is not served here")
         request = log.predict_log.request
         yield request.model_spec.signature_name, parse_tensors(request.inputs)
