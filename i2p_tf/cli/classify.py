@@ -28,7 +28,9 @@ flags.DEFINE_string(
     "transform", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
 )
 flags.DEFINE_string("model", None, "its name on the server; that of the export if not given", flag_values=FLAGS)
-flags.DEFINE_string("label", None, "ask the version with this label, as canary; if not given the newest", flag_values=FLAGS)
+flags.DEFINE_string(
+    "label", None, "ask the version with this label, as canary; if not given the newest", flag_values=FLAGS
+)
 flags.DEFINE_integer("top", 1, "how many labels to print of each picture", 1, flag_values=FLAGS)
 flags.DEFINE_boolean("json", False, "print a line of JSON for each picture", flag_values=FLAGS)
 flags.DEFINE_boolean("plain", False, "send the pictures unprotected", flag_values=FLAGS)
@@ -44,7 +46,9 @@ def main(arguments):
         raise InputError("--server is missing, as --server=http://127.0.0.1:8501; bin/serve starts one")
     for path in arguments:
         if os.path.isdir(path):
-            raise InputError(f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*")
+            raise InputError(
+                f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*"
+            )
     with _classifier() as classifier:
         if FLAGS.plain:
             print(f"warning: --plain sends the pictures unprotected to {FLAGS.server}", file=sys.stderr, flush=True)

@@ -36,6 +36,7 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )  # fmt: skip
 
+
 def main(arguments):
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
@@ -95,7 +96,9 @@ def _serve_with_stand_in(configs):
     from i2p_tf.serving import local_server
 
     addresses = _addresses(rest_socket.getsockname()[1], grpc_port)
-    local_server.serve(configs, FLAGS.host, rest_socket, grpc_port, lambda line: print(f"{line}: {addresses}", flush=True))
+    local_server.serve(
+        configs, FLAGS.host, rest_socket, grpc_port, lambda line: print(f"{line}: {addresses}", flush=True)
+    )
 
 
 def _addresses(rest_port, grpc_port):

@@ -1,8 +1,8 @@
 """The messages of TF Serving's Predict and GetModelMetadata, as far as a client needs them.
 
-The package tensorflow-serving-api has them whole, and brings TensorFlow. These have the same field numbers and types and
-so the same bytes; names and what is left out don't travel. A map is on the wire what it is here: a list of keys and
-values.
+The package tensorflow-serving-api has them whole, and brings TensorFlow. These have the same field numbers and types
+and so the same bytes; names and what is left out don't travel. A map is on the wire what it is here: a list of keys
+and values.
 """
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory

@@ -37,8 +37,8 @@ class ModelMetadata:
         missing = [name for name in SIGNATURES if name not in shapes]
         if missing:
             raise ServerError(
-                f"the model at {address} has no signature {' and no '.join(missing)}: it is not one that this version's "
-                "bin/export writes; export it again"
+                f"the model at {address} has no signature {' and no '.join(missing)}: it is not one that "
+                "this version's bin/export writes; export it again"
             )
         try:
             _, height, width, channels = shapes["serving_default"]["images"]

@@ -45,7 +45,8 @@ class RestConnection:
         with self._expected("its metadata"):
             version = int(answer["model_spec"]["version"])
             shapes = {
-                name: _shapes(signature) for name, signature in answer["metadata"]["signature_def"]["signature_def"].items()
+                name: _shapes(signature)
+                for name, signature in answer["metadata"]["signature_def"]["signature_def"].items()
             }
         return ModelMetadata.from_shapes(version, shapes, self.address)
 
@@ -77,9 +78,13 @@ class RestConnection:
         except urllib3.exceptions.NewConnectionError as error:  # which urllib3 counts among the time-outs
             raise self._unreachable(error) from error
         except urllib3.exceptions.TimeoutError as error:
-            raise ServerError(f"{self.address} did not answer within {self._timeout:g} s; try a longer time-out") from error
+            raise ServerError(
+                f"{self.address} did not answer within {self._timeout:g} s; try a longer time-out"
+            ) from error
         except urllib3.exceptions.SSLError as error:
-            raise ServerError(f"no safe connection to {self.address}: {error}; is its certificate trusted here?") from error
+            raise ServerError(
+                f"no safe connection to {self.address}: {error}; is its certificate trusted here?"
+            ) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise self._unreachable(error) from error
         try:
@@ -140,9 +145,7 @@ class RestConnection:
 
 def _shapes(signature):
     tensors = signature["inputs"] | signature["outputs"]
-    return {
-        name: [int(side["size"]) for side in info["tensor_shape"].get("dim", [])] for name, info in tensors.items()
-    }
+    return {name: [int(side["size"]) for side in info["tensor_shape"].get("dim", [])] for name, info in tensors.items()}
 
 
 def _png(image):

@@ -187,7 +187,8 @@ class Classifier:
         if transform.image_size != metadata.image_size:
             raise ModelMismatch(
                 f"{of} takes images of {metadata.image_size}x{metadata.image_size}, the transform makes "
-                f"{transform.image_size}x{transform.image_size}; take the transform of the same export. Nothing was sent"
+                f"{transform.image_size}x{transform.image_size}; take the transform of the same export. "
+                "Nothing was sent"
             )
         if transform.run_id != run_id:
             raise ModelMismatch(

@@ -1,6 +1,6 @@
 """A stand-in for TF Serving on one machine: REST and gRPC in one process.
 
-It is for trying things out and for small numbers of users: one process, one thread that computes, no TLS, no monitoring.
+It is for trying things out and for few users: one process, one thread that computes, no TLS, no monitoring.
 """
 
 import asyncio

@@ -17,7 +17,9 @@ def bind(host, port, flag):
         InputError: if the port is taken or may not be used, or the host is not this machine's.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
         bound = socket.socket(family, kind)
     except OSError as error:
         raise InputError(f"--host={host} is no address of this machine: {error.strerror}") from error

@@ -3,7 +3,8 @@
 By default the address is that of the stand-in in a process of its own. A real TF Serving with an export of this version
 is put through the same by
 
-    TF_SERVING_URL=http://HOST:8501 TF_SERVING_GRPC=HOST:8500 TF_SERVING_MODEL=NAME bin/test tests/serving/test_conformance.py
+    export TF_SERVING_URL=http://HOST:8501 TF_SERVING_GRPC=HOST:8500 TF_SERVING_MODEL=NAME
+    bin/test tests/serving/test_conformance.py
 
 The clients are the stock stubs of tensorflow-serving-api, and plain HTTP.
 """
@@ -162,8 +163,13 @@ def test_every_way_to_send_images_gives_the_same_answer(target, images):
     ):
         status, answer = target.predict(request)
         assert status == 200 and set(answer["outputs"]) == {"probabilities", "classes"}
-        answers.append([list(row) for row in zip(*(answer["outputs"][n] for n in ("probabilities", "classes")), strict=True)])
-    for inputs in ({"signature": "serving_default", "images": images}, {"signature": "image_bytes", "image_bytes": [png(i) for i in images]}):
+        answers.append(
+            [list(row) for row in zip(*(answer["outputs"][n] for n in ("probabilities", "classes")), strict=True)]
+        )
+    for inputs in (
+        {"signature": "serving_default", "images": images},
+        {"signature": "image_bytes", "image_bytes": [png(i) for i in images]},
+    ):
         outputs = grpc_predict(target, **inputs).outputs
         probabilities, classes = (tf.make_ndarray(outputs[name]) for name in ("probabilities", "classes"))
         answers.append([[row.tolist(), name.decode()] for row, name in zip(probabilities, classes, strict=True)])
@@ -203,46 +209,64 @@ def bomb():
     return b"\x89PNG\r\n\x1a\n" + header + zlib.crc32(header[4:]).to_bytes(4) + bytes(100)
 
 
-# Name -> method, path, body (a function of the image size, or bytes), status, and a word of the message.
-REFUSED = {
-    "unknown model": ("GET", "/v1/models/nobody", None, 404, "nobody"),
-    "unknown version": ("GET", "/v1/models/MODEL/versions/999", None, 404, "999"),
-    "metadata of an unknown model": ("GET", "/v1/models/nobody/metadata", None, 404, "Servable not found"),
-    "prediction by an unknown model": ("POST", "/v1/models/nobody:predict", lambda n: {"instances": zeros(1, n, n, 3)}, 404, "Servable not found"),
-    "prediction by an unknown version": ("POST", "/v1/models/MODEL/versions/999:predict", lambda n: {"instances": zeros(1, n, n, 3)}, 404, "Servable not found"),
-    "unknown method": ("POST", "/v1/models/MODEL:guess", lambda n: {}, 400, "Malformed request"),
-    "unknown path": ("GET", "/v1/else", None, 400, "Malformed request"),
-    "no JSON": ("POST", "/v1/models/MODEL:predict", b"{", 400, "JSON Parse error"),
-    "nothing": ("POST", "/v1/models/MODEL:predict", b"", 400, "JSON Parse error"),
-    "no object": ("POST", "/v1/models/MODEL:predict", b"[]", 400, "object"),
-    "no inputs": ("POST", "/v1/models/MODEL:predict", b"{}", 400, "Missing 'inputs' or 'instances' key"),
-    "both formats": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": [1], "inputs": [1]}, 400, "'inputs' or 'instances'"),
-    "instances no list": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": 1}, 400, "list/array"),
-    "no instances": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": []}, 400, "No values"),
-    "unknown signature": ("POST", "/v1/models/MODEL:predict", lambda n: {"signature_name": "x", "instances": [1]}, 400, "ignature"),
-    "signature no string": ("POST", "/v1/models/MODEL:predict", lambda n: {"signature_name": 1, "instances": [1]}, 400, "string"),
-    "unknown input": ("POST", "/v1/models/MODEL:predict", lambda n: {"inputs": {"x": zeros(1, n, n, 3)}}, 400, "images"),
-    "unknown input in rows": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": [{"x": zeros(n, n, 3)}]}, 400, "element: 0"),
-    "strings for numbers": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": ["x"]}, 400, "type"),
-    "fractions for integers": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": [[[[0.5] * 3] * n] * n]}, 400, "type"),
-    "ragged lists": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": [zeros(n, n, 3), zeros(n, n, 2)]}, 400, ""),
-    "another image size": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": zeros(1, n + 1, n, 3)}, 400, ""),
-    "a list too few": ("POST", "/v1/models/MODEL:predict", lambda n: {"instances": zeros(n, n, 3)}, 400, ""),
-    "no base64": ("POST", "/v1/models/MODEL:predict", lambda n: {"signature_name": "image_bytes", "instances": [{"b64": "?"}]}, 400, "base64"),
-    "no picture": ("POST", "/v1/models/MODEL:predict", lambda n: {"signature_name": "image_bytes", "instances": ["hello"]}, 400, ""),
-    "a picture of another size": ("POST", "/v1/models/MODEL:predict", lambda n: {"signature_name": "image_bytes", "instances": [b64(png(np.zeros((n, n + 1, 3), np.uint8)))]}, 400, "image_bytes"),
-    "a truncated picture": ("POST", "/v1/models/MODEL:predict", lambda n: {"signature_name": "image_bytes", "instances": [b64(png(np.zeros((n, n, 3), np.uint8))[:40])]}, 400, ""),
-    "a bomb": ("POST", "/v1/models/MODEL:predict", lambda n: {"signature_name": "image_bytes", "instances": [b64(bomb())]}, 400, "30000"),
-    "an unknown label": ("POST", "/v1/models/MODEL:predict", lambda n: {"signature_name": "class_names", "instances": [10**6]}, 400, ""),
-}  # fmt: skip
+def in_bytes(*files):
+    return {"signature_name": "image_bytes", "instances": list(files)}
 
 
-@pytest.mark.parametrize("case", REFUSED)
-def test_rest_refuses(case, target, size):
-    method, path, body, expected, word = REFUSED[case]
-    body = json.dumps(body(size)).encode() if callable(body) else body
+# Method, path, status, and a word of the message; what is posted would be right for the model.
+REFUSED_ADDRESSES = [
+    ("GET", "/v1/models/nobody", 404, "nobody"),
+    ("GET", "/v1/models/MODEL/versions/999", 404, "999"),
+    ("GET", "/v1/models/nobody/metadata", 404, "Servable not found"),
+    ("GET", "/v1/models/MODEL/versions/999/metadata", 404, "Servable not found"),
+    ("POST", "/v1/models/nobody:predict", 404, "Servable not found"),
+    ("POST", "/v1/models/MODEL/versions/999:predict", 404, "Servable not found"),
+    ("POST", "/v1/models/MODEL:guess", 400, "Malformed request"),
+    ("GET", "/v1/models/MODEL:predict", 400, "Malformed request"),
+    ("GET", "/v1/else", 400, "Malformed request"),
+]
+
+# Name -> body, or a function of the image size that makes its JSON; and a word of the message.
+REFUSED_REQUESTS = {
+    "no JSON": (b"{", "JSON Parse error"),
+    "nothing": (b"", "JSON Parse error"),
+    "no object": (b"[]", "object"),
+    "no inputs": (b"{}", "Missing 'inputs' or 'instances' key"),
+    "both formats": (b'{"instances": [1], "inputs": [1]}', "'inputs' or 'instances'"),
+    "instances no list": (b'{"instances": 1}', "list/array"),
+    "no instances": (b'{"instances": []}', "No values"),
+    "unknown signature": (b'{"signature_name": "x", "instances": [1]}', "ignature"),
+    "signature no string": (b'{"signature_name": 1, "instances": [1]}', "string"),
+    "unknown input": (lambda n: {"inputs": {"x": zeros(1, n, n, 3)}}, "images"),
+    "unknown input in rows": (lambda n: {"instances": [{"x": zeros(n, n, 3)}]}, "element: 0"),
+    "strings for numbers": (b'{"instances": ["x"]}', "type"),
+    "fractions for integers": (lambda n: {"instances": [[[[0.5] * 3] * n] * n]}, "type"),
+    "ragged lists": (lambda n: {"instances": [zeros(n, n, 3), zeros(n, n, 2)]}, ""),
+    "another image size": (lambda n: {"instances": zeros(1, n + 1, n, 3)}, ""),
+    "a list too few": (lambda n: {"instances": zeros(n, n, 3)}, ""),
+    "no base64": (lambda n: in_bytes({"b64": "?"}), "base64"),
+    "no picture": (lambda n: in_bytes("hello"), ""),
+    "a picture of another size": (lambda n: in_bytes(b64(png(np.zeros((n, n + 1, 3), np.uint8)))), "image_bytes"),
+    "a truncated picture": (lambda n: in_bytes(b64(png(np.zeros((n, n, 3), np.uint8))[:40])), ""),
+    "a bomb": (lambda n: in_bytes(b64(bomb())), "30000"),
+    "an unknown label": (b'{"signature_name": "class_names", "instances": [1000000]}', ""),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "expected", "word"), REFUSED_ADDRESSES)
+def test_rest_refuses_an_address(method, path, expected, word, target, images):
+    body = json.dumps({"instances": images.tolist()}) if method == "POST" else None
     status, answer = target.http(method, path, body)
     assert (status, set(answer)) == (expected, {"error"})
+    assert word in answer["error"]
+
+
+@pytest.mark.parametrize("case", REFUSED_REQUESTS)
+def test_rest_refuses_a_request(case, target, size):
+    body, word = REFUSED_REQUESTS[case]
+    body = json.dumps(body(size)) if callable(body) else body
+    status, answer = target.http("POST", "/v1/models/MODEL:predict", body)
+    assert (status, set(answer)) == (400, {"error"})
     assert word in answer["error"]
 
 
