@@ -471,9 +471,8 @@ class Raw:
 
     def run(self):
         connection, _ = self.listener.accept()
-        with connection:
-            with contextlib.suppress(OSError):
-                self.speak(connection)
+        with connection, contextlib.suppress(OSError):
+            self.speak(connection)
 
     def __exit__(self, *_):
         self.listener.close()
