@@ -30,6 +30,10 @@ class _ClientGone(Exception):
     """There is nobody to answer."""
 
 
+class _TooLarge(Exception):
+    """A body has more than `MAX_BODY_BYTES`."""
+
+
 class RestApi:
     """The ASGI application.
 
@@ -98,38 +102,31 @@ class RestApi:
 
     @contextlib.asynccontextmanager
     async def _body(self, scope, receive):
-        """Receives a body and holds its place in `MAX_BODIES_BYTES` while it is used."""
-        stated = dict(scope["headers"]).get(b"content-length")
-        reserved = int(stated) if stated else MAX_BODY_BYTES
-        if reserved > MAX_BODY_BYTES:
+        """Receives a body and counts it among `MAX_BODIES_BYTES` while it is used."""
+        stated = dict(scope["headers"]).get(b"content-length", b"0")
+        if int(stated) > MAX_BODY_BYTES:
             raise _TooLarge
-        if self._bodies_bytes + reserved > MAX_BODIES_BYTES:
-            raise ServingError(grpc.StatusCode.UNAVAILABLE, "too many large requests at once; try again later")
-        self._bodies_bytes += reserved
+        body = bytearray()
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _receive(receive)
+                while await self._receive_part(receive, body):
+                    pass
             yield body
         finally:
-            self._bodies_bytes -= reserved
+            self._bodies_bytes -= len(body)
 
-
-class _TooLarge(Exception):
-    pass
-
-
-async def _receive(receive):
-    body = bytearray()
-    more = True
-    while more:
+    async def _receive_part(self, receive, body):
+        """Appends to `body`; returns whether there is more."""
         message = await receive()
         if message["type"] == "http.disconnect":
             raise _ClientGone
         body += message["body"]
-        more = message.get("more_body", False)
+        self._bodies_bytes += len(message["body"])
         if len(body) > MAX_BODY_BYTES:
             raise _TooLarge
-    return bytes(body)
+        if self._bodies_bytes > MAX_BODIES_BYTES:
+            raise ServingError(grpc.StatusCode.UNAVAILABLE, "too many large requests at once; try again later")
+        return message.get("more_body", False)
 
 
 def _model(match):

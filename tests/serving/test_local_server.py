@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -236,10 +237,25 @@ def test_an_endless_head_is_refused(stand_in):
 
 
 def test_many_slow_clients_keep_nobody_waiting(stand_in):
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 16000000\r\n\r\n".encode()
     with contextlib.ExitStack() as stack:
-        for _ in range(200):
-            stack.enter_context(connect(stand_in)).sendall(b"POST /v1/models/small:predict HTTP/1.1\r\nHo")
+        for sent in (b"POST /v1/models/small:predict HTTP/1.1\r\nHo", head):
+            for _ in range(100):
+                stack.enter_context(connect(stand_in)).sendall(sent)
         assert works(stand_in)
+
+
+def test_many_large_bodies_at_once_are_bounded(stand_in):
+    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 16000000\r\n\r\n".encode()
+    before = memory(stand_in)
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connect(stand_in)) for _ in range(12)]
+        for connection in connections:
+            connection.sendall(head + bytes(15_900_000))
+        answered, _, _ = select.select(connections, [], [], 10)
+        assert answered and all(connection.recv(100).startswith(b"HTTP/1.1 503 ") for connection in answered)
+        assert memory(stand_in) - before < 250
+    wait_for(lambda: works(stand_in))
 
 
 def test_sigterm_answers_what_is_under_way(small_export, start_server):
