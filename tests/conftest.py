@@ -1,6 +1,7 @@
 """The same TensorFlow settings for plain `pytest` as for `bin/test` and the commands."""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 import re
@@ -130,7 +131,8 @@ def write_small_export(path, seed):
     )
     file = path / "transform_float32.tflite"
     file.write_bytes(tflite.with_metadata(tflite.float_model(transform, "float32"), metadata | {"variant": "float32"}))
-    write_json(path / "manifest.json", metadata | {"files": {file.name: bundle._describe(file)}})
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    write_json(path / "manifest.json", metadata | {"files": {file.name: {"sha256": digest}}})
     return path
 
 

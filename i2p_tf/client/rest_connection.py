@@ -120,18 +120,18 @@ class RestConnection:
 
     def _failure(self, status, answer, content):
         told = answer.get("error") if isinstance(answer, dict) else None
-        if told is None and status not in _MAY_BE_RETRIED:
+        message = f"{self.address}: {told or 'no reason given'} (status {status})"
+        if status in _MAY_BE_RETRIED:
+            return Unavailable(f"{message}; try again later")
+        if status in (401, 403):  # from a proxy: TF Serving knows no tokens
+            return ServerError(f"{message}; is the token right?")
+        if told is None:
             return ServerError(
                 f"{self.address} answers, but not as TF Serving does (status {status}, {_excerpt(content)}): "
                 "is this its REST port?"
             )
-        message = f"{self.address}: {told or 'no reason given'} (status {status})"
-        if status in _MAY_BE_RETRIED:
-            return Unavailable(f"{message}; try again later")
         if status == 404:
             return NotInService(f"{message}; is {self._model} the name of a model that it serves?")
-        if status in (401, 403):
-            return ServerError(f"{message}; is the token right?")
         return ServerError(message)
 
     @contextlib.contextmanager

@@ -73,7 +73,9 @@ def export(small_export, tmp_path):
 
 
 def test_swaps_drop_no_request(export, start_server):
-    server = start_server(f"--export={export}")
+    """With a second model beside the one that changes."""
+    other = shutil.copytree(export, export.with_name("other"))
+    server = start_server(f"--export={export},{other}")
     asking = True
     statuses = []
 
@@ -95,6 +97,7 @@ def test_swaps_drop_no_request(export, start_server):
     assert versions(server)[2]["state"] == "AVAILABLE"
     assert len(statuses) > 100 and set(statuses) == {200}
     assert post(server, path="/v1/models/small/versions/1:predict")[0] == 404
+    assert post(server, path="/v1/models/other/versions/1:predict")[0] == 200
 
 
 def damage_graph(folder):
@@ -106,22 +109,22 @@ def damage_warm_up(folder):
     shutil.copy(folder / "saved_model.pb", folder / "assets.extra" / "tf_serving_warmup_requests")
 
 
-@pytest.mark.parametrize("damage", [damage_graph, damage_warm_up])
-def test_a_damaged_version_leaves_the_old_one_in_service(damage, export, start_server):
+def test_damaged_versions_leave_the_old_one_in_service(export, start_server):
     server = start_server(f"--export={export}")
-    add_version(export, 2, damage)
-    wait_for(lambda: versions(server).get(2, {}).get("state") == "END")
-    status = versions(server)[2]["status"]
-    assert status["error_code"] == "UNKNOWN" and status["error_message"]
-    assert versions(server)[1]["state"] == "AVAILABLE" and works(server)
-    assert f"version 2 cannot be served: {status['error_message']}" in server.log.read_text()
-    for name in ("saved_model.pb", "assets.extra/tf_serving_warmup_requests"):  # repaired in place
-        shutil.copy(export / "classifier" / "1" / name, export / "classifier" / "2" / name)
-    wait_for(lambda: versions(server)[2]["state"] == "AVAILABLE")
-    assert server.log.read_text().count("cannot be served") <= 2 and works(server)
+    for number, damage in ((2, damage_graph), (3, damage_warm_up)):
+        add_version(export, number, damage)
+        wait_for(lambda number=number: versions(server).get(number, {}).get("state") == "END")
+        status = versions(server)[number]["status"]
+        assert status["error_code"] == "UNKNOWN" and status["error_message"]
+        assert f"version {number} cannot be served: {status['error_message']}" in server.log.read_text()
+        assert versions(server)[1]["state"] == "AVAILABLE" and works(server)
+    warm_up = "assets.extra/tf_serving_warmup_requests"  # repaired in place
+    shutil.copy(export / "classifier" / "1" / warm_up, export / "classifier" / "3" / warm_up)
+    wait_for(lambda: versions(server)[3]["state"] == "AVAILABLE")
+    assert server.log.read_text().count("version 3 cannot be served") == 1 and works(server)
 
 
-def test_labels_and_several_exports(export, tmp_path, start_server):
+def test_labels(export, start_server):
     add_version(export, 2)
     add_version(export, 3)
     server = start_server(f"--export={export}", "--stable=1", "--canary=2")
@@ -130,11 +133,6 @@ def test_labels_and_several_exports(export, tmp_path, start_server):
         url = f"{server.rest}/v1/models/small/labels/{label}/metadata"
         assert urllib3.request("GET", url).json()["model_spec"]["version"] == version
     assert post(server, path="/v1/models/small/labels/beta:predict")[0] == 400
-
-    shutil.copytree(export, tmp_path / "second")
-    server = start_server(f"--export={export},{tmp_path / 'second'}")
-    assert set(versions(server)) == {3} and works(server)
-    assert post(server, path="/v1/models/second:predict")[0] == 200
 
 
 def test_requests_are_computed_together_and_one_bad_picture_is_its_senders_alone(stand_in):
@@ -220,7 +218,7 @@ def test_clients_that_go_half_way_leave_nothing_behind(stand_in):
                 connection.sendall(sent)
     assert works(stand_in)
     log = stand_in.log.read_text()
-    assert "Traceback" not in log and "ERROR" not in log
+    assert "Traceback" not in log and "a request failed" not in log
 
 
 def test_an_endless_head_is_refused(stand_in):
