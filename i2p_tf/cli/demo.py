@@ -47,14 +47,7 @@ def main(arguments):
         _step("train", "--dataset=digits", f"--run_dir={run_dir.path}")
     _step("evaluate", f"--run_dir={run_dir.path}")
     if not _is_exported(run_dir, export):
-        _step(
-            "export",
-            f"--run_dir={run_dir.path}",
-            f"--export={export}",
-            "--tflite",
-            "--savedmodel",
-            "--variants=float32",
-        )
+        _step("export", f"--run_dir={run_dir.path}", f"--export={export}", "--variants=float32")
     plain, protected = run_dir.demo / "plain", run_dir.demo / "protected"
     labels = _write_pictures(run_dir, plain)
     _step("protect", f"--transform={export}", "--overwrite", plain, protected)

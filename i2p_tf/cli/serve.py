@@ -32,9 +32,8 @@ flags.DEFINE_boolean("docker", False, f"start {tf_serving.IMAGE} with Docker", f
 flags.DEFINE_integer("stable", None, "serve this version, labelled stable; if not given the newest", flag_values=FLAGS)
 flags.DEFINE_integer("canary", None, "serve this version too, labelled canary", flag_values=FLAGS)
 flags.DEFINE_string(
-    "write_config", None, "write what TF Serving, Docker Compose and Kubernetes read into this folder, and end",
-    flag_values=FLAGS,
-)  # fmt: skip
+    "write_config", None, "only write a folder for TF Serving, Docker Compose and Kubernetes", flag_values=FLAGS
+)
 
 
 def main(arguments):

@@ -32,7 +32,6 @@ _GRPC_OPTIONS = [
     ("grpc.max_connection_age_grace_ms", 30_000),
 ]
 
-
 _log = logging.getLogger(__name__)
 
 
