@@ -452,7 +452,8 @@ class Fake:
         self.server.shutdown()
         self.server.server_close()
         for connection in self.connections:
-            connection.close()
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def sent(self):
         """The requests that held pictures."""

@@ -124,17 +124,6 @@ def test_damaged_versions_leave_the_old_one_in_service(export, start_server):
     assert server.log.read_text().count("version 3 cannot be served") == 1 and works(server)
 
 
-def test_labels(export, start_server):
-    add_version(export, 2)
-    add_version(export, 3)
-    server = start_server(f"--export={export}", "--stable=1", "--canary=2")
-    assert set(versions(server)) == {1, 2}
-    for label, version in (("stable", "1"), ("canary", "2")):
-        url = f"{server.rest}/v1/models/small/labels/{label}/metadata"
-        assert urllib3.request("GET", url).json()["model_spec"]["version"] == version
-    assert post(server, path="/v1/models/small/labels/beta:predict")[0] == 400
-
-
 def test_requests_are_computed_together_and_one_bad_picture_is_its_senders_alone(stand_in):
     good = json.dumps({"signature_name": "image_bytes", "instances": [png64(image) for image in IMAGES[:2]]}).encode()
     bad = json.dumps({"signature_name": "image_bytes", "instances": [{"b64": "aGVsbG8="}]}).encode()
