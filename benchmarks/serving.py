@@ -33,11 +33,11 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-FLAGS = flags.FlagValues()
-flags.DEFINE_string("export", None, "folder that bin/export has written", flag_values=FLAGS)
-flags.DEFINE_float("seconds", 5.0, "seconds of each measurement", flag_values=FLAGS)
-flags.DEFINE_integer("rounds", 3, "rounds; the median of the rounds counts", flag_values=FLAGS)
-flags.DEFINE_integer("soak", 0, "requests of the soak; 0 for the measurement instead", flag_values=FLAGS)
+FLAGS = flags.FLAGS
+flags.DEFINE_string("export", None, "folder that bin/export has written")
+flags.DEFINE_float("seconds", 5.0, "seconds of each measurement")
+flags.DEFINE_integer("rounds", 3, "rounds; the median of the rounds counts")
+flags.DEFINE_integer("soak", 0, "requests of the soak; 0 for the measurement instead")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONNECTIONS = (1, 8, 64)
@@ -46,7 +46,6 @@ SWAPS = 2
 
 def main(arguments):
     """Starts the server, measures, prints."""
-    FLAGS(["serving", *arguments[1:]])
     from i2p_tf.environment import describe_environment
 
     environment = describe_environment()
@@ -244,4 +243,4 @@ def resident(process):
 
 
 if __name__ == "__main__":
-    app.run(main, flags_parser=lambda argv: argv)
+    app.run(main)

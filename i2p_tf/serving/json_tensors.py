@@ -81,11 +81,12 @@ def _too_deep():
 
 def _parse_rows(instances, signature):
     if not isinstance(instances, list):
-        raise invalid("Excepting 'instances' to be an list/array")
+        raise invalid("Expecting 'instances' to be a list/array")
     if not instances:
         raise invalid("No values in 'instances' array")
     if not any(_is_object(instance) for instance in instances):
-        return {_only_input(signature, "instances"): _to_array(instances, _only_spec(signature))}
+        name, spec = _only_input(signature, "instances")
+        return {name: _to_array(instances, spec)}
     for index, instance in enumerate(instances):
         if not _is_object(instance) or set(instance) != set(signature.inputs):
             raise invalid(
@@ -99,7 +100,8 @@ def _parse_rows(instances, signature):
 
 def _parse_columns(inputs, signature):
     if not _is_object(inputs):
-        return {_only_input(signature, "inputs"): _to_array(inputs, _only_spec(signature))}
+        name, spec = _only_input(signature, "inputs")
+        return {name: _to_array(inputs, spec)}
     for name in signature.inputs:
         if name not in inputs:
             raise invalid(f"Missing named input: {name} in 'inputs' object.")
@@ -107,13 +109,10 @@ def _parse_columns(inputs, signature):
 
 
 def _only_input(signature, key):
+    """Name and specification of the input that need not be named."""
     if len(signature.inputs) > 1:
         raise invalid(f"{key} is a plain list, but expecting objects as multiple input tensors are required")
-    return next(iter(signature.inputs))
-
-
-def _only_spec(signature):
-    return next(iter(signature.inputs.values()))
+    return next(iter(signature.inputs.items()))
 
 
 def _is_object(value):
