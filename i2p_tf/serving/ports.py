@@ -17,10 +17,10 @@ def bind(host, port, flag):
         InputError: if the port is taken or may not be used, or the host is not this machine's.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
-            0
-        ]
-        bound = socket.socket(family, kind)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        # Without the protocol asyncio would not set TCP_NODELAY, and small answers would wait for 40 ms.
+        bound = socket.socket(family, kind, protocol)
     except OSError as error:
         raise InputError(f"--host={host} is no address of this machine: {error.strerror}") from error
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,8 +1,10 @@
 """What TF Serving reads, and how it is started."""
 
+import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
 from i2p_tf.errors import InputError
-from i2p_tf.serving import deployment, model_config, tf_serving
+from i2p_tf.serving import deployment, model_config, ports, tf_serving
 
 SERVE = [sys.executable, "-m", "i2p_tf.cli.serve"]
 
@@ -69,6 +71,26 @@ def test_exports_that_cannot_be_served(tmp_path):
     ]:
         with pytest.raises(InputError, match=message):
             model_config.from_exports(paths, **labels)
+
+
+def test_answers_are_sent_without_a_delay():
+    """Accepted connections inherit the protocol, by which asyncio decides."""
+    with ports.bind("127.0.0.1", 0, "--rest_port") as bound:
+        bound.listen()
+
+        async def accept():
+            options = asyncio.get_running_loop().create_future()
+
+            def on_connect(reader, writer):
+                connection = writer.get_extra_info("socket")
+                options.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+                writer.close()
+
+            async with await asyncio.start_server(on_connect, sock=bound):
+                with socket.create_connection(bound.getsockname()):
+                    return await options
+
+        assert asyncio.run(accept())
 
 
 def test_only_numbers_are_versions(tmp_path):
