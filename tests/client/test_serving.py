@@ -26,7 +26,7 @@ from i2p_tf.client import serving as client_serving
 from i2p_tf.client.errors import ModelMismatch, NotInService, ServerError, Unavailable
 from i2p_tf.errors import InputError
 
-TLS = Path(__file__).parent / "tls"
+TLS = Path(__file__).parent / "tls"  # a key for tests only: it protects nothing
 CERTIFICATE = str(TLS / "certificate.pem")
 
 
