@@ -103,7 +103,8 @@ def _report(classification):
         labels = [{"label": name, "probability": probability} for name, probability in classification.labels]
         print(json.dumps({"picture": source, "labels": labels}), flush=True)
     else:
-        labels = ", ".join(f"{name} {probability:.4f}" for name, probability in classification.labels)
+        # A server chooses the names of its classes.
+        labels = ", ".join(f"{protect.printable(name)} {value:.4f}" for name, value in classification.labels)
         print(f"{source}: {labels}", flush=True)
     return True
 

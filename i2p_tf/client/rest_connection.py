@@ -54,7 +54,7 @@ class RestConnection:
         """The names of labels, a list, and the run id."""
         outputs = self._predict(version, {"signature_name": "class_names", "inputs": list(labels)})
         with self._expected("the names of its classes"):
-            return list(outputs["class_names"]), outputs["run_id"][0]
+            return [str(name) for name in outputs["class_names"]], outputs["run_id"][0]
 
     def probabilities(self, version, images):
         """Float32 `(n, classes)` of uint8 images `(n, height, width, 3)`, n at least 1."""

@@ -177,6 +177,8 @@ class Classifier:
             labels = range(start, min(start + MAX_REQUEST_IMAGES, metadata.class_count))
             some, run_id = self._retried(lambda labels=labels: self._connection.class_names(metadata.version, labels))
             names += some
+        if len(names) != metadata.class_count:
+            raise ServerError(f"{self._connection.address} does not name all its classes: is it TF Serving?")
         return names, run_id
 
     def _compare(self, metadata, run_id):

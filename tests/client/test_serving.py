@@ -256,6 +256,15 @@ def test_garbage_in_place_of_probabilities(answer, images16):
         classifier.predict(images16[:1], plain=True)
 
 
+def test_what_a_server_says_is_one_printable_line(images16):
+    told = json.dumps({"error": "bad\n\x1b[2J" + "x" * 10_000}).encode()
+    with Fake(failures=[(400, told)]) as fake, client.Classifier(fake.url, "small") as classifier:
+        with pytest.raises(ServerError) as caught:
+            classifier.predict(images16[:1], plain=True)
+        assert str(caught.value).isprintable() and len(str(caught.value)) <= 1000
+        assert str(caught.value).startswith(f"{fake.url}: bad")
+
+
 def test_no_http_and_no_answer_at_all(images16):
     def speak(connection):
         connection.recv(1000)
@@ -411,11 +420,11 @@ METADATA = {
 
 
 class Fake:
-    """A REST server that answers as one is told; `failures` are the status codes of the first answers."""
+    """A REST server that answers as one is told; `failures` are the first: status codes, or pairs with what is said."""
 
     def __init__(self, failures=(), metadata=None, probabilities=None, tls=False, port=0):
         self.version, self.run_id = 1, "r"
-        self.failures = list(failures)
+        self.failures = [failure if isinstance(failure, tuple) else (failure, b"not now") for failure in failures]
         self.metadata = metadata
         self.probabilities = probabilities
         self.paths, self.requests, self.lengths, self.tokens, self.connections = [], [], [], [], []
@@ -473,7 +482,7 @@ class Fake:
             spec = {"name": "small", "version": str(self.version)}
             content = json.dumps({"model_spec": spec, "metadata": METADATA}).encode()
         if self.failures:
-            status, content = self.failures.pop(0), b"not now"
+            status, content = self.failures.pop(0)
         elif body:
             request = json.loads(body)
             self.requests.append((handler.path, request))
