@@ -46,6 +46,7 @@ SWAPS = 2
 
 def main(arguments):
     """Starts the server, measures, prints."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else the server would stay
     from i2p_tf.environment import describe_environment
 
     environment = describe_environment()
@@ -215,7 +216,8 @@ async def soak(export):
             failures += sum(results)
             minutes = (time.perf_counter() - started) / 60
             sent = (part + 1) * (share // len(clients)) * len(clients)
-            print(f"{sent:9} requests, {minutes:5.1f} min, {failures} failed, resident {resident(process):.0f} MB")
+            memory = f"resident {resident(process):.0f} MB"
+            print(f"{sent:9} requests, {minutes:5.1f} min, {failures} failed, {memory}", flush=True)
             if part < SWAPS:
                 newest = versions[-1] + part
                 shutil.copytree(export / "classifier" / str(newest), export / "unfinished")
