@@ -11,7 +11,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 
 # What a client needs: it transforms images and sends them, so no TensorFlow.
-INSTALL_REQUIRES = ["absl-py>=1.4", "ai-edge-litert>=2.0", "numpy>=2.0", "Pillow>=11.3"]
+INSTALL_REQUIRES = ["absl-py>=1.4", "ai-edge-litert>=2.0", "numpy>=2.0", "Pillow>=11.3", "urllib3>=2.3"]
 
 EXTRAS_REQUIRE = {
     "train": [
@@ -21,13 +21,22 @@ EXTRAS_REQUIRE = {
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.9",
     ],
+    "serve": [
+        "grpcio>=1.66",
+        "httptools>=0.6.4",
+        "protobuf>=6.31",
+        "tensorflow>=2.21",
+        "tensorflow-serving-api>=2.21",
+        "uvicorn>=0.34",
+    ],
+    "grpc": ["grpcio>=1.66", "protobuf>=6.31"],  # of a client: it needs no TensorFlow
     "quantize": ["tensorflow-model-optimization>=0.8", "tf-keras>=2.21"],
     # scikit-image is the independent SSIM that ours is compared with; jax is the second Keras backend.
-    "test": ["jax>=0.6", "pytest>=8.3", "ruff>=0.14", "scikit-image>=0.25"],
+    "test": ["jax>=0.6", "pytest>=8.3", "PyYAML>=6.0", "ruff>=0.14", "scikit-image>=0.25"],
 }
 EXTRAS_REQUIRE["all"] = [requirement for extra in EXTRAS_REQUIRE.values() for requirement in extra]
 
-COMMANDS = ["train", "evaluate", "export", "protect"]
+COMMANDS = ["train", "evaluate", "export", "protect", "serve", "classify", "demo"]
 
 setup(
     name="i2p-tf",

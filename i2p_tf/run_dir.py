@@ -65,6 +65,7 @@ class RunDir:
         self.results = self.path / "results.json"
         self.checkpoints = self.path / "checkpoints"
         self.attacks = self.path / "attacks"
+        self.demo = self.path / "demo"
         self.report = self.path / "report.html"
 
     def check(self, config, overwrite=False):

@@ -1,8 +1,12 @@
 """The same TensorFlow settings for plain `pytest` as for `bin/test` and the commands."""
 
 import dataclasses
+import hashlib
 import os
 import pathlib
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -88,3 +92,93 @@ def shared_bundle(tmp_path_factory, trained_run, digits):
     config = trained_run.load_config()
     bundle.export(trained_run, digits, config, path, VARIANTS, True, False, Progress())
     return path
+
+
+@pytest.fixture(scope="session")
+def small_export(tmp_path_factory):
+    """An export of two untrained networks for 16x16 images, made in seconds; not to be changed."""
+    return write_small_export(tmp_path_factory.mktemp("exports") / "small", seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_export(tmp_path_factory):
+    """As `small_export`, of another run."""
+    return write_small_export(tmp_path_factory.mktemp("exports") / "small", seed=1)
+
+
+def write_small_export(path, seed):
+    import keras
+    from keras import layers
+
+    from i2p_tf.export import bundle, saved_model, tflite
+    from i2p_tf.models.unet import unet
+    from i2p_tf.run_dir import write_json
+
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input((16, 16, 3))
+    classifier = keras.Model(inputs, layers.Dense(10)(layers.Flatten()(layers.Conv2D(8, 3, strides=2)(inputs))))
+    transform = unet("tiny", 16)
+    metadata = {
+        "run_id": bundle.run_id(classifier, transform),
+        "image_size": 16,
+        "resize_rule": "crop",
+        "class_names": [f"class {index}" for index in range(10)],
+    }
+    images = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
+    path.mkdir(parents=True)
+    saved_model.export_classifier(
+        classifier, metadata["class_names"], metadata["run_id"], images, path / "classifier" / "1"
+    )
+    file = path / "transform_float32.tflite"
+    file.write_bytes(tflite.with_metadata(tflite.float_model(transform, "float32"), metadata | {"variant": "float32"}))
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    write_json(path / "manifest.json", metadata | {"files": {file.name: {"sha256": digest}}})
+    return path
+
+
+class Server:
+    """`bin/serve` in a process of its own.
+
+    Attributes:
+        rest, grpc: its addresses, as `http://...` and `host:port`.
+        process: a `subprocess.Popen`.
+        log: path of the file of its stderr.
+    """
+
+    def __init__(self, folder, *arguments):
+        self.log = folder / "stderr"
+        command = [sys.executable, "-m", "i2p_tf.cli.serve", "--rest_port=0", "--grpc_port=0", *map(str, arguments)]
+        environment = os.environ | {"PATH": "/usr/bin:/bin"}  # no tensorflow_model_server
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+        line = self.process.stdout.readline()
+        assert line, self.log.read_text()
+        self.rest, grpc_address = re.search(r"(http://\S+) grpc://(\S+)", line).groups()
+        self.grpc = grpc_address
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=60)
+        self.process.stdout.close()
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    """Starts a `Server` with these arguments; it ends with the test."""
+    servers = []
+
+    def start(*arguments):
+        servers.append(Server(tmp_path, *arguments))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def stand_in(small_export, tmp_path_factory):
+    """A `Server` of `small_export`, for tests that leave it as it is."""
+    server = Server(tmp_path_factory.mktemp("server"), f"--export={small_export}")
+    yield server
+    server.stop()

@@ -65,7 +65,13 @@ HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn", "jax"}
 
 @pytest.mark.parametrize(
     "statement",
-    ["import i2p_tf", "import i2p_tf.cli.train, i2p_tf.cli.evaluate", "import i2p_tf.client, i2p_tf.pictures"],
+    [
+        "import i2p_tf",
+        "import i2p_tf.cli.train, i2p_tf.cli.evaluate",
+        "import i2p_tf.client, i2p_tf.pictures",
+        "import i2p_tf.client.serving, i2p_tf.client.rest_connection, i2p_tf.client.grpc_connection",
+        "import i2p_tf.cli.serve, i2p_tf.cli.classify, i2p_tf.cli.demo",
+    ],
 )
 def test_light_modules_load_no_training_library(statement):
     assert not modules_after(statement) & HEAVY

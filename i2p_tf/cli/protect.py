@@ -11,8 +11,6 @@ AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP of up to 80 megapixels;
 The same command goes on where an earlier one was stopped. Nothing is sent anywhere.
 """
 
-import contextlib
-import os
 import pathlib
 import sys
 import time
@@ -20,8 +18,8 @@ import time
 from absl import flags
 
 from i2p_tf import pictures
-from i2p_tf.cli import app
-from i2p_tf.client import protect, transform
+from i2p_tf.cli import app, transforms
+from i2p_tf.client import protect
 from i2p_tf.errors import InputError, unknown_name
 
 FLAGS = flags.FlagValues()
@@ -44,7 +42,6 @@ flags.DEFINE_string(
 flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
 flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
 
-EXPORTS = pathlib.Path("exports")
 REFRESH_SECONDS = 0.5
 STREAM = "-"
 
@@ -62,8 +59,7 @@ def main(arguments):
         and (len(inputs) > 1 or pathlib.Path(inputs[0]).is_dir())
     ):
         raise InputError(f"{STREAM} stands for one picture; it can't be used with several pictures or a folder")
-    with _quiet():
-        model = transform.load(_transform_path(), FLAGS.variant, FLAGS.threads)
+    model = transforms.load(transforms.find(FLAGS.transform), FLAGS.variant, FLAGS.threads)
     rule = FLAGS.resize or model.resize_rule
     if len(inputs) == 1 and not pathlib.Path(inputs[0]).is_dir() and not _is_folder(output):
         return _protect_one(inputs[0], output, model, rule)
@@ -72,30 +68,6 @@ def main(arguments):
 
 def run():
     app.run(__doc__, FLAGS, main, stopped="stopped; the same command goes on from here")
-
-
-def _transform_path():
-    if FLAGS.transform:
-        return FLAGS.transform
-    bundles = sorted(manifest.parent for manifest in EXPORTS.glob(f"*/{transform.MANIFEST}"))
-    if len(bundles) == 1:
-        return bundles[0]
-    found = f"allowed here: {', '.join(map(str, bundles))}" if bundles else "bin/export writes one"
-    raise InputError(f"--transform is missing: the folder of bin/export, or a .tflite file; {found}")
-
-
-@contextlib.contextmanager
-def _quiet():
-    """LiteRT has no setting that keeps it from telling stderr which delegate it has made."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _is_folder(output):

@@ -79,7 +79,9 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
             manifest["variants"][variant] = origin | checked
         if with_saved_models:
             progress.say("writing the SavedModels")
-            manifest["saved_models"] = _add_saved_models(classifier, transform, dataset, reference, path, staging)
+            manifest["saved_models"] = _add_saved_models(
+                classifier, transform, dataset, manifest["run_id"], reference, path, staging
+            )
         _publish(staging, path, manifest, former.get("files", {}))
     return manifest
 
@@ -138,11 +140,11 @@ def _add_variant(variant, model, reference, manifest, allow_loss, staging):
     }
 
 
-def _add_saved_models(classifier, transform, dataset, reference, path, staging):
+def _add_saved_models(classifier, transform, dataset, run_id, reference, path, staging):
     saved_model.export_transform(transform, staging / "transform")
     version = 1 + max((int(folder.name) for folder in _versions(path)), default=0)
     folder = staging / "classifier" / str(version)
-    saved_model.export_classifier(classifier, dataset.class_names, reference.protected, folder)
+    saved_model.export_classifier(classifier, dataset.class_names, run_id, reference.protected, folder)
     return {
         "transform": parity.check_saved_transform(staging / "transform", reference),
         "classifier": {"version": version} | parity.check_saved_classifier(folder, dataset.class_names, reference),

@@ -5,6 +5,8 @@ import numpy as np
 import tensorflow as tf
 
 WARM_UP_BATCHES = (1, 8)
+_PNG = b"\x89PNG\r\n\x1a\n"
+_HEADER_BYTES = 24  # of a PNG file, up to its width and height; no JPEG file is shorter
 
 
 def export_transform(transform, path):
@@ -17,16 +19,19 @@ def export_transform(transform, path):
     _write(transform, {"serving_default": (protect, _images(transform))}, path)
 
 
-def export_classifier(classifier, class_names, images, path):
+def export_classifier(classifier, class_names, run_id, images, path):
     """Writes ψ as one version of a TF Serving model.
 
     Signatures: `serving_default` takes uint8 `images` `(n, height, width, 3)`, `image_bytes` takes `image_bytes`
-    `(n,)`, each a PNG or JPEG file of exactly that height and width. Both return float32 `probabilities`
-    `(n, classes)` and `classes` `(n,)`, the names of the most probable ones.
+    `(n,)`, each a PNG or JPEG file of exactly that height and width; files that claim another size are refused before
+    they are decoded. Both return float32 `probabilities` `(n, classes)` and `classes` `(n,)`, the names of the most
+    probable ones. `class_names` takes int64 `labels` `(n,)` and returns their `class_names` `(n,)` and, as often, the
+    `run_id`: TF Serving's metadata have no place for it, and by it a client knows whether its transform fits.
 
     Args:
         classifier: ψ, [0, 1] to logits.
         class_names: names of the labels, in their order; also in `assets/labels.txt`.
+        run_id: names the pair of networks.
         images: uint8 images for the warm-up requests, at least as many as the largest of `WARM_UP_BATCHES`.
         path: the folder of the version, a `pathlib.Path`.
     """
@@ -38,20 +43,55 @@ def export_classifier(classifier, class_names, images, path):
         return {"probabilities": probabilities, "classes": tf.gather(names, tf.argmax(probabilities, axis=-1))}
 
     def decode(file):
-        image = tf.io.decode_image(file, channels=3, expand_animations=False)
-        return tf.ensure_shape(image, (size, size, 3))  # a picture of another size is refused
+        with tf.control_dependencies([_assert_size(file, size)]):
+            image = tf.io.decode_image(tf.identity(file), channels=3, expand_animations=False)
+        return tf.ensure_shape(image, (size, size, 3))
 
     def classify_bytes(image_bytes):
         return classify(tf.map_fn(decode, image_bytes, fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8)))
 
+    def name_labels(labels):
+        return {"class_names": tf.gather(names, labels), "run_id": tf.fill(tf.shape(labels), run_id)}
+
     signatures = {
         "serving_default": (classify, _images(classifier)),
         "image_bytes": (classify_bytes, tf.TensorSpec([None], tf.string, name="image_bytes")),
+        "class_names": (name_labels, tf.TensorSpec([None], tf.int64, name="labels")),
     }
     _write(classifier, signatures, path)
     (path / "assets").mkdir(exist_ok=True)
     (path / "assets" / "labels.txt").write_text("".join(f"{name}\n" for name in class_names))
     _write_warm_up(images, path / "assets.extra" / "tf_serving_warmup_requests")
+
+
+def _assert_size(file, size):
+    """Fails unless the header of a PNG or JPEG file says `size` x `size`.
+
+    Without it a few kilobytes could make the server allocate gigabytes for the pixels that they claim to hold.
+    """
+    stated = _stated_size(file)
+    message = f"`image_bytes` must hold PNG or JPEG files of {size}x{size} pixels"
+    return tf.debugging.Assert(tf.reduce_all(stated == size), [message, "Received height and width:", stated])
+
+
+def _stated_size(file):
+    """Height and width in the header, int32 `(2,)`; zeros if the file is neither PNG nor JPEG."""
+
+    def unknown():
+        return tf.zeros([2], tf.int32)
+
+    def of_png():
+        width_and_height = tf.io.decode_raw(tf.strings.substr(file, 16, 8), tf.int32, little_endian=False)
+        return tf.reverse(width_and_height, [0])
+
+    def of_jpeg():
+        return tf.io.extract_jpeg_shape(file)[:2]
+
+    header = tf.strings.substr(tf.strings.join([file, " " * _HEADER_BYTES]), 0, len(_PNG))
+    too_short = tf.strings.length(file) < _HEADER_BYTES
+    cases = [(too_short, unknown), (header == _PNG, of_png), (tf.io.is_jpeg(file), of_jpeg)]
+    stated = tf.case(cases, default=unknown)
+    return tf.ensure_shape(stated, [2])
 
 
 def _images(model):

@@ -1,5 +1,6 @@
 """Every bad input: one line, exit code 2, TensorFlow never loaded, nothing written."""
 
+import socket
 import subprocess
 import sys
 
@@ -107,7 +108,77 @@ def test_evaluate_refuses(arguments, words, tmp_path):
     assert result.stdout == "light\n"
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate"])
+def make_export(path):
+    (path / "classifier" / "1").mkdir(parents=True)
+    (path / "manifest.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["--export is missing"]),
+        (["x"], ["unexpected argument 'x'"]),
+        (["--export=nowhere"], ["nowhere", "bin/export"]),
+        (["--export=good", "--stable=7"], ["--stable=7", "allowed: 1"]),
+        (["--export=good", "--rest_port=70000"], ["70000"]),
+        (["--export=good", "--host=192.0.2.1"], ["port 8501 of 192.0.2.1", "--rest_port"]),
+        (["--export=good", "--host=no.such.host.invalid"], ["--host=no.such.host.invalid"]),
+        (["--export=good", "--docker"], ["docker", "not on PATH"]),
+        (["--export=good", "--rest_prot=1"], ["Did you mean --rest_port?"]),
+    ],
+)
+def test_serve_refuses(arguments, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    make_export(tmp_path / "good")
+    result = call("serve", *arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert all(word in result.stderr for word in words), result.stderr
+    assert result.stdout == "light\n"
+
+
+@pytest.mark.parametrize("flag", ["rest_port", "grpc_port"])
+def test_serve_says_which_flag_changes_a_port_that_is_taken(flag, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    make_export(tmp_path / "good")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = call("serve", "--export=good", "--rest_port=0", "--grpc_port=0", f"--{flag}={port}", cwd=tmp_path)
+    assert result.returncode == 2 and result.stdout == "light\n"
+    message = f"error: port {port} of 127.0.0.1: address already in use; give another one with --{flag}\n"
+    assert result.stderr == message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["at least one picture"]),
+        (["a.png"], ["--server is missing"]),
+        (["a.png", "--server=http://127.0.0.1:1"], ["--transform is missing"]),
+        (["a.png", "--server=http://127.0.0.1:1", "--transform=nowhere"], ["nowhere does not exist"]),
+        (["a.png", "--server=http://127.0.0.1:1", "--plain"], ["--model"]),
+        (["a.png", "--server=127.0.0.1:1", "--plain", "--model=m"], ["http://"]),
+        (["a.png", "--server=http://127.0.0.1:1", "--plain", "--model=m", "--top=0"], ["top"]),
+        (["a.png", "--server=http://127.0.0.1:1", "--plain", "--model=m", "--timeout=-1"], ["timeout"]),
+        ([".", "--server=http://127.0.0.1:1", "--plain", "--model=m"], ["is a folder"]),
+        (["a.png", "--server=http://127.0.0.1:1", "--plain", "--model=m", "--token_file=none"], ["--token_file=none"]),
+        (["a.png", "--server=https://127.0.0.1:1", "--plain", "--model=m", "--certificate=x"], ["--certificate=x"]),
+    ],
+)
+def test_classify_refuses(arguments, words, tmp_path):
+    result = call("classify", *arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert all(word in result.stderr for word in words), result.stderr
+    assert result.stdout == "light\n"
+
+
+def test_demo_refuses_arguments(tmp_path):
+    result = call("demo", "digits", cwd=tmp_path)
+    assert result.returncode == 2 and "'digits'" in result.stderr and result.stdout == "light\n"
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "serve", "classify", "demo"])
 def test_help_names_every_flag_and_loads_no_tensorflow(command, tmp_path):
     import importlib
 

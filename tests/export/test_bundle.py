@@ -78,7 +78,7 @@ def test_signatures_of_the_saved_models(shared_bundle, trained_run, digits):
 
     folder = shared_bundle / "classifier" / "1"
     signatures = tf.saved_model.load(str(folder)).signatures
-    assert set(signatures) == {"serving_default", "image_bytes"}
+    assert set(signatures) == {"serving_default", "image_bytes", "class_names"}
     by_pixels = signatures["serving_default"](images=images)
     files = [tf.io.encode_png(image).numpy() for image in images]
     by_bytes = signatures["image_bytes"](image_bytes=tf.constant(files))
@@ -89,10 +89,18 @@ def test_signatures_of_the_saved_models(shared_bundle, trained_run, digits):
     assert (folder / "assets" / "labels.txt").read_text().split() == list(digits.class_names)
     grey = tf.io.encode_jpeg(tf.zeros((16, 16, 1), tf.uint8))
     assert signatures["image_bytes"](image_bytes=tf.stack([grey]))["probabilities"].shape == (1, 10)
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"\[8,16,3\] is not compatible with expected shape \[16,16,3\]"
-    ):
-        signatures["image_bytes"](image_bytes=tf.stack([tf.io.encode_png(tf.zeros((8, 16, 3), tf.uint8))]))
+    for file, stated in [
+        (tf.io.encode_png(tf.zeros((8, 16, 3), tf.uint8)), "8 16"),
+        (tf.io.encode_jpeg(tf.zeros((16, 8, 3), tf.uint8)), "16 8"),
+        (b"GIF89a" + bytes(40), "0 0"),
+        (b"", "0 0"),
+    ]:
+        with pytest.raises(tf.errors.InvalidArgumentError, match=rf"files of 16x16 pixels.*\[{stated}\]"):
+            signatures["image_bytes"](image_bytes=tf.stack([file]))
+    named = signatures["class_names"](labels=tf.constant([3, 1], tf.int64))
+    assert [name.decode() for name in named["class_names"].numpy()] == [digits.class_names[i] for i in (3, 1)]
+    manifest = json.loads((shared_bundle / "manifest.json").read_text())
+    assert [run_id.decode() for run_id in named["run_id"].numpy()] == [manifest["run_id"]] * 2
 
 
 def test_warm_up_requests(shared_bundle):

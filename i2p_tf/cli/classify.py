@@ -1,0 +1,113 @@
+"""Asks a server what pictures show. They are protected on this computer; what is sent is the protected picture.
+
+  bin/classify photo.jpg --server=http://127.0.0.1:8501 --transform=exports/NAME
+  bin/classify *.png --server=grpcs://HOST:8500 --token_file=FILE --top=5 --json
+
+The server is bin/serve, or TF Serving with an export of this project. Nothing is sent unless its model belongs to the
+transform. What the protection hides, and from whom, docs/threat_model.md says.
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+from absl import flags
+
+from i2p_tf.cli import app, transforms
+from i2p_tf.client import protect
+from i2p_tf.client.errors import ServerError
+from i2p_tf.errors import InputError
+
+FLAGS = flags.FlagValues()
+FLAGS.set_gnu_getopt()  # flags may stand behind the file names
+flags.DEFINE_string(
+    "server", None, "http://HOST:PORT, https://HOST, grpc://HOST:PORT or grpcs://HOST:PORT", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "transform", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
+)
+flags.DEFINE_string("model", None, "its name on the server; that of the export if not given", flag_values=FLAGS)
+flags.DEFINE_string(
+    "label", None, "ask the version with this label, as canary; if not given the newest", flag_values=FLAGS
+)
+flags.DEFINE_integer("top", 1, "how many labels to print of each picture", 1, flag_values=FLAGS)
+flags.DEFINE_boolean("json", False, "print a line of JSON for each picture", flag_values=FLAGS)
+flags.DEFINE_boolean("plain", False, "send the pictures unprotected", flag_values=FLAGS)
+flags.DEFINE_float("timeout", 10.0, "seconds that an answer may take", flag_values=FLAGS)
+flags.DEFINE_string("token_file", None, "file of a token, sent as Authorization: Bearer", flag_values=FLAGS)
+flags.DEFINE_string("certificate", None, "file of the authorities to trust for TLS, PEM", flag_values=FLAGS)
+
+
+def main(arguments):
+    if not arguments:
+        raise InputError("give at least one picture; see --help")
+    if not FLAGS.server:
+        raise InputError("--server is missing, as --server=http://127.0.0.1:8501; bin/serve starts one")
+    for path in arguments:
+        if os.path.isdir(path):
+            raise InputError(
+                f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*"
+            )
+    with _classifier() as classifier:
+        if FLAGS.plain:
+            print(f"warning: --plain sends the pictures unprotected to {FLAGS.server}", file=sys.stderr, flush=True)
+        failed = 0
+        for classification in classifier.classify(arguments, FLAGS.top, FLAGS.plain):
+            failed += not _report(classification)
+    return 1 if failed else 0
+
+
+def run():
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is in the exceptions
+    app.run(__doc__, FLAGS, main, failures=(ServerError,))
+
+
+def _classifier():
+    from i2p_tf.client.serving import Classifier
+
+    path = None if FLAGS.plain and not FLAGS.transform else transforms.find(FLAGS.transform)
+    if path is None and not FLAGS.model:
+        raise InputError("--plain without --transform needs --model, its name on the server")
+    return Classifier(
+        FLAGS.server,
+        FLAGS.model or _name(path),
+        transforms.load(path) if path else None,
+        label=FLAGS.label,
+        timeout=FLAGS.timeout,
+        token=_read(FLAGS.token_file, "--token_file").strip() if FLAGS.token_file else None,
+        certificate=FLAGS.certificate if FLAGS.certificate and _read(FLAGS.certificate, "--certificate") else None,
+    )
+
+
+def _name(path):
+    """The name under which bin/serve serves an export."""
+    folder = path if path.is_dir() else path.parent
+    return folder.resolve().name
+
+
+def _read(path, flag):
+    try:
+        return pathlib.Path(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{flag}={path} cannot be read: {error}") from error
+
+
+def _report(classification):
+    """Prints a result, or the reason for none on stderr; returns whether there is one."""
+    source = protect.printable(classification.source)
+    if classification.reason is not None:
+        print(f"{source}: {classification.reason}", file=sys.stderr, flush=True)
+        return False
+    if FLAGS.json:
+        labels = [{"label": name, "probability": probability} for name, probability in classification.labels]
+        print(json.dumps({"picture": source, "labels": labels}), flush=True)
+    else:
+        # A server chooses the names of its classes.
+        labels = ", ".join(f"{protect.printable(name)} {value:.4f}" for name, value in classification.labels)
+        print(f"{source}: {labels}", flush=True)
+    return True
+
+
+if __name__ == "__main__":
+    run()

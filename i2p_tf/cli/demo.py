@@ -1,0 +1,163 @@
+"""The whole story on data that come along: train, evaluate, export, serve, protect, classify.
+
+  bin/demo
+
+Trains on scikit-learn's handwritten digits, takes the test pictures through the network on this computer, sends them
+protected to a server on this computer and counts the right answers. Every step is a command that can be run by itself.
+What is there already is not done again, so the same command goes on where it was stopped.
+"""
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import urllib3
+from absl import flags
+from PIL import Image
+
+from i2p_tf.cli import app
+from i2p_tf.client.transform import MANIFEST
+from i2p_tf.errors import InputError
+from i2p_tf.run_dir import RunDir, write_atomically
+from i2p_tf.serving import ports
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("run_dir", "runs/digits_resnet20", "where the run is kept, of digits", flag_values=FLAGS)
+flags.DEFINE_string("export", None, "folder of the export; exports/<name of the run> if not given", flag_values=FLAGS)
+
+HOST = "127.0.0.1"
+START_SECONDS = 120  # that the server may take to load TensorFlow and the model
+ALLOWED_DIFFERENCE = 0.01  # of accuracy, between the exported networks and the Keras ones
+
+
+class DemoError(RuntimeError):
+    """A step failed."""
+
+
+def main(arguments):
+    if arguments:
+        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    started = time.monotonic()
+    run_dir = RunDir(FLAGS.run_dir)
+    export = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name)
+    if not (run_dir.classifier.is_file() and run_dir.transform.is_file()):
+        _step("train", "--dataset=digits", f"--run_dir={run_dir.path}")
+    _step("evaluate", f"--run_dir={run_dir.path}")
+    if not _is_exported(run_dir, export):
+        _step("export", f"--run_dir={run_dir.path}", f"--export={export}", "--variants=float32")
+    plain, protected = run_dir.demo / "plain", run_dir.demo / "protected"
+    labels = _write_pictures(run_dir, plain)
+    _step("protect", f"--transform={export}", "--overwrite", plain, protected)
+    with _server(export) as address:
+        answers = _classify(address, export, labels)
+    _report(run_dir, labels, answers, time.monotonic() - started)
+
+
+def run():
+    app.run(__doc__, FLAGS, main, failures=(DemoError,), stopped="stopped; the same command goes on from here")
+
+
+def _step(command, *arguments, stdout=None):
+    """Runs one of the commands to its end; returns what it printed, if `stdout` is a pipe."""
+    line = [f"bin/{command}", *map(str, arguments)]
+    shown = " ".join(line if len(line) < 10 else [*line[:4], f"... ({len(line) - 4} more)"])
+    print(f"\n$ {shown}", file=sys.stderr, flush=True)
+    with _started(command, *arguments, stdout=stdout) as process:
+        printed, _ = process.communicate()
+    if process.returncode:
+        raise DemoError(f"bin/{command} has failed (exit code {process.returncode})")
+    return printed
+
+
+@contextlib.contextmanager
+def _started(command, *arguments, stdout=None):
+    """A command in a process of its own, which ends with the context."""
+    program = [sys.executable, "-P", "-m", f"i2p_tf.cli.{command}", *map(str, arguments)]
+    with subprocess.Popen(program, stdout=stdout, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def _is_exported(run_dir, export):
+    """Whether the export was made after the networks."""
+    try:
+        made = (export / MANIFEST).stat().st_mtime
+    except OSError:
+        return False
+    return made > max(file.stat().st_mtime for file in (run_dir.classifier, run_dir.transform))
+
+
+def _write_pictures(run_dir, folder):
+    """Writes the test pictures as PNG files; returns path -> name of the class."""
+    from i2p_tf.data import sources
+
+    dataset = sources.load_for(run_dir.load_config(), None)
+    labels = {}
+    for index, (image, label) in enumerate(zip(dataset.test.images, dataset.test.labels, strict=True)):
+        name = dataset.class_names[label]
+        path = folder / name / f"{index:04}.png"
+        with write_atomically(path) as temporary:
+            Image.fromarray(image).save(temporary)
+        labels[path] = name
+    return labels
+
+
+@contextlib.contextmanager
+def _server(export):
+    """bin/serve on free ports; yields its REST address once the model is in service."""
+    rest_port, grpc_port = (ports.free(HOST, 0, flag) for flag in ("--rest_port", "--grpc_port"))
+    arguments = [f"--export={export}", f"--rest_port={rest_port}", f"--grpc_port={grpc_port}"]
+    print(f"\n$ bin/serve {' '.join(arguments)}", file=sys.stderr, flush=True)
+    address = f"http://{HOST}:{rest_port}"
+    with _started("serve", *arguments) as process:
+        _wait_until_served(process, f"{address}/v1/models/{export.resolve().name}")
+        yield address
+
+
+def _wait_until_served(process, url):
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise DemoError(f"bin/serve has ended (exit code {process.returncode})")
+        with contextlib.suppress(urllib3.exceptions.HTTPError):
+            if b"AVAILABLE" in urllib3.request("GET", url, retries=False, timeout=5.0).data:
+                return
+        time.sleep(0.2)
+    raise DemoError(f"bin/serve is not ready after {START_SECONDS} s")
+
+
+def _classify(address, export, labels):
+    """Path -> name of the class that the server answered, through bin/classify."""
+    flags_of_classify = ["--json", f"--server={address}", f"--transform={export}"]
+    lines = _step("classify", *flags_of_classify, *labels, stdout=subprocess.PIPE).splitlines()
+    answers = map(json.loads, lines)
+    return {pathlib.Path(answer["picture"]): answer["labels"][0]["label"] for answer in answers}
+
+
+def _report(run_dir, labels, answers, seconds):
+    evaluated = run_dir.read_results()["accuracy"]
+    served = sum(answers[path] == name for path, name in labels.items()) / len(labels)
+    rows = [
+        ("plain pictures, bin/evaluate", evaluated["plain"]),
+        ("protected pictures, bin/evaluate", evaluated["protected"]),
+        ("protected pictures, bin/classify asking bin/serve", served),
+    ]
+    width = max(len(name) for name, _ in rows)
+    print(f"\naccuracy on {len(labels)} test pictures")
+    for name, accuracy in rows:
+        print(f"  {name:<{width}}  {accuracy:.4f}")
+    print(f"plain pictures:     {run_dir.demo / 'plain'}")
+    print(f"what was sent:      {run_dir.demo / 'protected'}")
+    print(f"some side by side:  {run_dir.samples}")
+    print(f"time: {seconds // 60:.0f} min {seconds % 60:.0f} s")
+    if abs(served - evaluated["protected"]) > ALLOWED_DIFFERENCE:
+        raise DemoError("the served classifier does not do what bin/evaluate has measured")
+
+
+if __name__ == "__main__":
+    run()

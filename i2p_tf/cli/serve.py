@@ -1,0 +1,113 @@
+"""Serves the classifier of an export: by TF Serving, or where that is not installed by a stand-in for one machine.
+
+  bin/serve --export=exports/NAME
+  bin/serve --export=exports/NAME --docker
+  bin/serve --export=exports/A,exports/B
+  bin/serve --export=exports/NAME --stable=1 --canary=2
+  bin/serve --export=exports/NAME --write_config=deployment
+
+tensorflow_model_server is started if it is on PATH, TF Serving's Docker image with --docker. All speak the same REST
+and gRPC. docs/deployment.md has the rest.
+"""
+
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+from absl import flags
+
+from i2p_tf.cli import app
+from i2p_tf.errors import InputError
+from i2p_tf.serving import deployment, model_config, ports, tf_serving
+from i2p_tf.serving.errors import NotServing
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_list("export", None, "folders that bin/export has written", flag_values=FLAGS)
+flags.DEFINE_string("host", "127.0.0.1", "address to listen on; 0.0.0.0 for all", flag_values=FLAGS)
+flags.DEFINE_integer("rest_port", tf_serving.REST_PORT, "port for REST", 0, 65535, flag_values=FLAGS)
+flags.DEFINE_integer("grpc_port", tf_serving.GRPC_PORT, "port for gRPC", 0, 65535, flag_values=FLAGS)
+flags.DEFINE_boolean("docker", False, f"start {tf_serving.IMAGE} with Docker", flag_values=FLAGS)
+flags.DEFINE_integer("stable", None, "serve this version, labelled stable; if not given the newest", flag_values=FLAGS)
+flags.DEFINE_integer("canary", None, "serve this version too, labelled canary", flag_values=FLAGS)
+flags.DEFINE_string(
+    "write_config", None, "only write a folder for TF Serving, Docker Compose and Kubernetes", flag_values=FLAGS
+)
+
+
+def main(arguments):
+    if arguments:
+        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    if not FLAGS.export:
+        raise InputError("--export is missing; it is a folder that bin/export has written")
+    configs = model_config.from_exports(FLAGS.export, FLAGS.stable, FLAGS.canary)
+    if FLAGS.write_config:
+        deployment.write(configs, pathlib.Path(FLAGS.write_config))
+        print(f"configuration: {FLAGS.write_config}")
+        return
+    if FLAGS.docker and not shutil.which("docker"):
+        raise InputError("--docker needs the program docker, which is not on PATH")
+    if FLAGS.docker or shutil.which(tf_serving.PROGRAM):
+        _serve_with_tf_serving(configs)
+    else:
+        _serve_with_stand_in(configs)
+
+
+def run():
+    app.run(__doc__, FLAGS, main, failures=(NotServing,))
+
+
+def _serve_with_tf_serving(configs):
+    grpc_port = ports.free(FLAGS.host, FLAGS.grpc_port, "--grpc_port")
+    rest_port = ports.free(FLAGS.host, FLAGS.rest_port, "--rest_port")
+    with tempfile.TemporaryDirectory(prefix="i2p_tf-") as folder:
+        pathlib.Path(folder).chmod(0o755)  # the container's user reads it
+        if FLAGS.docker:
+            tf_serving.write_files(configs, folder, tf_serving.image_base_path)
+            command = tf_serving.docker_command(folder, configs, FLAGS.host, grpc_port, rest_port)
+        else:
+            tf_serving.write_files(configs, folder)
+            command = tf_serving.command(folder, configs, grpc_port, rest_port)
+            _say(f"{tf_serving.PROGRAM} listens on all addresses of this machine, whatever --host says")
+        _say(f"{_addresses(rest_port, grpc_port)}: {' '.join(command)}")
+        _run(command)
+
+
+def _run(command):
+    """Runs a server until it ends; a signal to this process ends it too."""
+    with subprocess.Popen(command) as process:
+        try:
+            code = process.wait()
+        finally:
+            process.terminate()
+    if code:
+        raise NotServing(f"{command[0]} has ended with exit code {code}")
+
+
+def _serve_with_stand_in(configs):
+    rest_socket = ports.bind(FLAGS.host, FLAGS.rest_port, "--rest_port")
+    grpc_port = ports.free(FLAGS.host, FLAGS.grpc_port, "--grpc_port")
+    _say(
+        f"{tf_serving.PROGRAM} is not on PATH: starting a stand-in, which is for trying things out on one machine "
+        "(docs/deployment.md)"
+    )
+    from i2p_tf.serving import local_server
+
+    addresses = _addresses(rest_socket.getsockname()[1], grpc_port)
+    local_server.serve(
+        configs, FLAGS.host, rest_socket, grpc_port, lambda line: print(f"{line}: {addresses}", flush=True)
+    )
+
+
+def _addresses(rest_port, grpc_port):
+    host = f"[{FLAGS.host}]" if ":" in FLAGS.host else FLAGS.host
+    return f"http://{host}:{rest_port} grpc://{host}:{grpc_port}"
+
+
+def _say(line):
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    run()

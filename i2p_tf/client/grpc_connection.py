@@ -1,0 +1,143 @@
+"""TF Serving's gRPC API: pictures travel as uint8 tensors. Needs the extra `grpc`."""
+
+import contextlib
+import math
+
+import grpc
+import numpy as np
+
+from i2p_tf.client import messages
+from i2p_tf.client.errors import NotInService, ServerError, Unavailable
+from i2p_tf.client.model_metadata import ModelMetadata
+
+MAX_ANSWER_BYTES = 64 << 20
+_SERVICE = "/tensorflow.serving.PredictionService/"
+_DTYPES = {np.dtype(np.uint8): 4, np.dtype(np.int64): 9}  # numbers of tensorflow.DataType
+_OPTIONS = [
+    ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    # Else a channel whose server was restarted would fail for seconds without trying.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
+_MAY_BE_RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+
+
+class GrpcConnection:
+    """A connection to one model; may be used from several threads.
+
+    Args:
+        url: `grpc://` or, with TLS, `grpcs://`, a host and a port.
+        model: its name.
+        timeout: seconds that an answer may take.
+        headers: sent with each request.
+        certificate: file of the authorities to trust for `grpcs://`; gRPC's own if None.
+    """
+
+    def __init__(self, url, model, timeout, headers, certificate=None):
+        self.address = url
+        self._model = model
+        self._timeout = timeout
+        self._metadata = [(name.lower(), value) for name, value in headers.items()]
+        scheme, target = url.split("://")
+        if scheme == "grpcs":
+            authorities = None
+            if certificate:
+                with open(certificate, "rb") as file:
+                    authorities = file.read()
+            self._channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(authorities), _OPTIONS)
+        else:
+            self._channel = grpc.insecure_channel(target, _OPTIONS)
+
+    def metadata(self, label=None):
+        """`ModelMetadata` of the newest version, or of that with a label."""
+        request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = self._model
+        request.model_spec.version_label = label or ""
+        response = self._call("GetModelMetadata", request, messages.GetModelMetadataResponse)
+        with self._expected("its metadata"):
+            packed = _by_key(response.metadata)["signature_def"]
+            signatures = _by_key(messages.SignatureDefMap.FromString(packed.value).signature_def)
+        shapes = {name: _shapes(signature) for name, signature in signatures.items()}
+        return ModelMetadata.from_shapes(response.model_spec.version.value, shapes, self.address)
+
+    def class_names(self, version, labels):
+        """The names of labels, a list, and the run id."""
+        outputs = self._predict(version, "class_names", "labels", np.array(labels, np.int64))
+        with self._expected("the names of its classes"):
+            names = [name.decode() for name in outputs["class_names"].string_val]
+            return names, outputs["run_id"].string_val[0].decode()
+
+    def probabilities(self, version, images):
+        """Float32 `(n, classes)` of uint8 images `(n, height, width, 3)`, n at least 1."""
+        outputs = self._predict(version, "serving_default", "images", images)
+        with self._expected("probabilities"):
+            tensor = outputs["probabilities"]
+            values = np.frombuffer(tensor.tensor_content, "<f4") if tensor.tensor_content else tensor.float_val
+            shape = _sides(tensor.tensor_shape)
+            if math.prod(shape) != len(values):
+                raise ValueError
+            return np.array(values, np.float32).reshape(shape)
+
+    def close(self):
+        self._channel.close()
+
+    def _predict(self, version, signature, name, array):
+        request = messages.PredictRequest()
+        request.model_spec.name = self._model
+        request.model_spec.version.value = version
+        request.model_spec.signature_name = signature
+        tensor = request.inputs.add(key=name).value
+        tensor.dtype = _DTYPES[array.dtype]
+        for side in array.shape:
+            tensor.tensor_shape.dim.add(size=side)
+        tensor.tensor_content = array.tobytes()
+        return _by_key(self._call("Predict", request, messages.PredictResponse).outputs)
+
+    def _call(self, method, request, response_class):
+        call = self._channel.unary_unary(
+            _SERVICE + method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=response_class.FromString,
+        )
+        try:
+            return call(request, timeout=self._timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error):
+        code, details = error.code(), error.details() or "no reason given"
+        if code == grpc.StatusCode.DEADLINE_EXCEEDED:
+            return ServerError(f"{self.address} did not answer within {self._timeout:g} s; try a longer time-out")
+        if code in _MAY_BE_RETRIED:
+            return Unavailable(
+                f"{self.address} cannot be reached ({details}): is the server running, and is this its gRPC port?"
+            )
+        message = f"{self.address}: {details} ({code.name})"
+        if code == grpc.StatusCode.NOT_FOUND:
+            return NotInService(f"{message}; is {self._model} the name of a model that it serves?")
+        if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            return ServerError(f"{message}; is the token right?")
+        if code in (grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INTERNAL):
+            return ServerError(f"{message}: is this TF Serving's gRPC port?")
+        return ServerError(message)
+
+    @contextlib.contextmanager
+    def _expected(self, what):
+        """Turns what goes wrong on an answer of an unexpected form into a `ServerError`."""
+        try:
+            yield
+        except Exception as error:  # the parser of protobuf has exceptions of its own
+            raise ServerError(f"{self.address} answers, but without {what}: is it TF Serving?") from error
+
+
+def _by_key(entries):
+    return {entry.key: entry.value for entry in entries}
+
+
+def _shapes(signature):
+    return {entry.key: _sides(entry.value.tensor_shape) for entry in [*signature.inputs, *signature.outputs]}
+
+
+def _sides(shape):
+    return [side.size for side in shape.dim]

@@ -1,0 +1,267 @@
+"""Asks a classifier in the cloud: pictures are protected here, and only protected ones are sent."""
+
+import dataclasses
+import itertools
+import random
+import threading
+import time
+import urllib.parse
+
+import numpy as np
+
+from i2p_tf import pictures
+from i2p_tf.client.errors import ModelMismatch, NotInService, ServerError, Unavailable
+from i2p_tf.errors import InputError, unknown_name
+
+SCHEMES = ("http", "https", "grpc", "grpcs")
+MAX_REQUEST_IMAGES = 64  # what bin/serve lets TF Serving take in one request
+MAX_REQUEST_BYTES = 4 << 20
+_BYTES_A_VALUE = 1.5  # at most, of noise as PNG in base64
+_PAUSE_SECONDS = 0.2  # before the second attempt; twice as long before each further one
+_PLAIN_RULE = "crop"  # by which bin/train makes pictures square
+
+
+@dataclasses.dataclass(frozen=True)
+class Classification:
+    """What the server said of a picture, or why it could not be asked.
+
+    Attributes:
+        source: the picture as it was given.
+        labels: tuple of (class name, probability), the most probable first.
+        reason: why there are none.
+    """
+
+    source: object
+    labels: tuple = ()
+    reason: str | None = None
+
+
+class Classifier:
+    """A model on a server, and the transform that belongs to it. May be used from several threads at once.
+
+    Nothing is sent before the model's metadata have been compared with the transform, and then only to the version they
+    are of: when the server takes that out of service, the new one is compared first.
+
+    Args:
+        server: `http://HOST:PORT` or `https://HOST` of the REST API, or `grpc://HOST:PORT` or `grpcs://HOST:PORT`, both
+            of which need the extra `grpc`.
+        model: its name there.
+        transform: a `client.transform.Transform`; None to send plain pictures only.
+        label: name of the version to ask, such as `canary`; the newest one if None.
+        timeout: seconds that one answer may take.
+        attempts: how often a request is made if the server cannot be reached or is busy.
+        token: sent as `Authorization: Bearer TOKEN`, over TLS or to this computer only.
+        certificate: file of the authorities to trust for TLS, instead of the usual ones.
+
+    Raises:
+        InputError: if one of them can't be used.
+    """
+
+    def __init__(
+        self, server, model, transform=None, label=None, timeout=10.0, attempts=4, token=None, certificate=None
+    ):
+        if timeout <= 0 or attempts < 1:
+            raise InputError(f"timeout must be above 0 and attempts at least 1. Received: {timeout} and {attempts}")
+        self._transform = transform
+        self._label = label
+        self._attempts = attempts
+        self._connection = _connect(server, model, timeout, token, certificate)
+        self._checking = threading.Lock()
+        self._metadata = None
+        self._class_names = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        self._connection.close()
+
+    @property
+    def image_size(self):
+        """Height and width of the model's images."""
+        return self._checked().image_size
+
+    @property
+    def class_names(self):
+        """Names of the classes, in the order of the probabilities."""
+        self._checked()
+        return self._class_names
+
+    def predict(self, images, plain=False):
+        """Classifies images that have the right size already.
+
+        Args:
+            images: uint8 RGB `(n, image_size, image_size, 3)`, any n; they are protected before they are sent.
+            plain: send them as they are.
+
+        Returns:
+            Probabilities of the classes, float32 `(n, classes)`.
+
+        Raises:
+            ServerError: if the server can't be asked, or serves another model than the transform is for.
+            ValueError: if `images` has another type or shape.
+        """
+        metadata = self._checked()
+        images = np.asarray(images)
+        size = metadata.image_size
+        if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
+            raise ValueError(
+                f"`images` must be uint8 of shape (n, {size}, {size}, 3). "
+                f"Received: {images.dtype} of shape {images.shape}"
+            )
+        if not plain:
+            images = self._protect(images)
+        parts = [self._ask(part) for part in _parts(images)]
+        return np.concatenate(parts) if parts else np.empty((0, metadata.class_count), np.float32)
+
+    def classify(self, sources, top=1, plain=False):
+        """Classifies pictures of any format, mode and size.
+
+        Args:
+            sources: iterable of paths, bytes or binary file objects.
+            top: how many labels to tell of each.
+            plain: send them unprotected.
+
+        Yields:
+            A `Classification` for each source, in their order.
+
+        Raises:
+            ServerError: as `predict`.
+        """
+        sources = iter(sources)
+        while some := list(itertools.islice(sources, MAX_REQUEST_IMAGES)):
+            decoded = [self._decode(source) for source in some]
+            images = [image for image in decoded if not isinstance(image, pictures.PictureError)]
+            probabilities = iter(self.predict(np.stack(images), plain) if images else ())
+            for source, image in zip(some, decoded, strict=True):
+                if isinstance(image, pictures.PictureError):
+                    yield Classification(source, reason=str(image))
+                else:
+                    yield Classification(source, self._best(next(probabilities), top))
+
+    def _decode(self, source):
+        """The picture as an array of the right size, or the `PictureError`."""
+        rule = self._transform.resize_rule if self._transform else _PLAIN_RULE
+        try:
+            picture = pictures.decode(source, at_least=self.image_size)
+        except pictures.PictureError as error:
+            return error
+        return np.asarray(pictures.resize(picture, self.image_size, rule))
+
+    def _best(self, probabilities, top):
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        return tuple((self.class_names[index], float(probabilities[index])) for index in order)
+
+    def _protect(self, images):
+        if self._transform is None:
+            raise ValueError("this Classifier has no transform, so it can send plain pictures only")
+        return self._transform(images)
+
+    def _checked(self):
+        """The metadata of the version to ask, after comparing it with the transform."""
+        with self._checking:
+            if self._metadata is None:
+                metadata = self._retried(lambda: self._connection.metadata(self._label))
+                names, run_id = self._ask_names(metadata)
+                self._compare(metadata, run_id)
+                self._metadata, self._class_names = metadata, names
+            return self._metadata
+
+    def _ask_names(self, metadata):
+        """Names of all classes, and the run id."""
+        names = []
+        for start in range(0, metadata.class_count, MAX_REQUEST_IMAGES):
+            labels = range(start, min(start + MAX_REQUEST_IMAGES, metadata.class_count))
+            some, run_id = self._retried(lambda labels=labels: self._connection.class_names(metadata.version, labels))
+            names += some
+        if len(names) != metadata.class_count:
+            raise ServerError(f"{self._connection.address} does not name all its classes: is it TF Serving?")
+        return names, run_id
+
+    def _compare(self, metadata, run_id):
+        transform = self._transform
+        if transform is None:
+            return
+        of = f"version {metadata.version} of the model at {self._connection.address}"
+        if transform.image_size != metadata.image_size:
+            raise ModelMismatch(
+                f"{of} takes images of {metadata.image_size}x{metadata.image_size}, the transform makes "
+                f"{transform.image_size}x{transform.image_size}; take the transform of the same export. "
+                "Nothing was sent"
+            )
+        if transform.run_id != run_id:
+            raise ModelMismatch(
+                f"{of} is of run {run_id}, the transform of run {transform.run_id}; "
+                "take the transform of the same export. Nothing was sent"
+            )
+
+    def _ask(self, images):
+        metadata = self._checked()
+        try:
+            probabilities = self._retried(lambda: self._connection.probabilities(metadata.version, images))
+        except NotInService:  # swapped for another version, which has to be compared too
+            with self._checking:
+                if self._metadata is metadata:
+                    self._metadata = None
+            metadata = self._checked()
+            probabilities = self._retried(lambda: self._connection.probabilities(metadata.version, images))
+        if probabilities.shape != (len(images), metadata.class_count):
+            raise ServerError(
+                f"{self._connection.address} answered {len(images)} images with probabilities of shape "
+                f"{probabilities.shape}: is it TF Serving?"
+            )
+        return probabilities
+
+    def _retried(self, request):
+        for attempt in range(self._attempts - 1):
+            try:
+                return request()
+            except Unavailable:
+                # The random part keeps many clients from coming back all at once.
+                time.sleep(_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.0))
+        return request()
+
+
+def _parts(images):
+    """Slices that keep to both limits of a request."""
+    count = int(MAX_REQUEST_BYTES // (images[:1].size * _BYTES_A_VALUE)) if len(images) else 1
+    count = max(1, min(count, MAX_REQUEST_IMAGES))
+    return [images[start : start + count] for start in range(0, len(images), count)]
+
+
+def _connect(server, model, timeout, token, certificate):
+    scheme, host, port = _parse(server)
+    headers = {}
+    if token:
+        if scheme in ("http", "grpc") and host not in ("localhost", "127.0.0.1", "::1"):
+            raise InputError(f"the token would travel unencrypted to {server}; give an https:// or grpcs:// address")
+        headers["Authorization"] = f"Bearer {token}"
+    if scheme in ("http", "https"):
+        from i2p_tf.client.rest_connection import RestConnection
+
+        return RestConnection(server, model, timeout, headers, certificate)
+    if port is None:
+        raise InputError(f"{server} has no port; TF Serving's for gRPC is 8500: {scheme}://{host}:8500")
+    try:
+        from i2p_tf.client.grpc_connection import GrpcConnection
+    except ImportError as error:
+        raise InputError(f"{scheme}:// needs grpcio and protobuf; the extra `grpc` has them") from error
+    return GrpcConnection(server.rstrip("/"), model, timeout, headers, certificate)
+
+
+def _parse(server):
+    """Scheme, host and port of an address; `InputError` if it is none."""
+    try:
+        parts = urllib.parse.urlsplit(server)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InputError(f"{server!r} is no address of a server: {error}") from error
+    if parts.scheme not in SCHEMES:
+        raise unknown_name("kind of address", parts.scheme or server, [f"{scheme}://" for scheme in SCHEMES])
+    path_is_empty = parts.path in ("", "/") or parts.scheme.startswith("http")
+    if not host or parts.username or parts.query or parts.fragment or not path_is_empty:
+        raise InputError(f"the address of a server has the form http://HOST:PORT. Received: {server!r}")
+    return parts.scheme, host, port

@@ -1,0 +1,42 @@
+"""An HTTP connection of uvicorn with the limits that uvicorn leaves to a proxy in front of it."""
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+REQUEST_SECONDS = 40.0  # from the first byte of a request, or from connecting, to its last
+MAX_HEAD_BYTES = 64 << 10  # of the request line and the headers
+
+
+class HttpConnection(HttpToolsProtocol):
+    """Closes connections that send nothing, send for ever, or send an endless head."""
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        self._head_bytes = 0
+        self._in_head = True
+        self._timer = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+    def connection_lost(self, exc):
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data):
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too long.")
+
+    def on_message_begin(self):
+        super().on_message_begin()
+        self._head_bytes = 0
+        self._in_head = True
+        self._timer.cancel()
+        self._timer = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+
+    def on_headers_complete(self):
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self):
+        self._timer.cancel()
+        super().on_message_complete()

@@ -1,0 +1,130 @@
+"""A stand-in for TF Serving on one machine: REST and gRPC in one process.
+
+It is for trying things out and for few users: one process, one thread that computes, no TLS, no monitoring.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+
+import grpc
+import uvicorn
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+
+from i2p_tf.serving import rest
+from i2p_tf.serving.errors import NotServing
+from i2p_tf.serving.grpc_api import ModelService, PredictionService
+from i2p_tf.serving.http_connection import HttpConnection
+from i2p_tf.serving.model_store import ModelStore
+from i2p_tf.serving.servable import Servable
+
+DRAIN_SECONDS = 30
+MAX_CONNECTIONS = 1000
+MAX_CALLS = 500  # of gRPC, at the same time
+
+_GRPC_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # else a second server on the same port would take half of the requests
+    ("grpc.max_receive_message_length", rest.MAX_BODY_BYTES),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    # Clients that stop in the middle of a message are let go; the others connect again without noticing.
+    ("grpc.max_connection_age_ms", 300_000),
+    ("grpc.max_connection_age_grace_ms", 30_000),
+]
+
+_log = logging.getLogger(__name__)
+
+
+def serve(configs, host, rest_socket, grpc_port, say):
+    """Serves until SIGTERM or SIGINT, then answers what is under way.
+
+    Args:
+        configs: list of `ModelConfig`s.
+        host: the address to listen on.
+        rest_socket: a bound TCP socket for REST.
+        grpc_port: the port for gRPC.
+        say: called with a line once everything is in service.
+
+    Raises:
+        NotServing: if a model has no version that can be served, or the port for gRPC is taken.
+    """
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    asyncio.run(_serve(configs, host, rest_socket, grpc_port, say))
+
+
+async def _serve(configs, host, rest_socket, grpc_port, say):
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    store = ModelStore(configs, Servable)
+    try:
+        if not await _finished(store.refresh(), stop):
+            return
+        if failures := store.failures():
+            raise NotServing("; ".join(failures))
+        grpc_server = await _start_grpc(store, host, grpc_port)
+        rest_server, rest_running = await _start_rest(store, rest_socket)
+        try:
+            say(f"serving {', '.join(config.name for config in configs)}")
+            await _finished(store.watch(), stop)
+        finally:
+            _log.info("stopping: answering what is under way")
+            rest_server.should_exit = True
+            await asyncio.gather(grpc_server.stop(DRAIN_SECONDS), rest_running)
+    finally:
+        await store.close()
+
+
+async def _finished(work, stop):
+    """Runs `work` until it ends or `stop` is set; returns whether it ended."""
+    tasks = [asyncio.ensure_future(work), asyncio.create_task(stop.wait())]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await tasks[0]
+        return True
+    return False
+
+
+async def _start_grpc(store, host, port):
+    server = grpc.aio.server(options=_GRPC_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(store), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store), server)
+    address = f"[{host}]" if ":" in host else host
+    try:
+        server.add_insecure_port(f"{address}:{port}")
+    except RuntimeError as error:
+        raise NotServing(f"port {port} of {host} is taken; give another one with --grpc_port") from error
+    await server.start()
+    return server
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves the signals to `_serve`, which stops both protocols."""
+
+    def capture_signals(self):
+        return contextlib.nullcontext()
+
+
+async def _start_rest(store, bound_socket):
+    """The server, and the task in which it runs until its `should_exit` is set and everything is answered."""
+    config = uvicorn.Config(
+        rest.RestApi(store),
+        http=HttpConnection,
+        loop="none",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="critical",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+    )
+    server = _Uvicorn(config)
+    running = asyncio.create_task(server.serve(sockets=[bound_socket]))
+    while not server.started and not running.done():
+        await asyncio.sleep(0.01)
+    return server, running

@@ -1,0 +1,74 @@
+"""bin/demo on a run that is trained already."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def folder(trained_run, tmp_path_factory):
+    """Where the command is started; holds the run, and its export after the first test."""
+    folder = tmp_path_factory.mktemp("demo")
+    shutil.copytree(trained_run.path, folder / "run")
+    return folder
+
+
+def start(folder):
+    """The command; what it starts in turn stays in its session."""
+    command = [sys.executable, "-m", "i2p_tf.cli.demo", "--run_dir=run"]
+    environment = os.environ | {"PATH": "/usr/bin:/bin"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
+
+
+def processes_of(session):
+    """Command lines of the processes in a session."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append((folder / "cmdline").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def test_the_served_accuracy_is_the_evaluated_one(folder):
+    process = start(folder)
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    steps = re.findall(r"^\$ bin/(\w+)", stderr, re.MULTILINE)
+    assert [step for step in steps if step != "export"] == ["evaluate", "protect", "serve", "classify"]
+    evaluated, served = (
+        re.search(rf"protected pictures, {name} +([\d.]+)", stdout)[1]
+        for name in ("bin/evaluate", "bin/classify asking bin/serve")
+    )
+    assert float(served) == pytest.approx(float(evaluated), abs=0.003)  # one picture of 359
+    assert len(list((folder / "run" / "demo" / "protected").rglob("*.png"))) == 359
+    assert processes_of(process.pid) == []
+
+
+def test_an_interrupt_leaves_no_process_behind(folder):
+    process = start(folder)
+    for line in process.stderr:
+        if line.startswith("$ bin/serve"):
+            break
+    while not any("serve" in command for command in processes_of(process.pid)):
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT and "the same command goes on" in stderr
+    assert processes_of(process.pid) == []
