@@ -15,6 +15,7 @@ LAYERS = [
     {"training"},
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
+    {"key_file"},
     {"run_dir", "data", "models", "metrics", "encryption", "environment", "presets"},
     {"config", "pictures"},
     {"errors"},
