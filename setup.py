@@ -27,7 +27,7 @@ EXTRAS_REQUIRE = {
 }
 EXTRAS_REQUIRE["all"] = [requirement for extra in EXTRAS_REQUIRE.values() for requirement in extra]
 
-COMMANDS = ["train", "evaluate", "export", "protect"]
+COMMANDS = ["train", "evaluate", "attack", "export", "protect"]
 
 setup(
     name="i2p-tf",
