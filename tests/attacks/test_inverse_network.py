@@ -14,6 +14,12 @@ pytestmark = pytest.mark.slow
 BRIEF = Training(steps=20, batch_size=32)
 
 
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """Wide enough for digits, and a fraction of the time."""
+    monkeypatch.setattr(inverse_network, "WIDE_UNITS", 256)
+
+
 def quiet(line):
     pass
 

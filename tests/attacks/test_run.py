@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf.attacks import controls, fitting, run
+from i2p_tf.attacks import controls, fitting, inverse_network, run
 from i2p_tf.attacks.suite import SUITES, InverseNetwork, Suite, Training
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
@@ -25,6 +25,7 @@ REDUCED = Suite((ATTACK,), control=ATTACK, judge=Training(steps=150, batch_size=
 def reduced():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SUITES, "quick", REDUCED)
+        patch.setattr(inverse_network, "WIDE_UNITS", 256)
         patch.delitem(controls.CONTROLS, "shifted")  # takes longer; test_inverse_network.py has it
         yield
 
