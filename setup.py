@@ -36,7 +36,7 @@ EXTRAS_REQUIRE = {
 }
 EXTRAS_REQUIRE["all"] = [requirement for extra in EXTRAS_REQUIRE.values() for requirement in extra]
 
-COMMANDS = ["train", "evaluate", "export", "protect", "serve", "classify", "demo"]
+COMMANDS = ["train", "evaluate", "attack", "export", "protect", "serve", "classify", "demo"]
 
 setup(
     name="i2p-tf",

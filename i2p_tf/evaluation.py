@@ -61,14 +61,32 @@ def protect(transform, images):
     Returns:
         The protected images, uint8 of the same shape.
     """
-    protected = [_to_uint8(transform(_to_float(batch), training=False)) for batch in _batches(images)]
+    protected = [to_uint8(transform(_to_float(batch), training=False)) for batch in _batches(images)]
     return np.concatenate(protected)
 
 
 def classify(classifier, images):
     """Classes, int64 `(n,)`, of uint8 images `(n, height, width, 3)`."""
-    logits = [np.asarray(classifier(_to_float(batch), training=False)) for batch in _batches(images)]
-    return np.concatenate(logits).argmax(axis=1)
+    return logits(classifier, images).argmax(axis=1)
+
+
+def logits(classifier, images):
+    """Logits, float32 `(n, classes)`, of uint8 images `(n, height, width, 3)`."""
+    return np.concatenate([np.asarray(classifier(_to_float(batch), training=False)) for batch in _batches(images)])
+
+
+def visual_distance(images, references):
+    """SSIM and PSNR of each uint8 image against its reference: float32 `(n,)` by `ssim` and `psnr`."""
+    pairs = list(zip(_batches(images), _batches(references), strict=True))
+    return {
+        name: np.concatenate([np.asarray(metric(_to_float(a), _to_float(b))) for a, b in pairs])
+        for name, metric in (("ssim", metrics.ssim), ("psnr", metrics.psnr))
+    }
+
+
+def to_uint8(images):
+    """Images in [0, 1] at the 256 levels that travel; what lies outside is cut off."""
+    return np.uint8(np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0))
 
 
 def measure(classifier, transform, test, protected):
@@ -79,11 +97,7 @@ def measure(classifier, transform, test, protected):
         test: a `data.sources.Split`.
         protected: uint8, h_θ of the test images.
     """
-    pairs = list(zip(_batches(protected), _batches(test.images), strict=True))
-    values = {
-        name: np.concatenate([np.asarray(metric(_to_float(a), _to_float(b))) for a, b in pairs])
-        for name, metric in (("ssim", metrics.ssim), ("psnr", metrics.psnr))
-    }
+    values = visual_distance(protected, test.images)
     return {
         "accuracy": {
             "plain": float(np.mean(classify(classifier, test.images) == test.labels)),
@@ -142,7 +156,3 @@ def _batches(images):
 
 def _to_float(images):
     return np.float32(images) / np.float32(255.0)
-
-
-def _to_uint8(images):
-    return np.uint8(np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0))

@@ -135,6 +135,11 @@ class RunDir:
                 raise InputError(f"another command is writing to {self.path}; wait for it, or give --run_dir") from None
             yield
 
+    def remove_left_overs(self):
+        """Deletes what a killed command was writing. The lock must be held."""
+        for left_over in self.path.rglob(f"{_TEMPORARY}*"):
+            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+
     def read_results(self):
         """The dictionary in results.json; empty where there is none yet."""
         return _read_json(self.results) if self.results.is_file() else {}
@@ -148,6 +153,19 @@ class RunDir:
         lines = self.metrics.read_text().splitlines() if self.metrics.is_file() else []
         return [_parse(line, self.metrics) for line in lines]
 
+    def attack(self, name):
+        """The folder of one attack."""
+        return self.attacks / name
+
+    def read_attack(self, name):
+        """What `write_attack` has written; empty where there is nothing yet."""
+        path = self.attack(name) / "result.json"
+        return _read_json(path) if path.is_file() else {}
+
+    def write_attack(self, name, values):
+        """Writes result.json of one attack."""
+        write_json(self.attack(name) / "result.json", values)
+
     def write_metrics(self, lines):
         """Replaces metrics.jsonl by `lines`, dictionaries."""
         with write_atomically(self.metrics) as temporary:
@@ -157,8 +175,7 @@ class RunDir:
         self.path.mkdir(parents=True, exist_ok=True)
         if self.config.is_file() and self.load_config().differences(config):
             self._delete()
-        for left_over in self.path.rglob(f"{_TEMPORARY}*"):
-            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+        self.remove_left_overs()
         write_json(self.config, config.to_json())
 
     def _delete(self):

@@ -11,10 +11,11 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "i2p_tf"
 # From the top down; a module may import from the groups below its own, and within its own folder.
 LAYERS = [
     {"cli"},
-    {"attacks", "export", "report", "serving"},
-    {"training"},
+    {"export", "report", "serving"},
+    {"training", "attacks"},  # an attacker trains by itself
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
+    {"key_file"},
     {"run_dir", "data", "models", "metrics", "encryption", "environment", "presets"},
     {"config", "pictures"},
     {"errors"},
@@ -67,7 +68,7 @@ HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn", "jax"}
     "statement",
     [
         "import i2p_tf",
-        "import i2p_tf.cli.train, i2p_tf.cli.evaluate",
+        "import i2p_tf.cli.train, i2p_tf.cli.evaluate, i2p_tf.cli.attack",
         "import i2p_tf.client, i2p_tf.pictures",
         "import i2p_tf.client.serving, i2p_tf.client.rest_connection, i2p_tf.client.grpc_connection",
         "import i2p_tf.cli.serve, i2p_tf.cli.classify, i2p_tf.cli.demo",

@@ -6,9 +6,13 @@ What that hides, and from whom, docs/threat_model.md says. Look at the results b
   bin/protect --transform=exports/NAME photos/ protected/
   bin/protect --transform=exports/NAME a.jpg b.png more/ protected/
   bin/protect --transform=exports/NAME - - < photo.jpg > protected.png
+  bin/protect --encryption=etc --key_file=my.key --new_key photos/ encrypted/
 
 AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP of up to 80 megapixels; PNG files without metadata come out.
 The same command goes on where an earlier one was stopped. Nothing is sent anywhere.
+
+--encryption takes a conventional keyed method instead of a network, to compare with; a classifier of bin/train can't
+read its pictures.
 """
 
 import pathlib
@@ -17,9 +21,10 @@ import time
 
 from absl import flags
 
-from i2p_tf import pictures
+from i2p_tf import encryption, key_file, pictures
 from i2p_tf.cli import app, transforms
 from i2p_tf.client import protect
+from i2p_tf.client.encryption import KeyedTransform
 from i2p_tf.errors import InputError, unknown_name
 
 FLAGS = flags.FlagValues()
@@ -39,11 +44,18 @@ flags.DEFINE_string(
     f"how a picture is made square: {', '.join(pictures.RESIZE_RULES)}; as in training if not given",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "encryption", None, f"keyed method instead of a transform: {', '.join(encryption.SCHEMES)}", flag_values=FLAGS
+)
+flags.DEFINE_string("key_file", None, "file with the key of --encryption, of mode 600", flag_values=FLAGS)
+flags.DEFINE_boolean("new_key", False, "make the key file; without it nobody can decrypt", flag_values=FLAGS)
+flags.DEFINE_integer("image_size", None, "height and width with --encryption; 32 if not given", flag_values=FLAGS)
 flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
 flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
 
 REFRESH_SECONDS = 0.5
 STREAM = "-"
+DEFAULT_IMAGE_SIZE = 32
 
 
 def main(arguments):
@@ -59,7 +71,7 @@ def main(arguments):
         and (len(inputs) > 1 or pathlib.Path(inputs[0]).is_dir())
     ):
         raise InputError(f"{STREAM} stands for one picture; it can't be used with several pictures or a folder")
-    model = transforms.load(transforms.find(FLAGS.transform), FLAGS.variant, FLAGS.threads)
+    model = _keyed_transform() if FLAGS.encryption else _trained_transform()
     rule = FLAGS.resize or model.resize_rule
     if len(inputs) == 1 and not pathlib.Path(inputs[0]).is_dir() and not _is_folder(output):
         return _protect_one(inputs[0], output, model, rule)
@@ -68,6 +80,29 @@ def main(arguments):
 
 def run():
     app.run(__doc__, FLAGS, main, stopped="stopped; the same command goes on from here")
+
+
+def _trained_transform():
+    for flag in ("key_file", "new_key", "image_size"):
+        if FLAGS[flag].present:
+            raise InputError(f"--{flag} belongs to --encryption, one of {', '.join(encryption.SCHEMES)}")
+    return transforms.load(transforms.find(FLAGS.transform), FLAGS.variant, FLAGS.threads)
+
+
+def _keyed_transform():
+    if FLAGS.encryption not in encryption.SCHEMES:
+        raise unknown_name("encryption", FLAGS.encryption, tuple(encryption.SCHEMES))
+    if FLAGS.transform:
+        raise InputError("--transform and --encryption exclude each other; give one of them")
+    if not FLAGS.key_file:
+        raise InputError("--key_file is missing: the file with the key of --encryption; --new_key makes one")
+    if FLAGS.threads is not None and FLAGS.threads < 1:
+        raise InputError(f"threads must be at least 1. Received: {FLAGS.threads}")
+    size = DEFAULT_IMAGE_SIZE if FLAGS.image_size is None else FLAGS.image_size
+    if size < encryption.BLOCK or size % encryption.BLOCK:
+        raise InputError(f"--image_size must be a multiple of {encryption.BLOCK} with --encryption. Received: {size}")
+    key = key_file.create(FLAGS.key_file) if FLAGS.new_key else key_file.read(FLAGS.key_file)
+    return KeyedTransform(FLAGS.encryption, key, size, FLAGS.threads)
 
 
 def _is_folder(output):
@@ -105,7 +140,7 @@ def _protect_many(inputs, output, model, rule):
     jobs, failures = protect.plan(inputs, output)
     if not jobs and not failures:
         raise InputError(f"no files in {', '.join(map(protect.printable, inputs))}")
-    settings = {"run_id": model.run_id, "variant": model.variant, "resize": rule}
+    settings = model.identity | {"resize": rule}
     finished_after = protect.claim(output, settings, jobs, FLAGS.overwrite)
     outcomes = protect.protect_pictures(jobs, model, rule, finished_after)
     return Report(len(jobs) + len(failures)).follow([*failures], outcomes)

@@ -58,6 +58,7 @@ class Transform:
         class_names: of the classifier's labels, in their order.
         variant: `float32`, `float16`, `int8` or `qat`.
         run_id: names the pair of networks; other variants of one export share it.
+        identity: what tells its protected images from those of another, as JSON.
         threads: images that are computed at the same time.
 
     Args:
@@ -77,6 +78,7 @@ class Transform:
         self.class_names = tuple(metadata["class_names"])
         self.variant = metadata["variant"]
         self.run_id = metadata["run_id"]
+        self.identity = {"run_id": self.run_id, "variant": self.variant}
         self.threads = threads or _available_cores()
         self._path = str(path)
         self._free = threading.BoundedSemaphore(self.threads)

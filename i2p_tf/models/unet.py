@@ -13,16 +13,17 @@ STACKWISE_FILTERS = {
 }
 
 
-def unet(size, image_size, name="transform"):
+def unet(size, image_size, name="transform", channels=3):
     """Builds the transformation network h_θ (and, with other weights, its inverse).
 
     Args:
         size: a key of `STACKWISE_FILTERS`.
         image_size: height and width of the images; a multiple of `2 ** (levels - 1)`.
         name: name of the model.
+        channels: of the input; a network that restores images may be given more than RGB.
 
     Returns:
-        A functional model: RGB in [0, 1], `(batch, image_size, image_size, 3)`, to RGB in [0, 1] of the same shape.
+        A functional model: `(batch, image_size, image_size, channels)`, RGB in [0, 1], to RGB in [0, 1].
         The final sigmoid is float32 under every precision.
 
     Raises:
@@ -31,7 +32,7 @@ def unet(size, image_size, name="transform"):
     stackwise_filters = STACKWISE_FILTERS[size]
     check_image_size(size, image_size)
 
-    images = keras.Input((image_size, image_size, 3), name="images")
+    images = keras.Input((image_size, image_size, channels), name="images")
     x, skips = images, []
     for level, filters in enumerate(stackwise_filters[:-1]):
         x = _conv_pair(x, filters, f"down{level}")

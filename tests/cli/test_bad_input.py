@@ -108,6 +108,32 @@ def test_evaluate_refuses(arguments, words, tmp_path):
     assert result.stdout == "light\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["--run_dir is missing"]),
+        (["--run_dir=nowhere"], ["nowhere", "no config.json"]),
+        (["--run_dir=nowhere", "--suite=quik"], ["unknown suite 'quik'", "Did you mean quick?"]),
+        (["--run_dir=nowhere", "--seed=-1"], ["--seed", "at least 0", "-1"]),
+        (["--run_dir=run"], ["transform.keras does not exist"]),
+    ],
+)
+def test_attack_refuses(arguments, words, tmp_path):
+    from i2p_tf import presets
+    from i2p_tf.run_dir import RunDir
+
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.claim(presets.smoke("digits"))
+    run_dir.classifier.write_text("trained")
+    before = sorted(tmp_path.rglob("*"))
+    result = call("attack", *arguments, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert all(word in result.stderr for word in words), result.stderr
+    assert result.stdout == "light\n"
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def make_export(path):
     (path / "classifier" / "1").mkdir(parents=True)
     (path / "manifest.json").write_text("{}")
@@ -178,7 +204,7 @@ def test_demo_refuses_arguments(tmp_path):
     assert result.returncode == 2 and "'digits'" in result.stderr and result.stdout == "light\n"
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "serve", "classify", "demo"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "attack", "serve", "classify", "demo"])
 def test_help_names_every_flag_and_loads_no_tensorflow(command, tmp_path):
     import importlib
 

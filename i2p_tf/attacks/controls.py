@@ -1,0 +1,69 @@
+"""Protections whose fate is known beforehand: an attack that gets them wrong proves nothing."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from i2p_tf import encryption
+
+KEY = bytes(encryption.KEY_BYTES)  # any will do: it is the attacker who must not know it
+GREY = 128
+SHIFT = (2, 2)  # pixels down and to the right
+TOLERANCE = 0.02  # of the constant's mean SSIM
+REMEDY = "the attack is too weak to prove anything on these data: take a longer suite"
+
+
+@dataclasses.dataclass(frozen=True)
+class Control:
+    """A protection and what the attack must make of it.
+
+    Attributes:
+        protect: uint8 images to protected ones.
+        at_least: the mean SSIM of restored images that the attack must reach; None where nothing is left to restore,
+            and the attack must get what guessing the mean image gets.
+    """
+
+    protect: Callable
+    at_least: float | None
+
+
+def _identity(images):
+    return images
+
+
+def _fixed_key_pe(images):
+    return encryption.scheme("pe", KEY, images.shape[1]).encrypt(images)
+
+
+def _shifted(images):
+    return np.roll(images, SHIFT, axis=(1, 2))
+
+
+def _constant(images):
+    return np.full_like(images, GREY)
+
+
+CONTROLS = {
+    "identity": Control(_identity, at_least=0.95),
+    "fixed_key_pe": Control(_fixed_key_pe, at_least=0.8),
+    # The first guess of `inverse_network` undoes the two above by itself; here the network has to learn something.
+    "shifted": Control(_shifted, at_least=0.8),
+    "constant": Control(_constant, at_least=None),
+}
+
+
+def misbehaviour(name, ssim, mean_image_ssim):
+    """What is wrong with a control's result, in a line; None if nothing is.
+
+    Args:
+        name: a key of `CONTROLS`.
+        ssim: mean SSIM of its restored images.
+        mean_image_ssim: mean SSIM of the mean image as a guess.
+    """
+    at_least = CONTROLS[name].at_least
+    if at_least is not None and not ssim >= at_least:
+        return f"{name} is restored with a mean SSIM of {ssim:.3f} where at least {at_least} is due; {REMEDY}"
+    if at_least is None and not abs(ssim - mean_image_ssim) <= TOLERANCE:
+        return f"{name} gives a mean SSIM of {ssim:.3f} where the mean image gives {mean_image_ssim:.3f}; {REMEDY}"
+    return None

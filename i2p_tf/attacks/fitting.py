@@ -1,0 +1,88 @@
+"""How an attacker trains a network: with a goal and an optimizer of his own, not with the owner's training."""
+
+import math
+import time
+
+import keras
+import numpy as np
+from keras import ops
+
+from i2p_tf import metrics
+from i2p_tf.attacks.errors import AttackError
+
+ROUNDS = 10  # after each the network is validated
+MOST_HELD_OUT = 500
+SSIM_WEIGHT = 0.1  # brings both terms to one order of magnitude
+
+
+def mse(plain, restored):
+    """Mean squared error of images in [0, 1]: the published attack's."""
+    return ops.mean(ops.square(restored - plain))
+
+
+def mse_ssim(plain, restored):
+    """Adds what the results are counted in, the SSIM: sharper pictures than `mse` alone."""
+    return mse(plain, restored) + SSIM_WEIGHT * (1.0 - ops.mean(metrics.ssim(restored, plain)))
+
+
+LOSSES = {"mse": mse, "mse_ssim": mse_ssim}
+
+
+def fit(network, known, loss, training, seed, say):
+    """Trains a network and leaves it at its lowest validation loss; the same seed gives the same network.
+
+    The last tenth of the examples, at most `MOST_HELD_OUT`, is held out for validation: that is all an attacker has.
+
+    Args:
+        network: a Keras model that has just been built.
+        known: tuple of inputs and targets, arrays of equal length of at least 2; those of uint8 are images and become
+            [0, 1].
+        loss: function of targets and predictions to a scalar.
+        training: a `suite.Training`.
+        seed: of the order of the examples.
+        say: called with a line of progress a round.
+
+    Raises:
+        AttackError: if the loss is not finite.
+    """
+    steps_per_round = math.ceil(training.steps / ROUNDS)
+    schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, ROUNDS * steps_per_round)
+    network.compile(keras.optimizers.Adam(schedule, global_clipnorm=1.0), loss, jit_compile=False)
+    held_out = min(MOST_HELD_OUT, -(-len(known[0]) // 10))
+    best = keras.callbacks.EarlyStopping(patience=ROUNDS, restore_best_weights=True)
+    history = network.fit(
+        _batches([array[:-held_out] for array in known], training.batch_size, seed),
+        steps_per_epoch=steps_per_round,
+        epochs=ROUNDS,
+        validation_data=tuple(_as_float(array[-held_out:]) for array in known),
+        validation_batch_size=100,
+        callbacks=[best, _Rounds(say)],
+        shuffle=False,
+        verbose=0,
+    ).history
+    if not math.isfinite(sum(history["loss"] + history["val_loss"])):
+        raise AttackError(f"the loss of {network.name} became {history['loss'][-1]}; try another --seed")
+
+
+class _Rounds(keras.callbacks.Callback):
+    def __init__(self, say):
+        super().__init__()
+        self.say = say
+        self.started = time.monotonic()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.monotonic() - self.started
+        left = seconds / (epoch + 1) * (ROUNDS - epoch - 1)
+        values = f"loss {logs['loss']:.3g}  validation {logs['val_loss']:.3g}"
+        self.say(f"  {epoch + 1}/{ROUNDS}  {values}  {seconds:.0f} s, {left:.0f} s left")
+
+
+def _batches(examples, batch_size, seed):
+    generator = np.random.default_rng(seed)
+    while True:
+        chosen = generator.integers(len(examples[0]), size=batch_size)
+        yield tuple(_as_float(array[chosen]) for array in examples)
+
+
+def _as_float(array):
+    return np.float32(array) / np.float32(255.0) if array.dtype == np.uint8 else array

@@ -1,0 +1,142 @@
+"""The ITN-Attack: a network, trained on pairs of protected and plain images, that restores the plain one.
+
+The published attack is a U-Net with the pixels' mean squared error. Here each network gets a head start: what a linear
+map of each pixel's colours, another one at each place, makes of the protected image. It is fitted in closed form and
+undoes a fixed-key encryption of pixels by itself; the network adds the rest.
+"""
+
+import functools
+
+import keras
+import numpy as np
+from keras import layers
+
+from i2p_tf import evaluation
+from i2p_tf.attacks import fitting
+from i2p_tf.models.batch_normalization import BatchNormalization
+from i2p_tf.models.unet import unet
+
+RIDGE = 1e-4  # per pair, against slopes that only the rounding to 8 bits supports
+RESIDUAL_FILTERS, RESIDUAL_BLOCKS = 64, 5
+WIDE_UNITS = 2048
+_FIT_BATCH = 2_000
+
+
+def restore(specification, known, protected, seed, say):
+    """Trains an inverse network and applies it.
+
+    Args:
+        specification: a `suite.InverseNetwork`.
+        known: tuple of protected and plain images that the attacker has, uint8 `(n, height, width, 3)`; the first
+            `specification.pairs` are used.
+        protected: uint8 images to restore.
+        seed: of initialisation and order.
+        say: called with each line of progress.
+
+    Returns:
+        The restored images, uint8, of the shape of `protected`.
+
+    Raises:
+        AttackError: if the loss is not finite.
+    """
+    known = tuple(images[: specification.pairs] for images in known)
+    keras.utils.set_random_seed(seed)
+    network = inverse_network(specification.architecture, *known)
+    fitting.fit(network, known, fitting.LOSSES[specification.loss], specification.training, seed, say)
+    return evaluation.protect(network, protected)  # as h_θ is applied: 8 bits in, 8 bits out
+
+
+def inverse_network(architecture, protected, plain):
+    """Builds a network that starts as the best linear map of the colours at each place.
+
+    Args:
+        architecture: a key of `ARCHITECTURES`.
+        protected, plain: the pairs that the linear map is fitted to, uint8 `(n, size, size, 3)`.
+
+    Returns:
+        A functional model: protected images in [0, 1] to restored ones, not clipped.
+    """
+    size = plain.shape[1]
+    images = keras.Input((size, size, 3), name="protected")
+    guess = PlacewiseMap(*placewise_map(protected, plain), name="guess")(images)
+    correction = ARCHITECTURES[architecture](size)(layers.Concatenate()([images, guess]))
+    return keras.Model(images, layers.Add(name="restored")([guess, correction]), name="inverse_network")
+
+
+class PlacewiseMap(layers.Layer):
+    """At each place of the image another linear map of the three colours; not trained.
+
+    Args:
+        kernel: `(height, width, 3, 3)`, from the third axis to the fourth.
+        bias: `(height, width, 3)`.
+    """
+
+    def __init__(self, kernel, bias, **options):
+        super().__init__(trainable=False, **options)
+        self.kernel = self._constant(kernel)
+        self.bias = self._constant(bias)
+
+    def call(self, images):
+        return self.bias + sum(images[..., i : i + 1] * self.kernel[:, :, i] for i in range(3))
+
+    def _constant(self, values):
+        return self.add_weight(shape=values.shape, initializer=lambda *_, **__: values)
+
+
+def placewise_map(protected, plain):
+    """Least squares with a small penalty on the slopes, so that a constant image gives the mean image.
+
+    Returns:
+        `kernel` and `bias` of a `PlacewiseMap`, float32, for images in [0, 1].
+    """
+    size = plain.shape[1]
+    products, targets = np.zeros((size, size, 4, 4)), np.zeros((size, size, 4, 3))
+    for start in range(0, len(plain), _FIT_BATCH):
+        batch = slice(start, start + _FIT_BATCH)
+        colours, goal = (np.moveaxis(images[batch] / 255.0, 0, 2) for images in (protected, plain))
+        colours = np.concatenate([colours, np.ones((*colours.shape[:3], 1))], axis=3)
+        products += colours.swapaxes(2, 3) @ colours
+        targets += colours.swapaxes(2, 3) @ goal
+    solution = np.linalg.solve(products + np.diag([1.0, 1.0, 1.0, 0.0]) * RIDGE * len(plain), targets)
+    return np.float32(solution[:, :, :3]), np.float32(solution[:, :, 3])
+
+
+def _unet(size_name, size):
+    """The paper's network, without its sigmoid."""
+    network = unet(size_name, size, name="correction", channels=6)
+    head = network.get_layer("head")
+    head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
+    return keras.Model(network.input, head.output, name="correction")
+
+
+def _residual(size):
+    """At half the resolution, without skips past it: a picture must come through the bottleneck."""
+    images = keras.Input((size, size, 6))
+    x = _convolution(images, strides=2)
+    for _ in range(RESIDUAL_BLOCKS):
+        x = layers.Add()([x, _convolution(_convolution(x))])
+    x = layers.Conv2DTranspose(RESIDUAL_FILTERS // 2, 4, strides=2, padding="same", activation="relu")(x)
+    return keras.Model(images, layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros")(x), name="correction")
+
+
+def _wide(size):
+    """One wide layer that sees the whole picture at once, and so can put shuffled blocks back."""
+    images = keras.Input((size, size, 6))
+    x = layers.Dense(WIDE_UNITS, activation="relu", kernel_initializer="he_normal")(layers.Flatten()(images))
+    x = layers.Dense(size * size * 3, kernel_initializer="zeros")(x)
+    return keras.Model(images, layers.Reshape((size, size, 3))(x), name="correction")
+
+
+def _convolution(x, strides=1):
+    x = layers.Conv2D(RESIDUAL_FILTERS, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    return layers.ReLU()(BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+
+
+# From the size of the images to a model of six channels, protected image and first guess, to a correction of the guess.
+ARCHITECTURES = {
+    "unet_tiny": functools.partial(_unet, "tiny"),
+    "unet_small": functools.partial(_unet, "small"),
+    "unet_paper": functools.partial(_unet, "paper"),
+    "residual": _residual,
+    "wide": _wide,
+}

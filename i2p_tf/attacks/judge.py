@@ -1,0 +1,39 @@
+"""An independent classifier that reads restored images.
+
+ψ itself is no judge: h_θ was trained so that ψ reads the protected image, and a restored one may still carry what ψ
+reads and no picture shows.
+"""
+
+import keras
+from keras import layers
+
+from i2p_tf.attacks import fitting
+from i2p_tf.models.batch_normalization import BatchNormalization
+from i2p_tf.models.normalization import imagenet_normalization
+
+STACKWISE_FILTERS = (32, 64, 128)  # the resolution is halved at each but the first
+
+
+def train_judge(dataset, training, seed, say):
+    """Trains a small convolutional network on plain training images.
+
+    Args:
+        dataset: a `data.sources.Dataset`.
+        training: a `suite.Training`.
+        seed: of initialisation and order.
+        say: called with each line of progress.
+
+    Returns:
+        A Keras model: RGB in [0, 1] to logits.
+    """
+    keras.utils.set_random_seed(seed)
+    images = keras.Input((dataset.image_size, dataset.image_size, 3), name="images")
+    x = imagenet_normalization()(images)
+    for index, filters in enumerate(STACKWISE_FILTERS):
+        x = layers.Conv2D(filters, 3, strides=2 if index else 1, padding="same", use_bias=False)(x)
+        x = layers.ReLU()(BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
+    x = layers.GlobalAveragePooling2D()(x)
+    judge = keras.Model(images, layers.Dense(dataset.num_classes, name="logits")(x), name="judge")
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    fitting.fit(judge, (dataset.train.images, dataset.train.labels), loss, training, seed, say)
+    return judge

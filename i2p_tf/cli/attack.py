@@ -1,0 +1,72 @@
+"""Attacks the transformation network of a run, and says how much of the plain images can be got back.
+
+  bin/attack --run_dir=runs/digits_resnet20
+  bin/attack --run_dir=runs/cifar10_resnet20 --suite=standard
+
+Every suite also runs controls, whose result is known beforehand: if one misbehaves, the results prove nothing and the
+command fails. Writes results.json and attacks/ in the run directory and prints a table. The same command goes on after
+the last finished attack.
+"""
+
+import sys
+
+from absl import flags
+
+from i2p_tf.attacks.suite import SUITES
+from i2p_tf.cli import app
+from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.run_dir import RunDir
+
+RED, PLAIN = "\x1b[31m", "\x1b[0m"
+
+FLAGS = flags.FlagValues()
+flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
+flags.DEFINE_string(
+    "suite",
+    "quick",
+    "which attacks: quick (minutes on two cores), standard, or full (what a publication needs; wants a GPU)",
+    flag_values=FLAGS,
+)
+flags.DEFINE_integer("seed", 0, "drives the attackers' initialisation and order", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
+
+
+def main(arguments):
+    if arguments:
+        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    if not FLAGS.run_dir:
+        raise InputError("--run_dir is missing; it is a directory that bin/train has written")
+    if FLAGS.suite not in SUITES:
+        raise unknown_name("suite", FLAGS.suite, tuple(SUITES))
+    if FLAGS.seed < 0:
+        raise InputError(f"--seed must be an integer of at least 0. Received: {FLAGS.seed}")
+    run_dir = RunDir(FLAGS.run_dir)
+    config = run_dir.finished_config()
+    with run_dir.lock():
+        from i2p_tf.attacks import run as attacks
+        from i2p_tf.data import sources
+        from i2p_tf.training.progress import Progress
+
+        dataset = sources.load_for(config, FLAGS.data_dir)
+        results = attacks.run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, Progress().say)
+        print(attacks.table(results))
+        print(f"pictures: {run_dir.attacks}/*/samples.png (plain, protected, restored)\nnumbers:  {run_dir.results}")
+    return _report_failures(results["attack_suite"]["failed_controls"])
+
+
+def run():
+    from i2p_tf.attacks.errors import AttackError
+
+    app.run(__doc__, FLAGS, main, failures=(AttackError,), stopped="stopped; the same command goes on from here")
+
+
+def _report_failures(failures):
+    """Says what is wrong with the controls, in red on a terminal; returns the exit code."""
+    red, plain = (RED, PLAIN) if sys.stderr.isatty() else ("", "")
+    for line in failures:
+        print(f"{red}error: not valid: control {line}{plain}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,139 @@
+"""The attacker on protections whose best answer is known."""
+
+import keras
+import numpy as np
+import pytest
+
+from i2p_tf import evaluation
+from i2p_tf.attacks import controls, fitting, inverse_network, leakage
+from i2p_tf.attacks.errors import AttackError
+from i2p_tf.attacks.suite import SUITES, InverseNetwork, Training
+
+pytestmark = pytest.mark.slow
+
+BRIEF = Training(steps=20, batch_size=32)
+
+
+@pytest.fixture(autouse=True)
+def narrow(monkeypatch):
+    """Wide enough for digits, and a fraction of the time."""
+    monkeypatch.setattr(inverse_network, "WIDE_UNITS", 256)
+
+
+def quiet(line):
+    pass
+
+
+def blur(images):
+    """Loses the strokes: means of 4x4 pixels."""
+    coarse = images.reshape(len(images), 4, 4, 4, 4, 3).mean(axis=(2, 4))
+    return np.uint8(coarse.repeat(4, axis=1).repeat(4, axis=2))
+
+
+def mean_ssim(specification, protect, digits, seed=0):
+    known = protect(digits.train.images), digits.train.images
+    plain = digits.test.images[:150]
+    restored = inverse_network.restore(specification, known, protect(plain), seed, quiet)
+    assert restored.dtype == np.uint8 and restored.shape == plain.shape
+    return float(np.mean(evaluation.visual_distance(restored, plain)["ssim"]))
+
+
+def test_the_first_guess_undoes_a_fixed_key_encryption_of_pixels(digits):
+    protect = controls.CONTROLS["fixed_key_pe"].protect
+    network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
+    restored = evaluation.protect(network, protect(digits.test.images))
+    assert np.mean(evaluation.visual_distance(restored, digits.test.images)["ssim"]) > 0.97
+
+
+def test_the_first_guess_leaves_a_shift_to_the_network(digits):
+    protect = controls.CONTROLS["shifted"].protect
+    network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
+    restored = evaluation.protect(network, protect(digits.test.images))
+    assert np.mean(evaluation.visual_distance(restored, digits.test.images)["ssim"]) < 0.7
+
+
+def test_the_first_guess_for_a_constant_is_the_mean_image(digits):
+    protect = controls.CONTROLS["constant"].protect
+    network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
+    restored = evaluation.protect(network, protect(digits.test.images[:1]))[0]
+    assert np.max(np.abs(restored - digits.train.images.mean(axis=0))) <= 1
+
+
+@pytest.mark.parametrize("name", inverse_network.ARCHITECTURES)
+def test_every_architecture_starts_with_the_guess_and_can_be_trained(name, digits):
+    plain = digits.train.images[:64]
+    network = inverse_network.inverse_network(name, 255 - plain, plain)
+    first = network(np.float32(255 - plain[:2]) / 255, training=False)
+    np.testing.assert_allclose(first, plain[:2] / 255, atol=0.02)
+    images = np.float32(plain[:8]) / 255
+    network.compile(keras.optimizers.Adam(1e-3), "mse", run_eagerly=True)
+    network.train_on_batch(images, images)
+    later = network(np.float32(255 - plain[:2]) / 255, training=False)
+    assert float(np.max(np.abs(later - first))) > 1e-4
+
+
+def test_the_network_undoes_a_shift(digits):
+    specification = InverseNetwork("unet_tiny", "mse", Training(steps=120, batch_size=32))
+    control = controls.CONTROLS["shifted"]
+    assert mean_ssim(specification, control.protect, digits) >= control.at_least
+
+
+def test_what_a_blur_hides_is_restored(digits):
+    specification = InverseNetwork("wide", "mse_ssim", Training(steps=60, batch_size=32))
+    blurred = np.mean(evaluation.visual_distance(blur(digits.test.images), digits.test.images)["ssim"])
+    assert mean_ssim(specification, blur, digits) > blurred + 0.05
+
+
+def test_more_pairs_and_more_training_do_not_hurt(digits):
+    def attacked(steps, pairs):
+        return mean_ssim(InverseNetwork("wide", "mse", Training(steps, 32), pairs), blur, digits)
+
+    few, many, longer = attacked(30, 30), attacked(30, None), attacked(100, None)
+    assert many > few - 0.01
+    assert longer > many - 0.01
+    assert longer > few + 0.02
+
+
+def test_two_runs_with_one_seed_agree(digits):
+    known = blur(digits.train.images), digits.train.images
+    specification = InverseNetwork("wide", "mse", BRIEF)
+    first, second = (
+        inverse_network.restore(specification, known, blur(digits.test.images[:20]), 3, quiet) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_only_the_given_number_of_pairs_is_used(digits, monkeypatch):
+    seen = []
+    monkeypatch.setattr(fitting, "fit", lambda network, known, *_: seen.append([len(images) for images in known]))
+    mean_ssim(InverseNetwork("unet_tiny", "mse", BRIEF, pairs=30), blur, digits)
+    assert seen == [[30, 30]]
+
+
+def test_every_suite_names_what_there_is():
+    for suite in SUITES.values():
+        for attack in (*suite.attacks, suite.control):
+            assert attack.architecture in inverse_network.ARCHITECTURES and attack.loss in fitting.LOSSES
+
+
+def test_a_loss_that_is_not_finite_is_an_error():
+    inputs = keras.Input((2,))
+    network = keras.Model(inputs, keras.layers.Dense(1)(inputs), name="attacker")
+    examples = np.full((8, 2), np.nan, np.float32), np.zeros((8, 1), np.float32)
+    with pytest.raises(AttackError, match="the loss of attacker became nan"):
+        fitting.fit(network, examples, "mse", BRIEF, 0, quiet)
+
+
+def test_reidentification_by_hand():
+    gallery = np.random.default_rng(0).integers(0, 256, (50, 12, 12, 3), np.uint8)
+    assert leakage.reidentification_ranks(gallery, gallery).tolist() == [0] * 50
+    for changed in (gallery // 2 + 40, 255 - gallery):
+        assert leakage.reidentification_ranks(changed, gallery).tolist() == [0] * 50
+    # Each image taken for its neighbour: the neighbour ranks before the source.
+    assert np.all(leakage.reidentification_ranks(np.roll(gallery, 1, axis=0), gallery) >= 1)
+
+
+def test_a_constant_identifies_nobody():
+    gallery = np.random.default_rng(0).integers(0, 256, (50, 12, 12, 3), np.uint8)
+    ranks = leakage.reidentification_ranks(np.full_like(gallery, 128), gallery)
+    assert np.sum(ranks < 1) <= 1 and np.sum(ranks < 5) <= 5

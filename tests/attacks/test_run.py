@@ -1,0 +1,165 @@
+"""A reduced suite against a trained run of digits."""
+
+import dataclasses
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2p_tf.attacks import controls, fitting, inverse_network, run
+from i2p_tf.attacks.suite import SUITES, InverseNetwork, Suite, Training
+from i2p_tf.data import sources
+from i2p_tf.errors import InputError
+from i2p_tf.run_dir import RunDir
+
+pytestmark = pytest.mark.slow
+
+ATTACK = InverseNetwork("wide", "mse", Training(steps=50, batch_size=32))
+REDUCED = Suite((ATTACK,), control=ATTACK, judge=Training(steps=150, batch_size=32), repetitions=2, test_images=200)
+
+
+@pytest.fixture(scope="module")
+def reduced():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SUITES, "quick", REDUCED)
+        patch.setattr(inverse_network, "WIDE_UNITS", 256)
+        patch.delitem(controls.CONTROLS, "shifted")  # takes longer; test_inverse_network.py has it
+        yield
+
+
+@pytest.fixture(scope="module")
+def attacked(tmp_path_factory, trained_run, digits, reduced):
+    """A copy of the run, attacked; its results; what the attackers were given to learn from."""
+    run_dir = RunDir(shutil.copytree(trained_run.path, tmp_path_factory.mktemp("runs") / "attacked"))
+    learnt_from = []
+    fit = fitting.fit
+
+    def watched(network, known, *rest):
+        learnt_from.extend(known)
+        fit(network, known, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitting, "fit", watched)
+        results = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)
+    return run_dir, results, learnt_from
+
+
+def test_the_controls_behave(attacked):
+    _, results, _ = attacked
+    assert results["attacks"]["control_identity"]["ssim"]["mean"] >= 0.95
+    assert results["attacks"]["control_fixed_key_pe"]["ssim"]["mean"] >= 0.8
+    floor = results["floors"]["mean_image"]["ssim"]["mean"]
+    assert abs(results["attacks"]["control_constant"]["ssim"]["mean"] - floor) <= 0.02
+    assert results["attack_suite"]["valid"] and results["attack_suite"]["failed_controls"] == []
+
+
+def test_results_have_what_the_schema_names(attacked, digits):
+    run_dir, results, _ = attacked
+    assert json.loads(run_dir.results.read_text()) == results
+    attacks = results["attacks"]
+    seeds = [f"inverse_network_wide_mse_seed{seed}" for seed in (0, 1)]
+    assert list(attacks) == [
+        "as_is",
+        "feature_reconstruction",
+        *seeds,
+        *(f"control_{name}" for name in controls.CONTROLS),
+    ]
+    for name, result in attacks.items():
+        assert result["n"] == 200 and result["control"] == name.startswith("control_")
+        assert {"threat_model", "pairs", "seed", "seconds"} <= set(result)
+        for metric in ("ssim", "psnr"):
+            assert set(result[metric]) == {"mean", "median", "p95", "max"}
+        for share in ("accuracy_on_restored", "reidentification_top1", "reidentification_top5"):
+            assert 0 <= result[share] <= 1
+    assert attacks[seeds[0]]["pairs"] == len(digits.train.labels) and attacks["as_is"]["pairs"] == 0
+    assert set(results["floors"]) == {"mean_image", "random_image", "label_only"}
+    assert results["attack_suite"]["environment"]["packages"]["keras"] == keras.__version__
+    assert "control_constant" in run.table(results)
+
+
+def test_what_leaks_is_measured(attacked):
+    _, results, _ = attacked
+    attacks, floors = results["attacks"], results["floors"]
+    assert attacks["control_identity"]["reidentification_top1"] == 1.0
+    assert attacks["control_constant"]["reidentification_top5"] <= 5 / 200
+    judge = results["attack_suite"]["judge"]
+    assert judge["plain"] > 0.7
+    assert abs(attacks["control_identity"]["accuracy_on_restored"] - judge["plain"]) < 0.05
+    assert floors["mean_image"]["accuracy_on_restored"] < 0.2
+    # The class alone draws a better digit than none.
+    assert floors["label_only"]["ssim"]["mean"] > floors["mean_image"]["ssim"]["mean"] + 0.05
+
+
+def test_attackers_learn_from_no_test_image(attacked, digits):
+    _, _, learnt_from = attacked
+    test = {image.tobytes() for image in digits.test.images}
+    images = [array for array in learnt_from if array.dtype == np.uint8 and array.ndim == 4]
+    assert len(images) >= 10
+    assert not any(image.tobytes() in test for array in images for image in array)
+
+
+def test_samples_are_plain_protected_and_restored(attacked, digits):
+    run_dir, results, _ = attacked
+    picture = np.asarray(Image.open(run_dir.attack("control_identity") / "samples.png"))
+    plain, protected, restored = np.split(picture, 3)
+    np.testing.assert_array_equal(plain, protected)
+    assert np.mean(np.abs(np.int16(plain) - restored)) < 8
+    plain, protected, _ = np.split(np.asarray(Image.open(run_dir.attack("control_constant") / "samples.png")), 3)
+    assert np.all(protected == controls.GREY)
+
+
+def test_what_is_finished_is_not_repeated(attacked, digits, monkeypatch):
+    run_dir, results, _ = attacked
+    monkeypatch.setattr(fitting, "fit", lambda *_: pytest.fail("something was trained again"))
+    lines = []
+    again = run.run_suite(run_dir, digits, "quick", 0, lines.append)
+    assert again == results
+    assert "as_is: done earlier" in lines and "control_constant: done earlier" in lines
+
+
+def test_another_transform_is_attacked_again(attacked, digits, tmp_path):
+    run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
+    transform = keras.models.load_model(run_dir.transform)
+    transform.set_weights([weight * 1.01 for weight in transform.get_weights()])
+    transform.save(run_dir.transform)
+    bench = run.Bench(run_dir, digits, REDUCED, 0, lambda line: None)
+    guess = digits.test.images[:200]
+    specification = {"control": False, "threat_model": "T0", "pairs": 0, "seed": None}
+    assert bench.measure("as_is", specification, lambda: guess)["ssim"]["mean"] > 0.99
+
+
+def test_an_attack_that_fails_a_control_makes_the_results_invalid(attacked, digits, monkeypatch, tmp_path):
+    run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
+    strict = {"identity": dataclasses.replace(controls.CONTROLS["identity"], at_least=1.1)}
+    monkeypatch.setattr(controls, "CONTROLS", controls.CONTROLS | strict)
+    suite = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)["attack_suite"]
+    assert not suite["valid"]
+    assert suite["failed_controls"][0].startswith("identity is restored with a mean SSIM of ")
+
+
+def test_images_that_a_suite_does_not_fit_are_refused(attacked):
+    odd = sources.load("digits", image_size=20)
+    with pytest.raises(
+        InputError, match="suite 'standard' does not fit these images: .* multiple of 8 .* Received: 20"
+    ):
+        run.run_suite(attacked[0], odd, "standard", 0, lambda line: None)
+
+
+def test_the_strongest_attack_counts_by_metric_with_its_range_over_seeds():
+    def result(ssim, top1, **values):
+        shares = dict.fromkeys(run.METRICS[2:], top1)
+        return {"ssim": {"mean": ssim}, "psnr": {"mean": 10 * ssim}, "control": False} | shares | values
+
+    best = run.strongest(
+        {
+            "as_is": result(0.1, 0.9),
+            "net_seed0": result(0.4, 0.2, attack="net"),
+            "net_seed1": result(0.6, 0.3, attack="net"),
+            "other_seed0": result(0.5, 0.1, attack="other"),
+        }
+    )
+    assert best["ssim"] == {"attack": "net_seed1", "value": 0.6, "range": [0.4, 0.6]}
+    assert best["reidentification_top1"] == {"attack": "as_is", "value": 0.9, "range": [0.9, 0.9]}

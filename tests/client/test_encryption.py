@@ -1,0 +1,81 @@
+"""bin/protect --encryption."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2p_tf import encryption, key_file, pictures
+from i2p_tf.client import protect
+
+KEY = ["--encryption=ele", "--key_file=key"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    for seed, name in enumerate(("a.png", "b.png")):
+        pixels = np.random.default_rng(seed).integers(0, 256, (40, 50, 3), np.uint8)
+        Image.fromarray(pixels).save(Path("in", name))
+    return tmp_path
+
+
+def run(*arguments):
+    return subprocess.run([sys.executable, "-m", "i2p_tf.cli.protect", *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("name", encryption.SCHEMES)
+def test_the_key_file_gives_the_picture_back(name, here):
+    result = run(f"--encryption={name}", "--key_file=key", "--new_key", "--image_size=20", "in", "out")
+    assert (result.returncode, result.stderr) == (0, "")
+    scheme = encryption.scheme(name, key_file.read("key"), 20)
+    for file in ("a.png", "b.png"):
+        plain = np.asarray(pictures.resize(pictures.decode(Path("in", file)), 20))
+        encrypted = np.asarray(Image.open(Path("out", file)))
+        np.testing.assert_array_equal(scheme.decrypt(encrypted[np.newaxis])[0], plain)
+        assert not np.array_equal(encrypted, plain)
+
+
+def test_a_folder_is_of_one_key(here):
+    assert run(*KEY, "--new_key", "in", "out").returncode == 0
+    assert "2 done earlier" in run(*KEY, "in", "out").stdout
+    assert key_file.read("key").hex() not in Path("out", protect.RECORD).read_text()
+    assert json.loads(Path("out", protect.RECORD).read_text())["encryption"] == "ele"
+    result = run("--encryption=ele", "--key_file=other", "--new_key", "in", "out")
+    assert result.returncode == 2 and "made in another way" in result.stderr and "key: " in result.stderr
+    result = run("--encryption=le", "--key_file=key", "in", "out")
+    assert result.returncode == 2 and "encryption: ele -> le" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--encryption=etx", "--key_file=key"], "unknown encryption 'etx'; allowed: le, ele, pe, etc."),
+        (["--encryption=ele"], "--key_file is missing"),
+        ([*KEY], "key file key does not exist"),
+        (["--encryption=ele", "--key_file=public"], "mode 644"),
+        (["--encryption=ele", "--key_file=short"], "has 31 bytes; a key has 32"),
+        (["--encryption=ele", "--key_file=short", "--new_key"], "never overwritten"),
+        ([*KEY, "--new_key", "--image_size=30"], "multiple of 4 with --encryption. Received: 30"),
+        ([*KEY, "--new_key", "--image_size=0"], "Received: 0"),
+        ([*KEY, "--new_key", "--threads=0"], "threads must be at least 1"),
+        ([*KEY, "--new_key", "--transform=exports/x"], "exclude each other"),
+        (["--key_file=key"], "--key_file belongs to --encryption"),
+        (["--image_size=32"], "--image_size belongs to --encryption"),
+    ],
+)
+def test_bad_commands(arguments, words, here):
+    Path("public").write_bytes(bytes(32))
+    Path("public").chmod(0o644)
+    Path("short").touch(mode=0o600)
+    Path("short").write_bytes(bytes(31))
+    result = run(*arguments, "in", "out")
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert words in result.stderr
+    assert not Path("out").exists() and not Path("key").exists()
