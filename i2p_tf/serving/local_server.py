@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import sys
 
 import grpc
 import uvicorn
@@ -20,6 +21,7 @@ from i2p_tf.serving.model_store import ModelStore
 from i2p_tf.serving.servable import Servable
 
 DRAIN_SECONDS = 30
+SWITCH_SECONDS = 0.0005
 MAX_CONNECTIONS = 1000
 MAX_CALLS = 500  # of gRPC, at the same time
 
@@ -50,6 +52,9 @@ def serve(configs, host, rest_socket, grpc_port, say):
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     logging.getLogger("absl").setLevel(logging.WARNING)
+    # The thread that computes needs the interpreter between two calls of TensorFlow, and by default waits up to 5 ms
+    # each time while the event loop is busy.
+    sys.setswitchinterval(SWITCH_SECONDS)
     asyncio.run(_serve(configs, host, rest_socket, grpc_port, say))
 
 
