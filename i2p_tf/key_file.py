@@ -24,7 +24,8 @@ def create(path):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
         raise InputError(
-            f"{path} exists; a key file is never overwritten, as what it encrypted would be lost"
+            f"{path} exists and is never overwritten, as what it encrypted would be lost; "
+            "without --new_key the key in it is used"
         ) from error
     except OSError as error:
         raise InputError(f"key file {path} cannot be written: {error.strerror}") from error

@@ -101,7 +101,7 @@ def _report(classification):
         return False
     if FLAGS.json:
         labels = [{"label": name, "probability": probability} for name, probability in classification.labels]
-        print(json.dumps({"picture": source, "labels": labels}), flush=True)
+        print(json.dumps({"picture": str(classification.source), "labels": labels}), flush=True)
     else:
         # A server chooses the names of its classes.
         labels = ", ".join(f"{protect.printable(name)} {value:.4f}" for name, value in classification.labels)

@@ -41,6 +41,8 @@ def main(arguments):
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     if not FLAGS.export:
         raise InputError("--export is missing; it is a folder that bin/export has written")
+    if FLAGS.rest_port == FLAGS.grpc_port != 0:
+        raise InputError(f"--rest_port and --grpc_port must differ. Received: {FLAGS.rest_port} for both")
     configs = model_config.from_exports(FLAGS.export, FLAGS.stable, FLAGS.canary)
     if FLAGS.write_config:
         deployment.write(configs, pathlib.Path(FLAGS.write_config))

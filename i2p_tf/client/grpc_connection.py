@@ -15,6 +15,7 @@ _SERVICE = "/tensorflow.serving.PredictionService/"
 _DTYPES = {np.dtype(np.uint8): 4, np.dtype(np.int64): 9}  # numbers of tensorflow.DataType
 _OPTIONS = [
     ("grpc.max_receive_message_length", MAX_ANSWER_BYTES),
+    ("grpc.enable_http_proxy", 0),  # else pictures and token would go through whatever `http_proxy` names
     # Else a channel whose server was restarted would fail for seconds without trying.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),

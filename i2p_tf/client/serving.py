@@ -16,6 +16,7 @@ from i2p_tf.errors import InputError, unknown_name
 SCHEMES = ("http", "https", "grpc", "grpcs")
 MAX_REQUEST_IMAGES = 64  # what bin/serve lets TF Serving take in one request
 MAX_REQUEST_BYTES = 4 << 20
+MAX_TIMEOUT = 86_400
 _BYTES_A_VALUE = 1.5  # at most, of noise as PNG in base64
 _PAUSE_SECONDS = 0.2  # before the second attempt; twice as long before each further one
 _PLAIN_RULE = "crop"  # by which bin/train makes pictures square
@@ -60,8 +61,11 @@ class Classifier:
     def __init__(
         self, server, model, transform=None, label=None, timeout=10.0, attempts=4, token=None, certificate=None
     ):
-        if timeout <= 0 or attempts < 1:
-            raise InputError(f"timeout must be above 0 and attempts at least 1. Received: {timeout} and {attempts}")
+        if not 0 < timeout <= MAX_TIMEOUT or attempts < 1:
+            raise InputError(
+                f"timeout must be above 0 and at most {MAX_TIMEOUT} seconds, and attempts at least 1. "
+                f"Received: {timeout} and {attempts}"
+            )
         self._transform = transform
         self._label = label
         self._attempts = attempts
@@ -233,9 +237,12 @@ def _parts(images):
 
 
 def _connect(server, model, timeout, token, certificate):
-    scheme, host, port = _parse(server)
+    # From here on as it was parsed: a scheme in capitals must not be taken for one without TLS.
+    server, scheme, host, port = _parse(server)
     headers = {}
-    if token:
+    if token is not None:
+        if not (token and token.isascii() and token.isprintable()):
+            raise InputError("the token must be one line of printable ASCII characters, and not empty")
         if scheme in ("http", "grpc") and host not in ("localhost", "127.0.0.1", "::1"):
             raise InputError(f"the token would travel unencrypted to {server}; give an https:// or grpcs:// address")
         headers["Authorization"] = f"Bearer {token}"
@@ -249,11 +256,11 @@ def _connect(server, model, timeout, token, certificate):
         from i2p_tf.client.grpc_connection import GrpcConnection
     except ImportError as error:
         raise InputError(f"{scheme}:// needs grpcio and protobuf; the extra `grpc` has them") from error
-    return GrpcConnection(server.rstrip("/"), model, timeout, headers, certificate)
+    return GrpcConnection(server, model, timeout, headers, certificate)
 
 
 def _parse(server):
-    """Scheme, host and port of an address; `InputError` if it is none."""
+    """The address in its normal form, and its scheme, host and port; `InputError` if it is none."""
     try:
         parts = urllib.parse.urlsplit(server)
         host, port = parts.hostname, parts.port
@@ -264,4 +271,4 @@ def _parse(server):
     path_is_empty = parts.path in ("", "/") or parts.scheme.startswith("http")
     if not host or parts.username or parts.query or parts.fragment or not path_is_empty:
         raise InputError(f"the address of a server has the form http://HOST:PORT. Received: {server!r}")
-    return parts.scheme, host, port
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", parts.scheme, host, port

@@ -130,6 +130,9 @@ async def _start_rest(store, bound_socket):
     )
     server = _Uvicorn(config)
     running = asyncio.create_task(server.serve(sockets=[bound_socket]))
-    while not server.started and not running.done():
+    while not server.started:
+        if running.done():
+            reason = running.exception() or "the server has ended"
+            raise NotServing(f"port {bound_socket.getsockname()[1]}: {reason}; give another one with --rest_port")
         await asyncio.sleep(0.01)
     return server, running

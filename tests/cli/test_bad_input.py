@@ -147,6 +147,7 @@ def make_export(path):
         (["--export=nowhere"], ["nowhere", "bin/export"]),
         (["--export=good", "--stable=7"], ["--stable=7", "allowed: 1"]),
         (["--export=good", "--rest_port=70000"], ["70000"]),
+        (["--export=good", "--rest_port=8600", "--grpc_port=8600"], ["must differ", "8600"]),
         (["--export=good", "--host=192.0.2.1"], ["port 8501 of 192.0.2.1", "--rest_port"]),
         (["--export=good", "--host=no.such.host.invalid"], ["--host=no.such.host.invalid"]),
         (["--export=good", "--docker"], ["docker", "not on PATH"]),

@@ -178,8 +178,22 @@ def test_bad_addresses():
             client.Classifier(server, "small")
     with pytest.raises(InputError, match="unencrypted"):
         client.Classifier("http://example.org", "small", token="secret")
-    with pytest.raises(InputError, match="timeout"):
-        client.Classifier("http://host", "small", timeout=0)
+    for timeout in (0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="timeout"):
+            client.Classifier("http://host", "small", timeout=timeout)
+    for token in ("", "two\nlines", "\u2026"):
+        with pytest.raises(InputError, match="the token must be one line"):
+            client.Classifier("https://host", "small", token=token)
+
+
+@pytest.mark.parametrize("server", ["GRPCS://host:1", " grpcs://host:1/"])
+def test_tls_is_used_however_the_address_is_written(server, monkeypatch):
+    """And with it the token travels encrypted."""
+    opened = []
+    for kind in ("secure_channel", "insecure_channel"):
+        monkeypatch.setattr(grpc, kind, lambda target, *_, kind=kind: opened.append((kind, target)))
+    client.Classifier(server, "small", token="secret")
+    assert opened == [("secure_channel", "host:1")]
 
 
 def test_without_a_transform_only_plain_images_are_sent(images16):

@@ -1,5 +1,6 @@
 """The stand-in in a process of its own: swaps, damage, floods, clients that stop half-way, the end."""
 
+import asyncio
 import concurrent.futures
 import contextlib
 import http.client
@@ -19,6 +20,9 @@ import pytest
 import tensorflow as tf
 import urllib3
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+from i2p_tf.serving import local_server, ports
+from i2p_tf.serving.errors import NotServing
 
 pytestmark = pytest.mark.slow
 
@@ -303,3 +307,13 @@ def test_slow_connections_are_closed(monkeypatch):
         wait_for(lambda: servers)
         servers[0].should_exit = True
         thread.join()
+
+
+def test_a_rest_port_that_another_server_listens_on_by_now_is_named():
+    """Both could bind it, as a server binds its port before it loads TensorFlow and listens only afterwards."""
+    with ports.bind("127.0.0.1", 0, "--rest_port") as first:
+        port = first.getsockname()[1]
+        with ports.bind("127.0.0.1", port, "--rest_port") as second:
+            first.listen()
+            with pytest.raises(NotServing, match=f"port {port}: .*--rest_port"):
+                asyncio.run(local_server._start_rest(None, second))
