@@ -9,12 +9,14 @@ import math
 from i2p_tf.errors import InputError, unknown_name
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
-# Height and width must be a multiple of this: the U-Net's poolings and the classifiers' strides.
-TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4}
+# Height and width must be a multiple of this: the transforms' poolings and the classifiers' strides.
+TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4, "bottleneck": 4, "bottleneck_small": 4}
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
 SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
 FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file
 FEATURE_DISTANCES = ("squared", "cosine")
+OBJECTIVES = ("paper", "adversarial")
+ENCODER_STARTS = ("classifier", "random")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("one_cycle", "steps")
 AUGMENTATIONS = ("none", "crop", "flip_crop")
@@ -75,8 +77,15 @@ class Config:
         augmentation: a member of `AUGMENTATIONS`.
         classifier: a member of `CLASSIFIERS`.
         classifier_path: a trained classifier to take instead of training one.
-        transform: size of the U-Net, a key of `TRANSFORM_MULTIPLES`.
-        feature_loss_weight: λ, the weight of the feature term in the objective.
+        transform: size of the U-Net or the bottleneck, a key of `TRANSFORM_MULTIPLES`.
+        encoder_start: where a bottleneck's encoder starts: from the layers of the `classifier`, if that is a residual
+            network, or at `random`.
+        objective: `paper`, cross entropy and the feature term, or `adversarial`, classification and a reconstruction
+            adversary. Each has fields of its own; those of the other have no effect.
+        adversary_weight: of the adversary in the adversarial objective.
+        distillation_weight: share of the classification, in the adversarial objective, that ψ's outputs on the plain
+            image have; the labels have the rest.
+        feature_loss_weight: λ, the weight of the feature term in the paper's objective.
         feature_batch_fraction: share of each batch on which the feature term is computed. Below 1 it is an unbiased
             estimate of the paper's term at a fraction of its cost.
         feature_distance: how far apart two images are for φ: `squared`, as in the paper, or `cosine`.
@@ -98,6 +107,10 @@ class Config:
     classifier: str = "resnet20"
     classifier_path: str | None = None
     transform: str = "small"
+    encoder_start: str = "classifier"
+    objective: str = "paper"
+    adversary_weight: float = 2.0
+    distillation_weight: float = 0.5
     feature_batch_fraction: float = 1.0
     feature_distance: str = "squared"
     feature_weights: str = "imagenet"
@@ -110,12 +123,17 @@ class Config:
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("feature_distance", self.feature_distance, FEATURE_DISTANCES)
         _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
+        _check_choice("objective", self.objective, OBJECTIVES)
+        _check_choice("encoder_start", self.encoder_start, ENCODER_STARTS)
         _check_number("feature_loss_weight", self.feature_loss_weight)
+        _check_number("adversary_weight", self.adversary_weight)
         _check_integer("seed", self.seed, 0)
         if not 0 < self.feature_batch_fraction <= 1:
             raise InputError(
                 f"feature_batch_fraction must be above 0 and at most 1. Received: {self.feature_batch_fraction!r}"
             )
+        if not 0 <= self.distillation_weight <= 1:
+            raise InputError(f"distillation_weight must be from 0 to 1. Received: {self.distillation_weight!r}")
         if self.training_images is not None:
             _check_integer("training_images", self.training_images, 1)
         if self.image_size is not None:

@@ -35,6 +35,11 @@ def test_json_gives_back_an_equal_configuration(preset, dataset):
         ({"feature_loss_weight": math.inf}, ["feature_loss_weight", "inf"]),
         ({"feature_distance": "cosin"}, ["feature_distance", "squared", "cosine", "cosin"]),
         ({"feature_batch_fraction": 0.0}, ["feature_batch_fraction", "0.0"]),
+        ({"objective": "adversary"}, ["objective", "'adversary'", "Did you mean adversarial?"]),
+        ({"encoder_start": "zeros"}, ["encoder_start", "classifier", "random", "'zeros'"]),
+        ({"adversary_weight": -1.0}, ["adversary_weight", "at least 0", "-1.0"]),
+        ({"adversary_weight": math.nan}, ["adversary_weight", "nan"]),
+        ({"distillation_weight": 1.5}, ["distillation_weight", "0 to 1", "1.5"]),
         ({"seed": -1}, ["seed", "-1"]),
         ({"image_size": 33}, ["multiple of 8", "40", "33"]),
         ({"image_size": 8}, ["at least 12", "8"]),
@@ -96,12 +101,13 @@ def test_a_foreign_json_is_refused():
 
 @pytest.mark.slow
 def test_image_sizes_that_fit_the_configuration_fit_the_networks():
-    from i2p_tf.models import classifier
-    from i2p_tf.models.unet import STACKWISE_FILTERS, unet
+    from i2p_tf.models import bottleneck, classifier, transform
+    from i2p_tf.models.unet import STACKWISE_FILTERS
 
-    assert {size: 2 ** (len(f) - 1) for size, f in STACKWISE_FILTERS.items()} == TRANSFORM_MULTIPLES
+    of_unets = {size: 2 ** (len(f) - 1) for size, f in STACKWISE_FILTERS.items()}
+    assert of_unets | dict.fromkeys(bottleneck.SIZES, bottleneck.IMAGE_MULTIPLE) == TRANSFORM_MULTIPLES
     for size in TRANSFORM_MULTIPLES:
         check_image_size(48, size, "resnet20")
-        assert unet(size, 48).output_shape == (None, 48, 48, 3)
+        assert transform(size, 48).output_shape == (None, 48, 48, 3)
     for name, multiple in CLASSIFIER_MULTIPLES.items():
         assert classifier(name, multiple, 3).output_shape == (None, 3)

@@ -43,6 +43,11 @@ def main(arguments):
         raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}; the extra `quantize` has them")
     run_dir = RunDir(FLAGS.run_dir)
     config = run_dir.finished_config()
+    if "qat" in FLAGS.variants and (config.objective != "paper" or config.transform.startswith("bottleneck")):
+        raise InputError(
+            f"the variant 'qat' is there for U-Nets with the paper's objective only; {run_dir.path} has the transform "
+            f"{config.transform!r} and the objective {config.objective!r}"
+        )
     path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name).resolve()
     if path.exists() and not path.is_dir():
         raise InputError(f"--export={path} is a file; give a folder")

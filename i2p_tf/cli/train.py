@@ -40,8 +40,22 @@ _define(
 _define(flags.DEFINE_integer, "training_images", "train on only this many images; all if not given")
 _define(flags.DEFINE_string, "classifier", "resnet20, resnet32, resnet44, resnet56 or vgg16")
 _define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to take instead of training one")
-_define(flags.DEFINE_string, "transform", "size of the U-Net: paper, small or tiny")
-_define(flags.DEFINE_float, "feature_loss_weight", "weight of the feature term, at least 0")
+_define(
+    flags.DEFINE_string,
+    "transform",
+    "size of the U-Net: paper, small or tiny; or a network without skips: bottleneck or bottleneck_small",
+)
+_define(flags.DEFINE_string, "encoder_start", "weights that a bottleneck begins with: classifier or random")
+_define(
+    flags.DEFINE_string,
+    "objective",
+    "paper (cross entropy and the feature term) or adversarial (classification against a network that restores)",
+)
+_define(flags.DEFINE_float, "adversary_weight", "adversarial objective: weight of the adversary, at least 0")
+_define(
+    flags.DEFINE_float, "distillation_weight", "adversarial objective: share of the classifier's own outputs, 0 to 1"
+)
+_define(flags.DEFINE_float, "feature_loss_weight", "paper's objective: weight of the feature term, at least 0")
 _define(flags.DEFINE_string, "feature_distance", "distance in the feature term: squared (the paper's) or cosine")
 _define(
     flags.DEFINE_string,
@@ -65,6 +79,10 @@ CONFIG_FLAGS = (
     "classifier",
     "classifier_path",
     "transform",
+    "encoder_start",
+    "objective",
+    "adversary_weight",
+    "distillation_weight",
     "feature_loss_weight",
     "feature_distance",
     "feature_weights",

@@ -16,7 +16,6 @@ from keras import layers
 
 import i2p_tf
 from i2p_tf.client.transform import METADATA, SCHEMA
-from i2p_tf.models.batch_normalization import BatchNormalization
 
 FLOAT_VARIANTS = ("float32", "float16")
 
@@ -78,27 +77,26 @@ def converted_twin(twin):
 def fold(transform):
     """h_θ for inference with the same results and fewer operations.
 
-    Each batch normalisation becomes part of the convolution before it. Nearest upsampling becomes a concatenation and
-    `depth_to_space`, which delegates can run, and which works for any batch.
+    Each batch normalisation becomes part of the convolution or dense layer before it. Nearest upsampling becomes a
+    concatenation and `depth_to_space`, which delegates can run, and which works for any batch.
     """
 
     def call(layer, *arguments, **keywords):
-        if isinstance(layer, BatchNormalization):
+        if isinstance(layer, layers.BatchNormalization):
             return arguments[0]
         if isinstance(layer, layers.UpSampling2D):
             return NearestUpsampling(name=layer.name)(*arguments)
         return layer(*arguments, **keywords)
 
-    folded = keras.models.clone_model(transform, call_function=call)
+    folded = keras.models.clone_model(transform, call_function=call, clone_function=_clone_with_bias)
     normalizations = {
         layer.input._keras_history.operation.name: layer
         for layer in transform.layers
-        if isinstance(layer, BatchNormalization)
+        if isinstance(layer, layers.BatchNormalization)
     }
     for layer in folded.layers:
-        if isinstance(layer, layers.Conv2D):
-            convolution = transform.get_layer(layer.name)
-            layer.set_weights(_folded_weights(convolution, normalizations.get(layer.name)))
+        if isinstance(layer, layers.Conv2D | layers.Dense):
+            layer.set_weights(_folded_weights(transform.get_layer(layer.name), normalizations.get(layer.name)))
     return folded
 
 
@@ -164,9 +162,16 @@ def operators(model):
     return [flatbuffer_utils.opcode_to_name(parsed, operator.opcodeIndex) for operator in parsed.subgraphs[0].operators]
 
 
-def _folded_weights(convolution, normalization):
-    """Kernel and bias of a convolution and of the batch normalisation behind it, if there is one."""
-    kernel, bias = convolution.get_weights()
+def _clone_with_bias(layer):
+    """A new layer; a convolution gets a bias, which the offset of a batch normalisation behind it becomes."""
+    bias = {"use_bias": True} if isinstance(layer, layers.Conv2D) else {}
+    return layer.__class__.from_config(layer.get_config() | bias)
+
+
+def _folded_weights(layer, normalization):
+    """Kernel and bias of a convolution or dense layer and of the batch normalisation behind it, if there is one."""
+    kernel, *bias = layer.get_weights()
+    bias = bias[0] if bias else np.zeros(kernel.shape[-1], np.float32)
     if normalization is None:
         return [kernel, bias]
     gamma, beta, mean, variance = (np.float64(weight) for weight in normalization.get_weights())

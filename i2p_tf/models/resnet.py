@@ -28,9 +28,14 @@ def resnet(variant, image_size, num_classes):
         A functional model: RGB in [0, 1], `(batch, image_size, image_size, 3)`, to logits `(batch, num_classes)`.
         Normalisation is its first layer. Shortcuts have no parameters (option A of the paper).
     """
-    stackwise_blocks = STACKWISE_BLOCKS[variant]
-
     images = keras.Input((image_size, image_size, 3), name="images")
+    x = trunk(images, STACKWISE_BLOCKS[variant])
+    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return keras.Model(images, logits, name=variant)
+
+
+def trunk(images, stackwise_blocks):
+    """All but the logits: RGB in [0, 1] to pooled features `(batch, 64)`, through that many blocks in each stage."""
     x = imagenet_normalization()(images)
     x = _conv(x, STACKWISE_FILTERS[0], 1, "stem")
     x = layers.ReLU(name="stem_relu")(x)
@@ -38,9 +43,7 @@ def resnet(variant, image_size, num_classes):
         for block in range(1, blocks + 1):
             stride = 2 if stage > 1 and block == 1 else 1
             x = _residual_block(x, filters, stride, f"stage{stage}_block{block}")
-    x = layers.GlobalAveragePooling2D(name="pool")(x)
-    logits = layers.Dense(num_classes, dtype="float32", name="logits")(x)
-    return keras.Model(images, logits, name=variant)
+    return layers.GlobalAveragePooling2D(name="pool")(x)
 
 
 def _residual_block(x, filters, stride, name):

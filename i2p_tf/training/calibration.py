@@ -1,4 +1,8 @@
-"""The objective of one experiment: where φ comes from, and its features on plain images, which distances refer to."""
+"""The objective of one experiment, with what it takes from the training images.
+
+That is, of the paper's: where φ comes from, and its features on plain images, which distances refer to. Of the
+adversarial one: the mean plain images.
+"""
 
 import contextlib
 import hashlib
@@ -9,14 +13,15 @@ from keras import ops
 
 from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.errors import InputError
+from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
-from i2p_tf.training.objective import DISTANCES, Objective
+from i2p_tf.training.objective import DISTANCES, AdversarialObjective, Objective
 
 CALIBRATION_IMAGES = 500  # plain training images
 
 
 def calibrated_objective(config, dataset, classifier, progress):
-    """Builds the objective of `config`.
+    """Builds the paper's objective.
 
     Args:
         config: a `Config`.
@@ -46,9 +51,45 @@ def calibrated_objective(config, dataset, classifier, progress):
     return objective, description | {"variance": variance}
 
 
+def adversarial_objective(config, dataset, classifier):
+    """Builds the adversarial objective, with an adversary that has learned nothing yet.
+
+    Args:
+        config: a `Config`.
+        dataset: its `data.sources.Dataset`.
+        classifier: ψ, frozen.
+
+    Returns:
+        A `training.objective.AdversarialObjective`.
+    """
+    means = class_means(dataset.train, dataset.num_classes)
+    return AdversarialObjective(
+        classifier,
+        adversary(_mean_image(dataset.train.images)),
+        ops.convert_to_tensor(means),
+        config.adversary_weight,
+        config.distillation_weight,
+        config.transform_recipe.label_smoothing,
+    )
+
+
+def class_means(train, num_classes):
+    """The mean image of each class, float32 in [0, 1]; of a class without images, of all.
+
+    Args:
+        train: a `data.sources.Split`.
+        num_classes: how many there are.
+
+    Returns:
+        `(num_classes, size, size, 3)`.
+    """
+    of_classes = [train.images[train.labels == label] for label in range(num_classes)]
+    return np.stack([_mean_image(images if len(images) else train.images) for images in of_classes])
+
+
 def check_feature_weights(config, dataset):
     """Raises an `InputError` now, not after hours, where φ is to come from a file that holds something else."""
-    if config.feature_weights not in FEATURE_WEIGHTS:
+    if config.objective == "paper" and config.feature_weights not in FEATURE_WEIGHTS:
         _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
 
 
@@ -66,6 +107,10 @@ def require_same_features(description, environment, path):
             f"{path} was begun with the features of {_named(former)}, which can't be had now; there would be those of "
             f"{_named(description)}. Give it back what it was begun with, or give another --run_dir"
         )
+
+
+def _mean_image(images):
+    return np.float32(images.mean(axis=0) / 255.0)
 
 
 def _named(description):

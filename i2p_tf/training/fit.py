@@ -54,7 +54,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress):
         line = {"phase": phase, "epoch": epoch + 1, "seconds": round(time.monotonic() - started, 2)}
         line |= trained | {f"validation_{name}": value for name, value in validated.items()}
         history.append(line)
-        state.keep_if_best(epoch + 1, validated["loss"])
+        state.keep(epoch + 1, validated["loss"])
         checkpoint.save(run_dir.checkpoints, phase, epoch + 1, state.arrays(), state.progress(history))
         run_dir.write_metrics(others + history)
         progress.end_epoch(line)
@@ -62,24 +62,24 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress):
 
 
 class State:
-    """What a checkpoint holds: the network and its optimizer now, and the network at its lowest validation loss."""
+    """What a checkpoint holds: every variable now, and the network of the best epoch, or of the last one."""
 
     def __init__(self, trainer):
-        self.network = trainer.network.variables
-        self.optimizer = trainer.optimizer.variables
-        self.best = [variable.numpy() for variable in self.network]
+        self.groups = trainer.variable_groups()
+        self.keeps_best = trainer.keeps_best
+        self.best = _arrays(self.groups["network"])
         self.best_epoch = 0
         self.best_loss = math.inf
 
-    def keep_if_best(self, epoch, loss):
-        if loss < self.best_loss:
-            self.best, self.best_epoch, self.best_loss = _arrays(self.network), epoch, loss
+    def keep(self, epoch, loss):
+        if loss < self.best_loss or not self.keeps_best:
+            self.best, self.best_epoch, self.best_loss = _arrays(self.groups["network"]), epoch, loss
 
     def take_best(self):
-        _assign(self.network, self.best)
+        _assign(self.groups["network"], self.best)
 
     def arrays(self):
-        return {"network": _arrays(self.network), "optimizer": _arrays(self.optimizer), "best": self.best}
+        return {name: _arrays(variables) for name, variables in self.groups.items()} | {"best": self.best}
 
     def shapes(self):
         return {name: [array.shape for array in group] for name, group in self.arrays().items()}
@@ -90,8 +90,8 @@ class State:
     def restore(self, former):
         """Takes what `checkpoint.load` gave; returns the number of finished epochs and their history."""
         epoch, arrays, progress = former
-        _assign(self.network, arrays["network"])
-        _assign(self.optimizer, arrays["optimizer"])
+        for name, variables in self.groups.items():
+            _assign(variables, arrays[name])
         self.best = arrays["best"]
         self.best_epoch, self.best_loss = progress["best_epoch"], progress["best_loss"]
         return epoch, progress["history"]

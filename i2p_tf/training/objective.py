@@ -1,7 +1,12 @@
-"""The objective of h_θ (Ito et al. 2021, section III), on any Keras backend."""
+"""The objectives of h_θ: the paper's (Ito et al. 2021, section III) and the adversarial one, on any Keras backend."""
 
 import keras
 from keras import ops
+
+from i2p_tf import metrics
+
+SSIM_WEIGHT = 0.1  # brings the two parts of `reconstruction_error` to one order of magnitude
+TEMPERATURE = 4.0  # by which logits are divided before they are distilled
 
 
 def round_to_8_bits(images):
@@ -109,6 +114,78 @@ class Objective:
         of_plain = ops.cast(self.feature_extractor(plain[:count], training=False), "float32")
         of_protected = ops.cast(self.feature_extractor(protected[:count], training=False), "float32")
         return ops.mean(self.distance(of_protected, ops.stop_gradient(of_plain)))
+
+
+class AdversarialObjective:
+    """loss = classification - w * min(1, error(adversary(p)) / error(guess)), with p = h_θ(x) rounded to 8 bits.
+
+    The classification is (1 - d) * cross_entropy(ψ(p), y) + d * distillation: ψ's softened outputs on the plain image
+    are what it shall give on the protected one (Hinton et al. 2015). The guess is the mean plain image of the class,
+    which whoever reads the class can make without any picture in p. An error beyond that of the guess counts no more:
+    driving the adversary to something worse than a guess would hide nothing.
+
+    Args:
+        classifier: ψ, images in [0, 1] to logits; runs in inference mode.
+        adversary: images in [0, 1] to restored ones, in training and in inference the same function. It is trained
+            beside h_θ to make `adversary_error` small.
+        class_means: plain images in [0, 1], `(classes, height, width, 3)`: the guess for each class.
+        adversary_weight: w.
+        distillation_weight: d, in [0, 1].
+        label_smoothing: share of the label spread over all classes in the cross entropy.
+    """
+
+    def __init__(
+        self, classifier, adversary, class_means, adversary_weight, distillation_weight=0.0, label_smoothing=0.0
+    ):
+        self.classifier = classifier
+        self.adversary = adversary
+        self.class_means = class_means
+        self.adversary_weight = adversary_weight
+        self.distillation_weight = distillation_weight
+        self.label_smoothing = label_smoothing
+
+    def __call__(self, plain, protected, labels):
+        """Computes the loss and its parts, all float32.
+
+        Args:
+            plain: RGB in [0, 1], `(batch, height, width, 3)`.
+            protected: h_θ(plain) of the same shape, not yet rounded.
+            labels: integers `(batch,)`.
+
+        Returns:
+            A dictionary of scalars `loss`, `cross_entropy`, `distillation`, `adversary_error`, `adversary_gain` (the
+            share by which the adversary is better than the guess; negative where it is worse), and `logits`
+            `(batch, classes)` of the protected images.
+        """
+        protected = round_to_8_bits(protected)
+        logits = ops.cast(self.classifier(protected, training=False), "float32")
+        cross_entropy = mean_cross_entropy(labels, logits, self.label_smoothing)
+        distillation = self._distillation(plain, logits)
+        classification = (1.0 - self.distillation_weight) * cross_entropy + self.distillation_weight * distillation
+        error = reconstruction_error(self.adversary(protected), plain)
+        share = error / reconstruction_error(ops.take(self.class_means, labels, axis=0), plain)
+        return {
+            "loss": classification - self.adversary_weight * ops.minimum(share, 1.0),
+            "cross_entropy": cross_entropy,
+            "distillation": distillation,
+            "adversary_error": error,
+            "adversary_gain": 1.0 - share,
+            "logits": logits,
+        }
+
+    def _distillation(self, plain, logits):
+        """Divergence of ψ's softened outputs on protected images from those on plain ones; gradients as of logits."""
+        of_plain = ops.cast(self.classifier(plain, training=False), "float32")
+        targets = ops.stop_gradient(ops.softmax(of_plain / TEMPERATURE))
+        divergences = keras.losses.kl_divergence(targets, ops.softmax(logits / TEMPERATURE))
+        return TEMPERATURE**2 * ops.mean(divergences)
+
+
+def reconstruction_error(restored, plain):
+    """Mean squared error + 0.1 * (1 - SSIM), over a batch of images in [0, 1]: a scalar."""
+    restored = ops.cast(restored, "float32")
+    dissimilarity = 1.0 - ops.mean(metrics.ssim(restored, plain))
+    return ops.mean(ops.square(restored - plain)) + SSIM_WEIGHT * dissimilarity
 
 
 def mean_cross_entropy(labels, logits, label_smoothing=0.0):

@@ -8,12 +8,17 @@ from i2p_tf.data import sources
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run, load_network
-from i2p_tf.models.unet import unet
+from i2p_tf.models.bottleneck import start_encoder
 from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import precision
-from i2p_tf.training.calibration import calibrated_objective, check_feature_weights, require_same_features
+from i2p_tf.training.calibration import (
+    adversarial_objective,
+    calibrated_objective,
+    check_feature_weights,
+    require_same_features,
+)
 from i2p_tf.training.fit import fit
-from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
+from i2p_tf.training.trainer import AdversarialTrainer, ClassifierTrainer, TransformTrainer
 
 
 def train_and_evaluate(config, run_dir, progress):
@@ -73,22 +78,32 @@ def _classifier(config, dataset, policy, run_dir, progress):
 
 
 def _train_transform(config, dataset, policy, classifier, run_dir, progress):
-    """Trains and saves h_θ, with the environment that made it."""
+    """Trains and saves h_θ."""
     frozen_classifier = _build(policy, lambda: _new_classifier(config, dataset))
     frozen_classifier.set_weights(classifier.get_weights())
     frozen_classifier.trainable = False
-    objective, description = _build(policy, lambda: calibrated_objective(config, dataset, frozen_classifier, progress))
+    make_trainer = {"paper": _paper_trainer, "adversarial": _adversarial_trainer}[config.objective]
+    trainer = make_trainer(config, dataset, policy, frozen_classifier, run_dir, progress)
+    recipe = config.transform_recipe
+    fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
+    _save(_in_float32(trainer.network, lambda: _new_transform(config, dataset, classifier)), run_dir.transform)
+
+
+def _paper_trainer(config, dataset, policy, classifier, run_dir, progress):
+    """Records where φ came from."""
+    objective, description = _build(policy, lambda: calibrated_objective(config, dataset, classifier, progress))
     environment = run_dir.read_environment()
     if any(run_dir.checkpoints.glob("transform-*")):
         require_same_features(description, environment, run_dir.path)
     write_json(run_dir.environment, environment | {"feature_extractor": description})
-
-    recipe = config.transform_recipe
     keras.utils.set_random_seed(config.seed)
-    transform = _build(policy, lambda: unet(config.transform, dataset.image_size))
-    trainer = TransformTrainer(transform, objective)
-    fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
-    _save(_in_float32(transform, lambda: unet(config.transform, dataset.image_size)), run_dir.transform)
+    return TransformTrainer(_build(policy, lambda: _new_transform(config, dataset, classifier)), objective)
+
+
+def _adversarial_trainer(config, dataset, policy, classifier, run_dir, progress):
+    keras.utils.set_random_seed(config.seed)
+    transform = _build(policy, lambda: _new_transform(config, dataset, classifier))
+    return AdversarialTrainer(transform, _build(policy, lambda: adversarial_objective(config, dataset, classifier)))
 
 
 def _load_classifier(config, dataset):
@@ -109,6 +124,13 @@ def _load_classifier(config, dataset):
 
 def _new_classifier(config, dataset):
     return models.classifier(config.classifier, dataset.image_size, dataset.num_classes)
+
+
+def _new_transform(config, dataset, classifier):
+    transform = models.transform(config.transform, dataset.image_size)
+    if config.encoder_start == "classifier":
+        start_encoder(transform, classifier)
+    return transform
 
 
 def _build(policy, make):

@@ -7,16 +7,21 @@ from keras import ops
 from i2p_tf import metrics
 from i2p_tf.training.objective import mean_cross_entropy, round_to_8_bits
 
+ADVERSARY_LEARNING_RATE = 1e-3  # of Adam; it follows h_θ to the end and so does not fall
+
 
 class Trainer(keras.Model):
     """Trains `network`; the step does mixed precision itself.
 
     Subclasses define `compute_losses(images, labels, training)`: a dictionary of scalars, of which `loss` is minimised.
+    `keeps_best` says whether the epoch with the lowest validation loss is the result, or the last one.
 
     Under `mixed_float16` the loss is scaled inside the tape, so that small gradients survive, and `optimizer.apply`
     unscales them; metrics see the loss as it is. The dtype policy is that of `network`: a wrapping model would
     otherwise take the global one, and with it skip the scaling.
     """
+
+    keeps_best = True
 
     def __init__(self, network, name):
         super().__init__(name=name, dtype=network.dtype_policy)
@@ -34,6 +39,10 @@ class Trainer(keras.Model):
         gradients = tape.gradient(scaled_loss, self.network.trainable_variables)
         self.optimizer.apply(gradients, self.network.trainable_variables)
         return self._update_means(values, images)
+
+    def variable_groups(self):
+        """All that a checkpoint has to hold: lists of variables by name, of which `network` is the result."""
+        return {"network": self.network.variables, "optimizer": self.optimizer.variables}
 
     def test_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -81,6 +90,47 @@ class TransformTrainer(Trainer):
         if not training:
             values["ssim"] = ops.mean(metrics.ssim(round_to_8_bits(protected), images))
         return values
+
+
+class AdversarialTrainer(TransformTrainer):
+    """Trains h_θ and, in the same step and on the same protected images, the adversary of an `AdversarialObjective`.
+
+    Each is moved along the gradient of its own goal at the weights before the step. As the adversary learns, the loss
+    of the same h_θ rises: the lowest one says nothing, and the last epoch is kept.
+    """
+
+    keeps_best = False
+
+    def __init__(self, transform, objective):
+        super().__init__(transform, objective)
+        self.adversary = objective.adversary
+        self.adversary_optimizer = self._scaled(keras.optimizers.Adam(ADVERSARY_LEARNING_RATE))
+        self.adversary_optimizer.build(self.adversary.trainable_variables)
+
+    def train_step(self, data):
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        goals = (
+            ("loss", self.optimizer, self.network.trainable_variables),
+            ("adversary_error", self.adversary_optimizer, self.adversary.trainable_variables),
+        )
+        with tf.GradientTape(persistent=True) as tape:
+            values = self.compute_losses(images, labels, training=True)
+            scaled = {name: optimizer.scale_loss(values[name]) for name, optimizer, _ in goals}
+        gradients = {name: tape.gradient(scaled[name], variables) for name, _, variables in goals}
+        for name, optimizer, variables in goals:
+            optimizer.apply(gradients[name], variables)
+        return self._update_means(values, images)
+
+    def variable_groups(self):
+        return super().variable_groups() | {
+            "adversary": self.adversary.variables,
+            "adversary_optimizer": self.adversary_optimizer.variables,
+        }
+
+    def _scaled(self, optimizer):
+        """As Keras does with the optimizer that a model is compiled with."""
+        scaling = self.network.dtype_policy.name == "mixed_float16"
+        return keras.optimizers.LossScaleOptimizer(optimizer) if scaling else optimizer
 
 
 def _accuracy(labels, logits):

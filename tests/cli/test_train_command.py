@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,7 +47,9 @@ def wait_for_epoch(process, run_dir, phase):
 
 
 def weights(run_dir, name):
-    return keras.models.load_model(run_dir / f"{name}.keras").get_weights()
+    from i2p_tf import evaluation
+
+    return evaluation.load_network(run_dir / f"{name}.keras").get_weights()
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +131,27 @@ def test_stopped_and_killed_a_run_goes_on_to_the_same_result(finished, tmp_path)
             np.testing.assert_array_equal(mine, theirs)
     results = [json.loads((path / "results.json").read_text())["protection"] for path in (run_dir, expected)]
     assert results[0] == results[1]
+
+
+def test_a_killed_adversarial_training_goes_on_to_the_same_result(finished, tmp_path):
+    classifier = finished[0] / "classifier.keras"
+    arguments = [f"--classifier_path={classifier}", "--objective=adversarial", "--transform=bottleneck_small"]
+    expected, run_dir = tmp_path / "expected", tmp_path / "killed"
+    finish(start(expected, *arguments))
+    lines = [json.loads(line) for line in (expected / "metrics.jsonl").read_text().splitlines()]
+    assert {"adversary_error", "validation_adversary_gain", "distillation"} <= lines[-1].keys()
+
+    process = start(run_dir, *arguments)
+    wait_for_epoch(process, run_dir, "transform")
+    process.kill()
+    finish(process, -signal.SIGKILL)
+    _, stderr = finish(start(run_dir, *arguments))
+    assert "transform: going on after epoch 1 of 2" in stderr
+    for mine, theirs in zip(weights(run_dir, "transform"), weights(expected, "transform"), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    resumed = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
+    # The adversary and its optimizer went on too: else the second epoch would have other errors.
+    assert [line["adversary_error"] for line in resumed] == [line["adversary_error"] for line in lines]
 
 
 def test_a_trained_classifier_can_be_given(finished, tmp_path):

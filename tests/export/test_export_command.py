@@ -1,3 +1,4 @@
+import dataclasses
 import subprocess
 import sys
 
@@ -41,6 +42,16 @@ def test_qat_without_its_libraries_says_what_to_install(tmp_path):
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
     assert "needs tensorflow_model_optimization and tf_keras" in result.stderr
+
+
+def test_qat_of_anything_but_a_u_net_of_the_paper_is_refused(tmp_path):
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.claim(dataclasses.replace(presets.smoke("digits"), transform="bottleneck"))
+    run_dir.classifier.write_text("trained")
+    run_dir.transform.write_text("trained")
+    result = run(f"--run_dir={run_dir.path}", "--variants=qat", f"--export={tmp_path / 'export'}")
+    assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
+    assert "'qat'" in result.stderr and "'bottleneck'" in result.stderr
 
 
 @pytest.mark.slow

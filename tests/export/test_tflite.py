@@ -5,6 +5,7 @@ import pytest
 from i2p_tf import evaluation
 from i2p_tf.client.transform import Transform
 from i2p_tf.export import tflite
+from i2p_tf.models.bottleneck import bottleneck
 from i2p_tf.models.unet import STACKWISE_FILTERS, unet
 
 # What delegates run, and the operators at the border of the graph.
@@ -22,6 +23,20 @@ def transform():
         if layer.name.endswith("_bn"):
             gamma, beta, mean, variance = (generator.uniform(0.5, 2.0, w.shape) for w in layer.get_weights())
             layer.set_weights([gamma, beta - 1.2, mean - 1.2, variance])
+    return model
+
+
+@pytest.fixture(scope="module")
+def bottleneck_transform():
+    """A bottleneck whose code and pictures differ from image to image."""
+    keras.utils.set_random_seed(1)
+    model = bottleneck("bottleneck_small", 16)
+    generator = np.random.default_rng(0)
+    for layer in model.layers:
+        if layer.name.endswith("_bn"):
+            layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    kernel, bias = model.get_layer("code_dense").get_weights()
+    model.get_layer("code_dense").set_weights([5.0 * kernel, bias])
     return model
 
 
@@ -44,6 +59,29 @@ def test_folding_changes_no_result(transform, images):
     assert not [layer for layer in folded.layers if "bn" in layer.name]
     np.testing.assert_allclose(folded(plain), transform(plain), atol=2e-5)
     assert np.std(transform(plain)) > 0.02
+
+
+@pytest.mark.slow
+def test_folding_a_bottleneck_gives_its_convolutions_the_bias_they_lack(bottleneck_transform, images):
+    plain = np.float32(images) / 255.0
+    folded = tflite.fold(bottleneck_transform)
+    assert not [layer for layer in folded.layers if "bn" in layer.name]
+    expected = np.asarray(bottleneck_transform(plain))
+    np.testing.assert_allclose(folded(plain), expected, atol=2e-4)
+    assert np.mean(np.std(expected, axis=0)) > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["float32", "float16", "int8"])
+def test_a_bottleneck_in_each_variant(bottleneck_transform, images, tmp_path, variant):
+    if variant == "int8":
+        model = tflite.int8_model(bottleneck_transform, images)
+        assert not [name for name in tflite.operators(model) if name.startswith("Flex")]
+    else:
+        model = tflite.float_model(bottleneck_transform, variant)
+    protected = run(model, variant, images, tmp_path).astype(int)
+    difference = np.abs(protected - evaluation.protect(bottleneck_transform, images))
+    assert np.mean(difference) < {"float32": 0.1, "float16": 0.5, "int8": 5.0}[variant]
 
 
 @pytest.mark.slow

@@ -8,6 +8,8 @@ import pytest
 
 from i2p_tf import models
 from i2p_tf.models import cost
+from i2p_tf.models.adversary import adversary
+from i2p_tf.models.bottleneck import SIZES, bottleneck, start_encoder
 from i2p_tf.models.unet import unet
 
 pytestmark = pytest.mark.slow
@@ -18,6 +20,8 @@ GOLDEN = {
     "unet_paper": (lambda: unet("paper", 32), 34_527_171, 1_021_181_952),
     "unet_small": (lambda: unet("small", 32), 537_459, 48_857_088),
     "unet_tiny": (lambda: unet("tiny", 32), 33_051, 8_503_296),
+    "bottleneck": (lambda: models.transform("bottleneck", 32), 238_419, 39_846_912),
+    "bottleneck_small": (lambda: models.transform("bottleneck_small", 32), 190_563, 19_571_712),
     "resnet20": (lambda: models.classifier("resnet20", 32, 10), 269_722, 40_551_040),
     "resnet32": (lambda: models.classifier("resnet32", 32, 10), 464_154, 68_862_592),
     "resnet44": (lambda: models.classifier("resnet44", 32, 10), 658_586, 97_174_144),
@@ -84,14 +88,74 @@ def test_in_mixed_precision_it_gives_float32_near_the_full_one(golden, batch, po
     assert np.max(np.abs(outputs - expected)) < 0.05 * (1.0 + np.max(np.abs(expected)))
 
 
+def test_an_image_that_the_bottleneck_can_not_halve_twice_is_refused():
+    with pytest.raises(ValueError, match="multiple of 4. Received: 30"):
+        bottleneck("bottleneck", 30)
+
+
 def test_an_image_that_the_unet_can_not_halve_names_the_next_fitting_size():
     with pytest.raises(ValueError, match="multiple of 16.*next one is 48.*Received: 33"):
         unet("paper", 33)
 
 
-def test_an_unknown_classifier_is_named():
+def test_an_unknown_network_is_named():
     with pytest.raises(ValueError, match="resnet20.*'resnet18'"):
         models.classifier("resnet18", 32, 10)
+    with pytest.raises(ValueError, match="bottleneck.*paper.*'huge'"):
+        models.transform("huge", 32)
+
+
+@pytest.mark.parametrize(("size", "share"), [("bottleneck", 1.0), ("bottleneck_small", 0.5)])
+def test_a_bottleneck_costs_at_most_its_share_of_a_resnet20(size, share):
+    assert cost.macs(bottleneck(size, 32)) <= share * cost.macs(models.classifier("resnet20", 32, 10))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_nothing_passes_the_code(size, batch):
+    model = bottleneck(size, 32)
+    code = model.get_layer("code").output
+    encoder, decoder = keras.Model(model.input, code), keras.Model(code, model.output)  # raises if there is a way round
+    values = np.asarray(encoder(batch, training=False))
+    assert values.shape == (4, SIZES[size].code_units) and values.min() >= 0.0 and values.max() <= 1.0
+    np.testing.assert_array_equal(decoder(values, training=False), model(batch, training=False))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_encoder_can_start_from_the_classifiers_trunk(size, batch):
+    keras.utils.set_random_seed(0)
+    classifier, transform = models.classifier("resnet20", 32, 10), bottleneck(size, 32)
+    before = {weight.path: weight.numpy() for weight in transform.weights}
+    start_encoder(transform, classifier)
+    for layer in ("stem_conv", "stage3_block2_2_conv"):
+        mine, theirs = (network.get_layer(layer).get_weights()[0] for network in (transform, classifier))
+        np.testing.assert_array_equal(mine, theirs)
+    first, of_classifier = (
+        keras.Model(network.input, network.get_layer("stage1_block1_relu").output)
+        for network in (transform, classifier)
+    )
+    np.testing.assert_array_equal(first(batch), of_classifier(batch))
+    kept = [weight for weight in transform.weights if np.array_equal(weight.numpy(), before[weight.path])]
+    assert {weight.path.split("/")[0] for weight in kept if weight.name == "kernel"} == {
+        "code_dense",
+        "decoder_dense",
+        "up1_conv",
+        "up2_conv",
+        "head",
+    }
+
+
+def test_a_classifier_of_another_kind_leaves_the_encoder_as_it_was():
+    transform = bottleneck("bottleneck_small", 32)
+    before = transform.get_weights()
+    start_encoder(transform, models.classifier("vgg16", 32, 10))
+    for mine, former in zip(transform.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(mine, former)
+
+
+def test_the_adversary_starts_as_the_guess_it_is_given(batch):
+    guess = np.random.default_rng(1).random((32, 32, 3), dtype=np.float32)
+    restored = adversary(guess)(batch)
+    np.testing.assert_array_equal(restored, np.broadcast_to(guess, batch.shape))
 
 
 def test_the_shortcut_has_no_parameters_and_keeps_every_second_pixel():

@@ -7,9 +7,11 @@ import keras
 import numpy as np
 
 from i2p_tf import metrics, models
+from i2p_tf.models.adversary import adversary
+from i2p_tf.models.bottleneck import SIZES
 from i2p_tf.models.feature_extractor import classifier_features
-from i2p_tf.models.unet import STACKWISE_FILTERS, unet
-from i2p_tf.training.objective import DISTANCES, Objective
+from i2p_tf.models.unet import STACKWISE_FILTERS
+from i2p_tf.training.objective import DISTANCES, AdversarialObjective, Objective
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
 
@@ -43,14 +45,19 @@ def main():
         name: Objective(classifier, extractor, distance(features), 0.1, 0.5, 0.1)
         for name, distance in DISTANCES.items()
     }
-    for size in STACKWISE_FILTERS:
-        transform = unet(size, 32)
+    restorer = adversary(images[0])
+    set_weights(restorer, generator)
+    against_adversary = AdversarialObjective(classifier, restorer, np.repeat(images[:1], 10, axis=0), 2.0, 0.5, 0.1)
+    for size in (*STACKWISE_FILTERS, *SIZES):
+        transform = models.transform(size, 32)
         set_weights(transform, generator)
         protected = transform(images, training=False)
         for distance, objective in objectives.items():
             terms = objective(images, protected, labels)
             names = ("loss", "cross_entropy", "feature_distance")
             values[f"{size} {distance}"] = [float(terms[name]) for name in names]
+        terms = against_adversary(images, protected, labels)
+        values[f"{size} adversarial"] = [float(terms[name]) for name in ("loss", "distillation", "adversary_gain")]
         values[f"{size} ssim"] = float(keras.ops.mean(metrics.ssim(protected, images)))
     print(json.dumps({"backend": keras.backend.backend(), "values": values}))
 

@@ -8,7 +8,19 @@ import keras
 import numpy as np
 import pytest
 
-from i2p_tf.training.objective import CosineDistance, Objective, SquaredDistance, mean_cross_entropy, round_to_8_bits
+from i2p_tf import metrics
+from i2p_tf.data.sources import Split
+from i2p_tf.training.calibration import class_means
+from i2p_tf.training.objective import (
+    TEMPERATURE,
+    AdversarialObjective,
+    CosineDistance,
+    Objective,
+    SquaredDistance,
+    mean_cross_entropy,
+    reconstruction_error,
+    round_to_8_bits,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -96,6 +108,88 @@ def test_cosine_distances_of_known_features():
         [0.0, 2.0, 1.0],
         atol=1e-4,
     )
+
+
+def softmax(logits):
+    return np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+
+
+def test_the_adversarial_value_is_its_formula_on_8_bit_images(images):
+    colours = np.float32([1.0, 0.6, 0.3])
+    plain, protected, labels = images, colours * images, np.arange(8) % 3
+
+    def restore(protected):
+        return 0.9 * protected / colours
+
+    guesses = np.full((3, 16, 16, 3), 0.2, np.float32)
+    objective = AdversarialObjective(MeanColour(), restore, guesses, 0.7, 0.3, 0.1)
+    terms = objective(plain, protected, labels)
+    rounded = np.round(protected * 255) / 255
+    logits = rounded.mean(axis=(1, 2))
+    cross_entropy = float(mean_cross_entropy(labels, logits, 0.1))
+    teacher, student = (softmax(x.mean(axis=(1, 2)) / TEMPERATURE) for x in (plain, rounded))
+    distillation = TEMPERATURE**2 * (teacher * np.log(teacher / student)).sum(axis=1).mean()
+    error = float(reconstruction_error(restore(rounded), plain))
+    share = error / float(reconstruction_error(np.full_like(plain, 0.2), plain))
+    assert share < 1.0 and distillation > 1e-4
+    expected = {
+        "cross_entropy": cross_entropy,
+        "distillation": distillation,
+        "adversary_error": error,
+        "adversary_gain": 1.0 - share,
+        "loss": 0.7 * cross_entropy + 0.3 * distillation - 0.7 * share,
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(float(terms[name]), value, rtol=1e-4, err_msg=name)
+    np.testing.assert_allclose(terms["logits"], logits, atol=1e-5)
+
+
+def test_the_reconstruction_error_is_squares_and_dissimilarity(images):
+    other = images[::-1]
+    expected = np.mean((images - other) ** 2) + 0.1 * (1 - np.mean(metrics.ssim(images, other)))
+    np.testing.assert_allclose(float(reconstruction_error(other, images)), expected, rtol=1e-5)
+    assert float(reconstruction_error(images, images)) < 1e-6
+
+
+@pytest.mark.parametrize(("guess", "counts"), [(0.9, True), (0.5, False)])
+def test_an_adversary_that_is_worse_than_the_guess_gives_no_gradient(images, guess, counts):
+    import tensorflow as tf
+
+    plain = tf.constant(0.5 + 0.01 * images)  # a grey of 0.5 is a very good guess, one of 0.9 a bad one
+    labels = np.zeros(8, int)
+    guesses = np.full((1, 16, 16, 3), guess, np.float32)
+    protected = tf.constant(np.float32(images))
+    gradients = []
+    for weight in (0.0, 5.0):
+        objective = AdversarialObjective(MeanColour(), Identity(), guesses, weight)
+        objective.adversary = lambda protected: 0.6 + 0.1 * protected  # an error between those of the two guesses
+        with tf.GradientTape() as tape:
+            tape.watch(protected)
+            loss = objective(plain, protected, labels)["loss"]
+        gradients.append(tape.gradient(loss, protected).numpy())
+    assert np.array_equal(*gradients) != counts
+
+
+def test_the_teacher_is_not_taught(images):
+    """At ψ's own outputs the distillation is at its lowest: there is nothing to gain, whatever the labels say."""
+    import tensorflow as tf
+
+    plain = tf.constant(np.round(images * 255) / 255)
+    objective = AdversarialObjective(MeanColour(), Identity(), np.zeros((3, 16, 16, 3), np.float32), 0.0, 1.0)
+    objective.adversary = lambda protected: protected
+    with tf.GradientTape() as tape:
+        tape.watch(plain)
+        terms = objective(plain, plain, np.zeros(8, int))
+    np.testing.assert_allclose(tape.gradient(terms["loss"], plain), 0.0, atol=1e-6)
+    np.testing.assert_allclose(float(terms["distillation"]), 0.0, atol=1e-6)
+
+
+def test_class_means_are_those_of_the_classes_and_of_all_where_a_class_is_empty():
+    images = np.zeros((4, 12, 12, 3), np.uint8)
+    images[:2], images[2], images[3] = 51, 102, 204
+    means = class_means(Split(images, np.array([0, 0, 2, 2], np.int32)), 3)
+    assert means.dtype == np.float32
+    np.testing.assert_allclose(means[:, 0, 0, 0], [0.2, 0.4, 0.6], rtol=1e-6)
 
 
 def test_jax_and_tensorflow_agree_on_every_model_and_the_objective():

@@ -5,12 +5,13 @@ from keras import layers
 
 from i2p_tf import models
 from i2p_tf.config import Recipe
+from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import unet
-from i2p_tf.training.objective import Objective, SquaredDistance
+from i2p_tf.training.objective import AdversarialObjective, Objective, SquaredDistance, reconstruction_error
 from i2p_tf.training.optimizer import OneCycle, Steps, sgd
 from i2p_tf.training.precision import dtype_policy
-from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
+from i2p_tf.training.trainer import ADVERSARY_LEARNING_RATE, AdversarialTrainer, ClassifierTrainer, TransformTrainer
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +77,70 @@ def test_frozen_networks_stay_bit_identical_and_the_transform_moves(images):
     names = [weight.path for weight in transform.weights]
     # A bias in front of a batch normalisation has no effect and may stay where it is.
     assert all(now for now, name in zip(moved, names, strict=True) if not name.endswith("conv/bias"))
+
+
+def adversarial_trainer(images, policy="float32", adversary_weight=1.0, learning_rate=0.1):
+    keras.utils.set_random_seed(0)
+    with dtype_policy(policy):
+        classifier = models.classifier("resnet20", 16, 3)
+        classifier.trainable = False
+        transform = unet("tiny", 16)
+        mean = images.mean(axis=0)
+        objective = AdversarialObjective(classifier, adversary(mean), np.stack([mean] * 3), adversary_weight, 0.5)
+        trainer = AdversarialTrainer(transform, objective)
+    trainer.compile(optimizer=keras.optimizers.SGD(learning_rate), jit_compile=False)
+    return trainer
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_the_adversary_learns_with_keras_own_steps_in_each_precision(policy, images):
+    trainer = adversarial_trainer(images, policy, learning_rate=0.0)
+    with dtype_policy(policy):
+        theirs = adversary(images.mean(axis=0))
+    theirs.set_weights(trainer.adversary.get_weights())
+    frozen = trainer.objective.classifier.get_weights()
+    theirs.compile(
+        keras.optimizers.Adam(ADVERSARY_LEARNING_RATE),
+        loss=lambda plain, restored: reconstruction_error(restored, plain),
+        jit_compile=False,
+    )
+    errors = []
+    for _ in range(STEPS):
+        errors.append(float(trainer.train_on_batch(images, np.arange(8) % 3, return_dict=True)["adversary_error"]))
+        trainer.reset_metrics()
+        protected = trainer.network(images, training=True)  # its weights don't move
+        theirs.train_on_batch(np.round(np.asarray(protected) * 255) / 255, images)
+    scaled = isinstance(trainer.adversary_optimizer, keras.optimizers.LossScaleOptimizer)
+    assert scaled == (policy == "mixed_float16")
+    assert errors[-1] < 0.99 * errors[0]
+    inputs = np.round(np.asarray(protected) * 255) / 255
+    np.testing.assert_allclose(trainer.adversary(inputs), theirs(inputs), atol=0.02)
+    for before, now in zip(frozen, trainer.objective.classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+
+
+def test_the_transform_moves_against_the_adversary(images):
+    labels = np.arange(8) % 3
+    gains = {}
+    for weight in (0.0, 20.0):
+        trainer = adversarial_trainer(images, adversary_weight=weight, learning_rate=0.02)
+        for _ in range(40):
+            values = trainer.train_on_batch(images, labels, return_dict=True)
+            trainer.reset_metrics()
+        gains[weight] = float(values["adversary_gain"])
+    assert gains[0.0] > 0.05
+    assert gains[20.0] < 0.5 * gains[0.0]
+
+
+def test_a_checkpoint_has_all_that_an_adversarial_training_changes(images):
+    trainer = adversarial_trainer(images)
+    trainer.train_on_batch(images, np.arange(8) % 3)
+    groups = trainer.variable_groups()
+    held = {id(variable) for group in groups.values() for variable in group}
+    own = [*trainer.network.variables, *trainer.optimizer.variables]
+    own += [*trainer.adversary.variables, *trainer.adversary_optimizer.variables]
+    assert held == {id(variable) for variable in own}
+    assert any(np.any(variable.numpy()) for variable in groups["adversary_optimizer"] if "momentum" in variable.path)
 
 
 def test_gradient_clipping_limits_the_step(images):

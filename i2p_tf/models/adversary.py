@@ -1,0 +1,30 @@
+"""The network that h_θ is trained against: it restores plain images from protected ones."""
+
+import keras
+import numpy as np
+from keras import layers
+
+HIDDEN_UNITS = (512, 512)
+
+
+def adversary(mean_image):
+    """Builds a network that sees the whole protected image at once, and starts as the guess `mean_image`.
+
+    Args:
+        mean_image: what it gives before it has learned anything, float in [0, 1], `(size, size, 3)`.
+
+    Returns:
+        A functional model: protected images in [0, 1], `(batch, size, size, 3)`, to restored ones of the same shape,
+        float32, not clipped.
+    """
+    protected = keras.Input(mean_image.shape, name="protected")
+    x = layers.Flatten(name="flatten")(protected)
+    for index, units in enumerate(HIDDEN_UNITS, start=1):
+        x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=f"dense{index}")(x)
+    x = layers.Dense(mean_image.size, kernel_initializer="zeros", dtype="float32", name="picture")(x)
+    model = keras.Model(
+        protected, layers.Reshape(mean_image.shape, dtype="float32", name="restored")(x), name="adversary"
+    )
+    picture = model.get_layer("picture")
+    picture.set_weights([picture.get_weights()[0], np.ravel(mean_image)])
+    return model
