@@ -10,6 +10,7 @@ import sys
 from absl import flags
 
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.run_dir import RunDir
 
 # oneDNN is off by default on processors without AVX-512, where it makes a training step 1.5 times as fast.
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
@@ -37,6 +38,23 @@ def run(documentation, command_flags, main, failures=(), stopped="stopped"):
         os.environ.setdefault(name, value)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     sys.exit(_run(documentation, command_flags, main, failures, stopped))
+
+
+def given_run_dir(arguments, path):
+    """The `RunDir` of a command that works on a finished run and takes no positional arguments.
+
+    Args:
+        arguments: the positional ones.
+        path: the value of --run_dir.
+
+    Raises:
+        InputError: if there are arguments, or no path.
+    """
+    if arguments:
+        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    if not path:
+        raise InputError("--run_dir is missing; it is a directory that bin/train has written")
+    return RunDir(path)
 
 
 def _run(documentation, command_flags, main, failures, stopped):

@@ -15,7 +15,6 @@ from absl import flags
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError, unknown_name
-from i2p_tf.run_dir import RunDir
 
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
 
@@ -32,15 +31,11 @@ flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, i
 
 
 def main(arguments):
-    if arguments:
-        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
-    if not FLAGS.run_dir:
-        raise InputError("--run_dir is missing; it is a directory that bin/train has written")
+    run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
     if FLAGS.suite not in SUITES:
         raise unknown_name("suite", FLAGS.suite, tuple(SUITES))
     if FLAGS.seed < 0:
         raise InputError(f"--seed must be an integer of at least 0. Received: {FLAGS.seed}")
-    run_dir = RunDir(FLAGS.run_dir)
     config = run_dir.finished_config()
     with run_dir.lock():
         from i2p_tf.attacks import run as attacks

@@ -8,8 +8,6 @@ Writes results.json and samples.png in the run directory and prints a table.
 from absl import flags
 
 from i2p_tf.cli import app
-from i2p_tf.errors import InputError
-from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
@@ -17,11 +15,7 @@ flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, i
 
 
 def main(arguments):
-    if arguments:
-        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
-    if not FLAGS.run_dir:
-        raise InputError("--run_dir is missing; it is a directory that bin/train has written")
-    run_dir = RunDir(FLAGS.run_dir)
+    run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
     config = run_dir.finished_config()
     with run_dir.lock():
         from i2p_tf import evaluation

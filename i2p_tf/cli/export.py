@@ -15,7 +15,6 @@ from i2p_tf.cli import app
 from i2p_tf.client.transform import MANIFEST
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS
-from i2p_tf.run_dir import RunDir
 
 QAT_PACKAGES = ("tensorflow_model_optimization", "tf_keras")
 
@@ -32,16 +31,12 @@ flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, i
 
 
 def main(arguments):
-    if arguments:
-        raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
-    if not FLAGS.run_dir:
-        raise InputError("--run_dir is missing; it is a directory that bin/train has written")
+    run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
     for variant in FLAGS.variants:
         if variant not in VARIANTS:
             raise unknown_name("variant", variant, VARIANTS)
     if "qat" in FLAGS.variants and not all(map(importlib.util.find_spec, QAT_PACKAGES)):
         raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}; the extra `quantize` has them")
-    run_dir = RunDir(FLAGS.run_dir)
     config = run_dir.finished_config()
     if "qat" in FLAGS.variants and (config.objective != "paper" or config.transform.startswith("bottleneck")):
         raise InputError(
