@@ -76,15 +76,15 @@ class Bench:
     def __init__(self, run_dir, dataset, suite, seed, say):
         self.run_dir, self.dataset, self.suite, self.seed, self.say = run_dir, dataset, suite, seed, say
         self.classifier = evaluation.load_network(run_dir.classifier)
-        transform = evaluation.load_network(run_dir.transform)
         self.test = Split(dataset.test.images[: suite.test_images], dataset.test.labels[: suite.test_images])
-        self.subject = Subject(functools.partial(evaluation.protect, transform), self)
+        config = run_dir.load_config()
+        self.subject = Subject(evaluation.load_protection(run_dir, config, dataset.image_size), self)
         # Whatever changes a result; the files' names do not.
         self.setting = {
             "i2p_tf": i2p_tf.__version__,
-            "transform": hashlib.sha256(run_dir.transform.read_bytes()).hexdigest(),
-            "classifier": hashlib.sha256(run_dir.classifier.read_bytes()).hexdigest(),
-            "images": [len(dataset.train.labels), len(self.test.labels)],
+            "transform": _digest(run_dir.encryption_key if config.encryption else run_dir.transform),
+            "classifier": _digest(run_dir.classifier),
+            "images": _digest_of_arrays(dataset.train, self.test),
             "judge": dataclasses.asdict(suite.judge) | {"seed": seed},
         }
 
@@ -186,6 +186,18 @@ def table(results):
     for metric, best in suite["strongest"].items():
         lines.append(f"strongest by {metric}: {best['value']:.4f}, {best['attack']}")
     return "\n".join(lines)
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest_of_arrays(*splits):
+    digest = hashlib.sha256()
+    for split in splits:
+        digest.update(np.ascontiguousarray(split.images))
+        digest.update(np.ascontiguousarray(split.labels))
+    return digest.hexdigest()
 
 
 def _check_image_size(name, image_size):
