@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import shutil
 import time
 
 import numpy as np
@@ -25,7 +26,7 @@ METRICS = ("ssim", "psnr", "accuracy_on_restored", "reidentification_top1", "rei
 SAMPLES = 10
 
 
-def run_suite(run_dir, dataset, name, seed, say):
+def run_suite(run_dir, dataset, name, seed, say, controls_from=None):
     """Attacks h_θ of a run and writes what came out into results.json; what is finished is not repeated.
 
     Args:
@@ -35,6 +36,8 @@ def run_suite(run_dir, dataset, name, seed, say):
         name: a key of `SUITES`.
         seed: of the first repetition; the others count on from it.
         say: called with each line of progress.
+        controls_from: a `RunDir` that has been attacked, or None. What does not depend on h_θ, the judge and the
+            controls, is taken from there if it was made with the same images, suite and seed.
 
     Returns:
         The contents of results.json.
@@ -46,7 +49,7 @@ def run_suite(run_dir, dataset, name, seed, say):
     suite = SUITES[name]
     _check_image_size(name, dataset.image_size)
     run_dir.remove_left_overs()
-    bench = Bench(run_dir, dataset, suite, seed, say)
+    bench = Bench(run_dir, dataset, suite, seed, say, controls_from)
     attacks = _attack_transform(bench)
     floor_results = _measure_floors(bench)
     control_results = _attack_controls(bench)
@@ -73,33 +76,36 @@ def run_suite(run_dir, dataset, name, seed, say):
 class Bench:
     """A run under attack: its networks, its data, the judge, and what has been measured already."""
 
-    def __init__(self, run_dir, dataset, suite, seed, say):
+    def __init__(self, run_dir, dataset, suite, seed, say, controls_from=None):
         self.run_dir, self.dataset, self.suite, self.seed, self.say = run_dir, dataset, suite, seed, say
+        self.places = [run_dir, controls_from] if controls_from else [run_dir]  # where results may be
         self.classifier = evaluation.load_network(run_dir.classifier)
         self.test = Split(dataset.test.images[: suite.test_images], dataset.test.labels[: suite.test_images])
-        config = run_dir.load_config()
-        self.subject = Subject(evaluation.load_protection(run_dir, config, dataset.image_size), self)
         # Whatever changes a result; the files' names do not.
         self.setting = {
             "i2p_tf": i2p_tf.__version__,
-            "transform": _digest(run_dir.encryption_key if config.encryption else run_dir.transform),
-            "classifier": _digest(run_dir.classifier),
             "images": _digest_of_arrays(dataset.train, self.test),
             "judge": dataclasses.asdict(suite.judge) | {"seed": seed},
         }
+        config = run_dir.load_config()
+        networks = {
+            "transform": _digest(run_dir.encryption_key if config.encryption else run_dir.transform),
+            "classifier": _digest(run_dir.classifier),
+        }
+        self.subject = Subject(evaluation.load_protection(run_dir, config, dataset.image_size), self, networks)
 
     @functools.cached_property
     def judge(self):
         """The independent classifier, trained once."""
+        asked = {"setting": self.setting}
         path = self.run_dir.attack("judge") / "judge.keras"
-        if self.run_dir.read_attack("judge").get("setting") == self.setting and path.is_file():
-            return evaluation.load_network(path)
-        self.say("judge: training a classifier that reads restored images")
-        judge = train_judge(self.dataset, self.suite.judge, self.seed, self.say)
-        with write_atomically(path) as temporary:
-            judge.save(temporary)
-        self.run_dir.write_attack("judge", {"setting": self.setting})
-        return judge
+        if not self._finished("judge", asked, path.name):
+            self.say("judge: training a classifier that reads restored images")
+            judge = train_judge(self.dataset, self.suite.judge, self.seed, self.say)
+            with write_atomically(path) as temporary:
+                judge.save(temporary)
+            self.run_dir.write_attack("judge", asked)
+        return evaluation.load_network(path)
 
     def judge_accuracy(self):
         """What the judge reads on plain and on protected test images."""
@@ -118,9 +124,9 @@ class Bench:
             restore: function without arguments to uint8 guesses of the test images.
             subject: the `Subject` whose protected images samples.png shows; h_θ's if not given.
         """
-        former = self.run_dir.read_attack(name)
-        asked = json.loads(json.dumps({"setting": self.setting, "specification": specification}))
-        if {key: former.get(key) for key in asked} == asked:
+        subject = subject or self.subject
+        asked = json.loads(json.dumps({"setting": self.setting | subject.networks, "specification": specification}))
+        if former := self._finished(name, asked, "samples.png"):
             self.say(f"{name}: done earlier")
             return former["result"]
         self.say(name)
@@ -130,18 +136,33 @@ class Bench:
         measured, ssim = leakage(restored, self.test, self.judge)
         samples = np.argsort(ssim)[np.linspace(0, len(ssim) - 1, min(SAMPLES, len(ssim))).round().astype(int)]
         with write_atomically(self.run_dir.attack(name) / "samples.png") as temporary:
-            rows = (self.test.images, (subject or self.subject).protected, restored)
+            rows = (self.test.images, subject.protected, restored)
             evaluation.save_samples(temporary, *(row[samples] for row in rows))
         result = specification | measured | {"seconds": seconds}
         self.run_dir.write_attack(name, asked | {"result": result})
         return result
 
+    def _finished(self, name, asked, file):
+        """What an earlier command has written about the same, of which `file` is a part; empty if there is nothing."""
+        for place in self.places:
+            former, source = place.read_attack(name), place.attack(name) / file
+            if {key: former.get(key) for key in asked} == asked and source.is_file():
+                if place is not self.run_dir:
+                    with write_atomically(self.run_dir.attack(name) / file) as temporary:
+                        shutil.copyfile(source, temporary)
+                    self.run_dir.write_attack(name, former)
+                return former
+        return {}
+
 
 class Subject:
-    """A protection, and what it makes of the data; computed when it is first needed."""
+    """A protection, and what it makes of the data; computed when it is first needed.
 
-    def __init__(self, protect, bench):
-        self.protect, self.dataset, self.test = protect, bench.dataset, bench.test
+    `networks` are the digests of the run's own networks, where its results depend on them.
+    """
+
+    def __init__(self, protect, bench, networks=None):
+        self.protect, self.dataset, self.test, self.networks = protect, bench.dataset, bench.test, networks or {}
         pairs = [attack.pairs for attack in (*bench.suite.attacks, bench.suite.control)]
         self.most_pairs = None if None in pairs else max(pairs)
 

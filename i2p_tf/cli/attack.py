@@ -15,6 +15,7 @@ from absl import flags
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.run_dir import RunDir
 
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
 
@@ -27,6 +28,12 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer("seed", 0, "drives the attackers' initialisation and order", flag_values=FLAGS)
+flags.DEFINE_string(
+    "controls_from",
+    None,
+    "another attacked run of the same data set, whose controls and judge are taken instead of being trained again",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
 
 
@@ -37,13 +44,17 @@ def main(arguments):
     if FLAGS.seed < 0:
         raise InputError(f"--seed must be an integer of at least 0. Received: {FLAGS.seed}")
     config = run_dir.finished_config()
+    controls_from = RunDir(FLAGS.controls_from) if FLAGS.controls_from else None
+    if controls_from:
+        controls_from.load_config()  # refuses what is no run
     with run_dir.lock():
         from i2p_tf.attacks import run as attacks
         from i2p_tf.data import sources
         from i2p_tf.training.progress import Progress
 
         dataset = sources.load_for(config, FLAGS.data_dir)
-        results = attacks.run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, Progress().say)
+        say = Progress().say
+        results = attacks.run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, say, controls_from)
         print(attacks.table(results))
         print(f"pictures: {run_dir.attacks}/*/samples.png (plain, protected, restored)\nnumbers:  {run_dir.results}")
     return _report_failures(results["attack_suite"]["failed_controls"])

@@ -80,6 +80,23 @@ def test_results_have_what_the_schema_names(attacked, digits):
     assert "control_constant" in run.table(results)
 
 
+def test_controls_and_judge_of_another_run_are_taken_and_nothing_else(attacked, trained_run, digits, tmp_path):
+    other, expected, _ = attacked
+    run_dir = RunDir(shutil.copytree(trained_run.path, tmp_path / "run"))
+    transform = keras.models.load_model(run_dir.transform)
+    transform.set_weights([weight * 0.5 for weight in transform.get_weights()])
+    transform.save(run_dir.transform)
+    lines = []
+    results = run.run_suite(run_dir, digits, "quick", 0, lines.append, other)
+    taken = {line.removesuffix(": done earlier") for line in lines if line.endswith(": done earlier")}
+    assert taken == {f"control_{name}" for name in controls.CONTROLS}
+    assert not any(line.startswith("judge") for line in lines)
+    for name in taken:
+        assert results["attacks"][name] == expected["attacks"][name]
+        assert (run_dir.attack(name) / "samples.png").is_file()
+    assert results["attacks"]["as_is"] != expected["attacks"]["as_is"]
+
+
 def test_what_leaks_is_measured(attacked):
     _, results, _ = attacked
     attacks, floors = results["attacks"], results["floors"]
