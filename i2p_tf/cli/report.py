@@ -35,13 +35,13 @@ def main(arguments):
     folder = pathlib.Path(FLAGS.output or arguments[0])
     if folder.exists() and not folder.is_dir():
         raise InputError(f"--output={folder} is no folder")
-    from i2p_tf.report import document, html, markdown, record
+    from i2p_tf.report import document, markdown, page, record
 
     report = document.report([record.read(path) for path in arguments])
     for picture in report.pictures:
         with write_atomically(folder / PICTURES / picture.name) as temporary:
             temporary.write_bytes(picture.png)
-    for name, text in (("report.md", markdown.render(report, PICTURES)), ("report.html", html.render(report))):
+    for name, text in (("report.md", markdown.render(report, PICTURES)), ("report.html", page.render(report))):
         with write_atomically(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
         print(folder / name)
