@@ -187,9 +187,12 @@ def _who(record):
 
 
 def _others(results):
-    """What a suite measures besides restored pictures, as it stands in results.json."""
+    """What a suite measures besides restored pictures; what this version does not know, as it stands."""
+    if "linkage" in results:
+        yield tables.linkage(results)
+        yield Paragraph("Equal pictures are always linked: what protects is deterministic, so they come out equal.")
     values = {name: result for name, result in results["attacks"].items() if "ssim" not in result}
-    known = ("schema", "accuracy", "protection", "cost", "bytes", "attacks", "floors", "attack_suite")
+    known = ("schema", "accuracy", "protection", "cost", "bytes", "attacks", "floors", "linkage", "attack_suite")
     values |= {name: value for name, value in results.items() if name not in known and isinstance(value, dict)}
     for name, measured in values.items():
         yield tables.listing(f"Also measured: {code(name)}", measured)

@@ -61,13 +61,26 @@ def attacks_by_kind(results):
 
 
 def exceeds_floors(results):
-    """Whether the strongest attack got more than the floors by SSIM or by re-identification.
+    """Whether any attack got more than the floors, by SSIM or by re-identification."""
+    return any(
+        _exceeds_by_ssim(run, results) or _exceeds_by_source(run, results)
+        for runs in attacks_by_kind(results).values()
+        for run in runs
+    )
 
-    More by SSIM is more than the tolerance of the controls. More by re-identification is more than three standard
-    deviations of the difference of two shares, the attack's and the floor's, if both were those of the floor.
-    """
-    best = strongest(results, TOP1)
-    guessed = max(floor(results, TOP1), chance(results, TOP1))
-    images = results["attacks"][best["attack"]]["n"]
-    noise = 3 * math.sqrt(2 * guessed * (1 - guessed) / images)
-    return strongest(results, SSIM)["value"] > floor(results, SSIM) + TOLERANCE or best["value"] > guessed + noise
+
+def mean_image_ssim(result, results):
+    """Mean SSIM of the mean image as a guess of the same images: an attack on a sample of them has its own."""
+    return result.get("mean_image_ssim", SSIM.of(results["floors"]["mean_image"]))
+
+
+def _exceeds_by_ssim(result, results):
+    """By more than the tolerance of the controls. Floors of a sample are as much higher as its mean image is."""
+    easier = max(0.0, mean_image_ssim(result, results) - SSIM.of(results["floors"]["mean_image"]))
+    return SSIM.of(result) > floor(results, SSIM) + easier + TOLERANCE
+
+
+def _exceeds_by_source(result, results):
+    """By more than three standard deviations of the difference of two counts with the floor's mean, and one hit."""
+    guessed = max(floor(results, TOP1), chance(results, TOP1)) * result["n"]
+    return TOP1.of(result) * result["n"] > guessed + 3 * math.sqrt(2 * guessed) + 1

@@ -26,6 +26,7 @@ _PARTS = {
     "bytes": {"raw": float, "plain_png": float, "protected_png": float, "n": float},
     "attacks": {},
     "floors": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
+    "linkage": dict.fromkeys(("protected", "plain", "chance"), {"top1": float, "top5": float}) | {"n": float},
     "attack_suite": {
         "name": str,
         "valid": bool,

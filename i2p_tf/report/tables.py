@@ -91,7 +91,8 @@ def controls(results):
         control = name.removeprefix("control_")
         failed = any(line.startswith(f"{control} ") for line in results["attack_suite"]["failed_controls"])
         measured = ssim(result["ssim"]["mean"])
-        rows.append((code(control), _due(results, control), measured, "NO" if failed else "yes", count(result["n"])))
+        due = _due(control.removeprefix(f"{result.get('attack')}_"), findings.mean_image_ssim(result, results))
+        rows.append((code(control), due, measured, "NO" if failed else "yes", count(result["n"])))
     columns = ("control", "SSIM that is due", "SSIM", "behaves", "n")
     return Table("Controls: protections whose result is known beforehand", columns, tuple(rows), words=2)
 
@@ -110,12 +111,23 @@ def transferred(results):
     """Bytes of an image in the forms in which it can be sent."""
     sizes = results["bytes"]
     forms = (
-        ("8-bit values, as the client sends them", "raw"),
+        ("8-bit values, not compressed", "raw"),
         ("plain image as PNG, mean", "plain_png"),
         ("protected image as PNG, mean", "protected_png"),
     )
     rows = [(title, count(sizes[key]), f"{sizes[key] / sizes['raw']:.2f}", count(sizes["n"])) for title, key in forms]
     return Table("Bytes of one image", ("form", "bytes", "share of the 8-bit values", "n"), tuple(rows))
+
+
+def linkage(results):
+    """How often two altered views of one picture are found to belong together, both protected."""
+    found = results["linkage"]
+    rows = [
+        (title, share(found[key]["top1"]), share(found[key]["top5"]), count(found["n"]))
+        for title, key in (("protected", "protected"), ("plain, to compare", "plain"), ("by chance", "chance"))
+    ]
+    caption = "Linkage: is a picture found among slightly altered views of all, protected in the same way?"
+    return Table(caption, ("images", "top-1", "top-5", "n"), tuple(rows))
 
 
 def relative_cost(results):
@@ -141,11 +153,10 @@ def _leakage(runs):
     return (*(spread(values, written) for values, written in columns), count(runs[0]["n"]))
 
 
-def _due(results, control):
+def _due(control, mean_image):
     if control not in CONTROLS:
         return "see docs/attacks.md"
     at_least = CONTROLS[control].at_least
-    mean_image = results["floors"]["mean_image"]["ssim"]["mean"]
     return f"mean image's {ssim(mean_image)} ± {TOLERANCE}" if at_least is None else f"at least {at_least}"
 
 

@@ -100,11 +100,13 @@ def _strongest(record):
     best, floors = findings.strongest(record.results, SSIM), record.results["floors"]
     result = record.results["attacks"][best["attack"]]
     total = sum(map(len, findings.attacks_by_kind(record.results).values()))
+    sample = " of the same images" if "mean_image_ssim" in result else ""
     return (
         f"The strongest of {total} attacks by SSIM, {code(result.get('attack', best['attack']))}, restores the plain "
         f"pictures with a mean SSIM of {ssim(best['value'])} (n = {count(result['n'])}; 1 is the picture itself). Its "
-        f"attacker holds {holds(record, result['threat_model'])}. Without looking, the mean image gets "
-        f"{ssim(SSIM.of(floors['mean_image']))}; the class alone gives away {ssim(SSIM.of(floors['label_only']))}."
+        f"attacker holds {holds(record, result['threat_model'])}. Without looking, the mean image{sample} gets "
+        f"{ssim(findings.mean_image_ssim(result, record.results))}; the class alone gives away "
+        f"{ssim(SSIM.of(floors['label_only']))}."
     )
 
 
