@@ -16,7 +16,9 @@ INSTALL_REQUIRES = ["absl-py>=1.4", "ai-edge-litert>=2.0", "numpy>=2.0", "Pillow
 EXTRAS_REQUIRE = {
     "train": [
         "importlib-resources>=6.4",  # tensorflow-datasets downloads with it and doesn't say so
+        "Jinja2>=3.1.4",
         "keras>=3.12",
+        "MarkupSafe>=2.1",
         "scikit-learn>=1.5",
         "tensorflow>=2.21",
         "tensorflow-datasets>=4.9.9",
@@ -36,7 +38,7 @@ EXTRAS_REQUIRE = {
 }
 EXTRAS_REQUIRE["all"] = [requirement for extra in EXTRAS_REQUIRE.values() for requirement in extra]
 
-COMMANDS = ["train", "evaluate", "attack", "export", "protect", "serve", "classify", "demo"]
+COMMANDS = ["train", "evaluate", "attack", "report", "export", "protect", "serve", "classify", "demo"]
 
 setup(
     name="i2p-tf",
@@ -47,6 +49,7 @@ setup(
     author="The i2p_tf authors",
     license="Apache-2.0",
     packages=find_packages(include=["i2p_tf", "i2p_tf.*"]),
+    package_data={"i2p_tf.report": ["*.html"]},
     python_requires=">=3.11",
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

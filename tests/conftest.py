@@ -182,3 +182,71 @@ def stand_in(small_export, tmp_path_factory):
     server = Server(tmp_path_factory.mktemp("server"), f"--export={small_export}")
     yield server
     server.stop()
+
+
+@pytest.fixture
+def write_run(tmp_path):
+    """Writes a run as bin/train, bin/evaluate and bin/attack leave it, with invented figures; returns its `RunDir`."""
+    from PIL import Image
+
+    from i2p_tf import presets
+    from i2p_tf.run_dir import RunDir, write_json
+
+    def leaked(ssim, top1, **more):
+        summary = {"mean": ssim, "median": ssim, "p95": ssim + 0.05, "max": ssim + 0.09}
+        decibels = {"mean": 20.0, "median": 20.0, "p95": 22.0, "max": 24.0}
+        shares = {"accuracy_on_restored": 0.4, "reidentification_top1": top1, "reidentification_top5": top1}
+        return {"ssim": summary, "psnr": decibels, **shares, "n": 2000, "control": False, **more}
+
+    def inverse(ssim, top1, seed, **more):
+        return leaked(ssim, top1, seed=seed, pairs=10_000, threat_model="T1", attack="inverse_network", **more)
+
+    def write(name="run", ssim=(0.71, 0.64), top1=0.5, failed=(), attacked=True, **config):
+        run_dir = RunDir(tmp_path / name)
+        run_dir.path.mkdir()
+        write_json(run_dir.config, presets.two_cores("cifar10").to_json() | config)
+        summary = {"mean": 0.1, "median": 0.1, "p95": 0.2, "max": 0.3}
+        results = {
+            "schema": 1,
+            "accuracy": {"plain": 0.8864, "protected": 0.8711, "n": 10_000},
+            "protection": {"ssim": summary, "psnr": summary, "n": 10_000},
+            "cost": {
+                "transform_macs": 48_857_088,
+                "classifier_macs": 40_551_040,
+                "transform_parameters": 537_459,
+                "classifier_parameters": 269_722,
+            },
+            "bytes": {"raw": 3072, "plain_png": 2345.6, "protected_png": 2789.4, "n": 10_000},
+        }
+        if attacked:
+            attacks = {"as_is": leaked(0.1, 0.01, seed=None, pairs=0, threat_model="T0")}
+            attacks |= {f"inverse_network_seed{seed}": inverse(value, top1, seed) for seed, value in enumerate(ssim)}
+            attacks |= {f"control_{name}": inverse(1.0, 1.0, 0, control=True) for name in ("identity", "shifted")}
+            attacks["control_constant"] = inverse(0.131, 0.0005, 0, control=True)
+            shares = ("psnr", "accuracy_on_restored", "reidentification_top1", "reidentification_top5")
+            strongest = {
+                key: {"attack": "inverse_network_seed0", "value": top1, "range": [top1, top1]} for key in shares
+            }
+            strongest["ssim"] = {"attack": "inverse_network_seed0", "value": max(ssim), "range": [min(ssim), max(ssim)]}
+            results |= {
+                "attacks": attacks,
+                "floors": {"mean_image": leaked(0.131, 0.0005), "label_only": leaked(0.146, 0.0025)},
+                "attack_suite": {
+                    "name": "quick",
+                    "valid": not failed,
+                    "failed_controls": list(failed),
+                    "strongest": strongest,
+                    "judge": {"plain": 0.54, "protected": 0.41, "n": 2000},
+                    "environment": {"python": "3.11.7"},
+                },
+            }
+            pixels = np.zeros((288, 960, 3), np.uint8)
+            for column in range(10):
+                pixels[:, 96 * column : 96 * (column + 1)] = 20 * column
+            run_dir.attack("inverse_network_seed0").mkdir(parents=True)
+            Image.fromarray(pixels).save(run_dir.attack("inverse_network_seed0") / "samples.png")
+        write_json(run_dir.results, results)
+        write_json(run_dir.environment, {"python": "3.11.7", "gpus": []})
+        return run_dir
+
+    return write

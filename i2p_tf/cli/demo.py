@@ -1,10 +1,11 @@
-"""The whole story on data that come along: train, evaluate, export, serve, protect, classify.
+"""The whole story on data that come along: train, evaluate, export, serve, protect, classify, attack, report.
 
   bin/demo
 
 Trains on scikit-learn's handwritten digits, takes the test pictures through the network on this computer, sends them
-protected to a server on this computer and counts the right answers. Every step is a command that can be run by itself.
-What is there already is not done again, so the same command goes on where it was stopped.
+protected to a server on this computer and counts the right answers. Then it attacks what was sent with the suite quick,
+and makes a page of all that was measured. Every step is a command that can be run by itself. What is there already is
+not done again, so the same command goes on where it was stopped.
 """
 
 import contextlib
@@ -53,7 +54,9 @@ def main(arguments):
     _step("protect", f"--transform={export}", "--overwrite", plain, protected)
     with _server(export) as address:
         answers = _classify(address, export, labels)
-    _report(run_dir, labels, answers, time.monotonic() - started)
+    _step("attack", f"--run_dir={run_dir.path}")
+    _step("report", run_dir.path)
+    _summarize(run_dir, labels, answers, time.monotonic() - started)
 
 
 def run():
@@ -139,7 +142,7 @@ def _classify(address, export, labels):
     return {pathlib.Path(answer["picture"]): answer["labels"][0]["label"] for answer in answers}
 
 
-def _report(run_dir, labels, answers, seconds):
+def _summarize(run_dir, labels, answers, seconds):
     evaluated = run_dir.read_results()["accuracy"]
     served = sum(answers[path] == name for path, name in labels.items()) / len(labels)
     rows = [
@@ -154,6 +157,7 @@ def _report(run_dir, labels, answers, seconds):
     print(f"plain pictures:     {run_dir.demo / 'plain'}")
     print(f"what was sent:      {run_dir.demo / 'protected'}")
     print(f"some side by side:  {run_dir.samples}")
+    print(f"what attacks got back, and how to read it: {run_dir.report}")
     print(f"time: {seconds // 60:.0f} min {seconds % 60:.0f} s")
     if abs(served - evaluated["protected"]) > ALLOWED_DIFFERENCE:
         raise DemoError("the served classifier does not do what bin/evaluate has measured")

@@ -209,7 +209,7 @@ def test_demo_refuses_arguments(tmp_path):
     assert result.returncode == 2 and "'digits'" in result.stderr and result.stdout == "light\n"
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "attack", "serve", "classify", "demo"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "attack", "report", "serve", "classify", "demo"])
 def test_help_names_every_flag_and_loads_no_tensorflow(command, tmp_path):
     import importlib
 

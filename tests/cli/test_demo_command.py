@@ -13,19 +13,31 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
+# Python imports it in every process: a suite of seconds in the place of `quick`.
+BRIEF_SUITE = """
+from i2p_tf.attacks import controls, suite
+
+brief = suite.Training(steps=20, batch_size=32)
+attack = suite.InverseNetwork("wide", "mse", brief)
+suite.SUITES["quick"] = suite.Suite((attack,), control=attack, judge=brief, test_images=50)
+del controls.CONTROLS["shifted"]  # takes more training
+"""
+
 
 @pytest.fixture(scope="module")
 def folder(trained_run, tmp_path_factory):
     """Where the command is started; holds the run, and its export after the first test."""
     folder = tmp_path_factory.mktemp("demo")
     shutil.copytree(trained_run.path, folder / "run")
+    (folder / "sitecustomize.py").write_text(BRIEF_SUITE)
     return folder
 
 
 def start(folder):
     """The command; what it starts in turn stays in its session."""
     command = [sys.executable, "-m", "i2p_tf.cli.demo", "--run_dir=run"]
-    environment = os.environ | {"PATH": "/usr/bin:/bin"}
+    path = f"{folder}:{os.environ['PYTHONPATH']}"
+    environment = os.environ | {"PATH": "/usr/bin:/bin", "PYTHONPATH": path}
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
@@ -50,13 +62,22 @@ def test_the_served_accuracy_is_the_evaluated_one(folder):
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     steps = re.findall(r"^\$ bin/(\w+)", stderr, re.MULTILINE)
-    assert [step for step in steps if step != "export"] == ["evaluate", "protect", "serve", "classify"]
+    assert [step for step in steps if step != "export"] == [
+        "evaluate",
+        "protect",
+        "serve",
+        "classify",
+        "attack",
+        "report",
+    ]
     evaluated, served = (
         re.search(rf"protected pictures, {name} +([\d.]+)", stdout)[1]
         for name in ("bin/evaluate", "bin/classify asking bin/serve")
     )
     assert float(served) == pytest.approx(float(evaluated), abs=0.003)  # one picture of 359
     assert len(list((folder / "run" / "demo" / "protected").rglob("*.png"))) == 359
+    assert "how to read it: run/report.html" in stdout
+    assert "inverse_network_wide_mse" in (folder / "run" / "report.html").read_text()
     assert processes_of(process.pid) == []
 
 

@@ -1,0 +1,55 @@
+"""Makes a report of one or several runs: what was protected, what attacks got back, what it costs.
+
+  bin/report runs/digits_resnet20
+  bin/report runs/paper runs/adversarial --output=docs/results/comparison
+
+Writes report.html, one page that needs nothing else, and the same as report.md, whose pictures lie in report/: into the
+run, or into --output. Attacks nothing by itself: run bin/attack before. Several runs are compared in one table.
+"""
+
+import pathlib
+
+from absl import flags
+
+from i2p_tf.cli import app
+from i2p_tf.errors import InputError
+from i2p_tf.run_dir import write_atomically
+
+FLAGS = flags.FlagValues()
+FLAGS.set_gnu_getopt()  # the flag may stand behind the runs
+flags.DEFINE_string(
+    "output",
+    None,
+    "folder for the report; the run itself if there is only one and this is not given",
+    flag_values=FLAGS,
+)
+
+PICTURES = "report"
+
+
+def main(arguments):
+    if not arguments:
+        raise InputError("give at least one run directory that bin/train has written; see --help")
+    if len(arguments) > 1 and not FLAGS.output:
+        raise InputError(f"--output is missing: where the report on {len(arguments)} runs is to lie")
+    folder = pathlib.Path(FLAGS.output or arguments[0])
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"--output={folder} is no folder")
+    from i2p_tf.report import document, markdown, page, record
+
+    report = document.report([record.read(path) for path in arguments])
+    for picture in report.pictures:
+        with write_atomically(folder / PICTURES / picture.name) as temporary:
+            temporary.write_bytes(picture.png)
+    for name, text in (("report.md", markdown.render(report, PICTURES)), ("report.html", page.render(report))):
+        with write_atomically(folder / name) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        print(folder / name)
+
+
+def run():
+    app.run(__doc__, FLAGS, main)
+
+
+if __name__ == "__main__":
+    run()

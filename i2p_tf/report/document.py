@@ -1,0 +1,245 @@
+"""Runs to a report: which blocks, in which order. Knows neither HTML nor Markdown."""
+
+import pathlib
+
+from i2p_tf.report import findings, galleries, plots, reading, tables, verdict
+from i2p_tf.report.blocks import Commands, Paragraph, Report, Section, Table
+from i2p_tf.report.findings import SSIM, TOP1
+from i2p_tf.report.formats import code, count, share, spread, ssim
+
+# Where something lies on the computer of whoever trained is nobody else's business.
+PLACES = ("classifier_path", "feature_weights")
+
+
+def report(records):
+    """The `Report` of one or several `record.Record`s."""
+    if len(records) == 1:
+        (record,) = records
+        title = f"Visual protection of {record.dataset}: {record.name}"
+        return Report(title, (*_sections(record, 2, ""), reading.section()))
+    sections = [_comparison(records)]
+    for index, record in enumerate(records, start=1):
+        sections.append(Section(f"{index}. {record.name}", (verdict.notice(record),)))
+        sections += _sections(record, 3, f"{index}_")[1:]
+    return Report(f"Visual protection: {len(records)} runs compared", (*sections, reading.section()))
+
+
+def _sections(record, level, prefix):
+    """The sections of one run; the first holds the verdict."""
+    parts = [
+        ("The verdict", (verdict.notice(record),)),
+        ("What was protected, and from whom", _subject(record)),
+        ("Does the classifier still work?", _accuracy(record)),
+        ("What attacks got back", _attacks(record, prefix)),
+        ("What it costs", _costs(record)),
+        ("How it was made", _making(record)),
+    ]
+    return [Section(title, tuple(blocks), level) for title, blocks in parts]
+
+
+def _comparison(records):
+    reference, rows = _setting(records[0]), []
+    for index, record in enumerate(records, start=1):
+        accuracy = record.results.get("accuracy", {})
+        plain, protected = accuracy.get("plain"), accuracy.get("protected")
+        sizes = record.results.get("bytes")
+        rows.append(
+            (
+                f"{index}. {record.name}",
+                verdict.method(record),
+                verdict.short(record),
+                "the first run" if index == 1 else _comparable(record, reference),
+                tables.NONE if plain is None else share(plain),
+                tables.NONE if protected is None else share(protected),
+                *_leaks(record),
+                tables.relative_cost(record.results),
+                count(sizes["protected_png"]) if sizes else tables.NONE,
+            )
+        )
+    columns = (
+        *("run", "protected by", "verdict", "compares with"),
+        *("plain", "protected", "SSIM restored", "SSIM, class alone", "top-1", "by chance", "cost", "PNG bytes"),
+    )
+    text = (
+        "One row a run. Plain and protected: accuracy of ψ. SSIM restored and top-1: the strongest attack by each, "
+        "with its range over seeds. Cost: multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size "
+        "of a protected image. Rows that do not compare had other data, another suite or another number of test "
+        "images: their figures must not be set against those of the first run."
+    )
+    blocks = (Table("The runs side by side", columns, tuple(rows), words=4), Paragraph(text), plots.runs(records))
+    return Section("Comparison", blocks)
+
+
+def _leaks(record):
+    if not record.attacked:
+        return (tables.NONE,) * 4
+    results = record.results
+    by_ssim, by_top1 = findings.strongest(results, SSIM), findings.strongest(results, TOP1)
+    return (
+        spread(sorted(set(by_ssim["range"])), ssim),
+        ssim(SSIM.of(results["floors"]["label_only"])),
+        spread(sorted(set(by_top1["range"])), share),
+        share(findings.chance(results, TOP1)),
+    )
+
+
+def _setting(record):
+    """What two runs must share for their attacks to be compared."""
+    suite = record.results.get("attack_suite", {"name": None, "judge": {"n": None}})
+    return {
+        "data": (record.config["dataset"], record.config["image_size"]),
+        "suite": suite["name"],
+        "test images": suite["judge"]["n"],
+    }
+
+
+def _comparable(record, reference):
+    other = [what for what, value in _setting(record).items() if value != reference[what]]
+    if not record.attacked:
+        return "no: not attacked" if "data" not in other else "no: other data; not attacked"
+    return f"NO: other {', '.join(other)}" if other else "yes"
+
+
+def _subject(record):
+    config = record.config
+    if record.encryption:
+        yield Paragraph(
+            f"Pictures of {code(record.dataset)} were encrypted by {verdict.KEYED_METHODS[record.encryption]}, all "
+            f"with one key; the classifier ψ ({code(config['classifier'])}) was trained on encrypted pictures. A "
+            "keyed method, to compare with; not the transformation network of this project."
+        )
+        yield Paragraph(
+            "From whom: whoever sees encrypted pictures and does not hold the key. The attacker is taken to have pairs "
+            "of plain and encrypted pictures of this key (T1), as anybody gets them who can have pictures encrypted."
+        )
+        return
+    if config["objective"] == "adversarial":
+        objective = f"the adversarial objective, weight {config['adversary_weight']:g}"
+    else:
+        distance = code(config["feature_distance"])
+        objective = f"the paper's objective, λ = {config['feature_loss_weight']:g}, {distance} distance"
+    yield Paragraph(
+        f"Pictures of {code(record.dataset)} go through a transformation network h_θ on the device "
+        f"({code(config['transform'])}, trained with {objective}), and only what comes out is sent, in 8 bits. The "
+        f"classifier ψ ({code(config['classifier'])}) in the cloud is meant to read its class. The aim is visual "
+        "protection: that a person who sees the sent image does not recognise the plain one."
+    )
+    yield Paragraph(
+        "From whom: whoever sees what is sent, on the way, in a log or beside ψ. There is no key. h_θ is public, so "
+        "the attacker is taken to hold it (T1), to make any number of pairs of plain and protected images, and to "
+        "train a network on them that restores the picture."
+    )
+
+
+def _accuracy(record):
+    if "accuracy" not in record.results:
+        yield Paragraph(f"Not evaluated. {code(f'bin/evaluate --run_dir={record.name}')} measures it.")
+        return
+    yield tables.accuracy(record.results, record.encryption)
+
+
+def _attacks(record, prefix):
+    results = record.results
+    if record.attacked:
+        yield tables.headline(results)
+        yield plots.attacks(results, SSIM)
+        yield plots.attacks(results, TOP1)
+        yield _restored(record, prefix)
+        yield tables.attacks(results)
+        yield Paragraph(_who(record))
+        yield tables.controls(results)
+        yield from _others(results)
+    else:
+        yield Paragraph(f"Not measured; {code(f'bin/attack --run_dir={record.name}')} does it.")
+    if "protection" in results:
+        yield tables.protection(results)
+        yield Paragraph(
+            "A low SSIM here is no protection by itself: look at the pictures, and at what attacks restore."
+        )
+    samples = None if record.attacked else record.samples()
+    gallery = samples and galleries.protected("Test images and, below, what is sent.", samples, prefix)
+    if gallery:
+        yield gallery
+
+
+def _restored(record, prefix):
+    best = findings.strongest(record.results, SSIM)["attack"]
+    samples = record.samples(best)
+    caption = (
+        f"By {code(best)}, the strongest by SSIM: test images at even distances in the order of their SSIM, from the "
+        "worst restored to the best."
+    )
+    gallery = samples and galleries.restored(caption, samples, prefix)
+    return gallery or Paragraph(
+        f"The pictures of {code(best)} are not there, or damaged: its samples.png can't be shown."
+    )
+
+
+def _who(record):
+    used = sorted({runs[0]["threat_model"] for runs in findings.attacks_by_kind(record.results).values()})
+    words = "; ".join(f"{name}: the attacker holds {verdict.holds(record, name)}" for name in used)
+    judge = record.results["attack_suite"]["judge"]
+    return (
+        f"{words}. The independent classifier that reads the class has {share(judge['plain'])} on plain and "
+        f"{share(judge['protected'])} on protected images (n = {count(judge['n'])}); chance is "
+        f"{share(1 / judge['n'])} for top-1 and {share(min(1, 5 / judge['n']))} for top-5."
+    )
+
+
+def _others(results):
+    """What a suite measures besides restored pictures; what this version does not know, as it stands."""
+    if "linkage" in results:
+        yield tables.linkage(results)
+        yield Paragraph("Equal pictures are always linked: what protects is deterministic, so they come out equal.")
+    values = {name: result for name, result in results["attacks"].items() if "ssim" not in result}
+    known = ("schema", "accuracy", "protection", "cost", "bytes", "attacks", "floors", "linkage", "attack_suite")
+    values |= {name: value for name, value in results.items() if name not in known and isinstance(value, dict)}
+    for name, measured in values.items():
+        yield tables.listing(f"Also measured: {code(name)}", measured)
+
+
+def _costs(record):
+    results = record.results
+    if "cost" in results:
+        yield tables.cost(results)
+        if record.encryption:
+            yield Paragraph("A keyed method needs no network on the device.")
+    else:
+        yield Paragraph(f"Not measured; {code(f'bin/evaluate --run_dir={record.name}')} counts it.")
+    if "bytes" in results:
+        yield tables.transferred(results)
+    else:
+        yield Paragraph(
+            f"Bytes sent: not measured; {code(f'bin/evaluate --run_dir={record.name}')} of this version does."
+        )
+
+
+def _making(record):
+    suite = record.results.get("attack_suite")
+    yield Commands(
+        (
+            f"bin/train --dataset={record.dataset} --run_dir={record.name}    # with the settings below",
+            f"bin/evaluate --run_dir={record.name}",
+            *((f"bin/attack --run_dir={record.name} --suite={suite['name']}",) if suite else ()),
+            f"bin/report {record.name}",
+        )
+    )
+    if record.environment:
+        yield tables.listing("Where it was trained", record.environment)
+    else:
+        yield Paragraph("Where it was trained is not known: environment.json is missing.")
+    if suite:
+        seeds = sorted(
+            {result["seed"] for result in record.results["attacks"].values() if result.get("seed") is not None}
+        )
+        attacked = {"suite": suite["name"], "seeds": seeds} | suite.get("environment", {})
+        yield tables.listing("Where it was attacked, and with what", attacked)
+    yield tables.listing(
+        "Settings (config.json without folders); those of an objective that was not taken have no effect",
+        _settings(record),
+    )
+
+
+def _settings(record):
+    shown = {name: value for name, value in record.config.items() if name != "data_dir"} | {"dataset": record.dataset}
+    return shown | {name: pathlib.Path(shown[name]).name for name in PLACES if shown.get(name)}

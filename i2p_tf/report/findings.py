@@ -1,0 +1,86 @@
+"""What the results of a suite say: the strongest attack, what it is compared with, and whether it counts."""
+
+import dataclasses
+import math
+
+from i2p_tf.attacks.controls import TOLERANCE
+
+
+@dataclasses.dataclass(frozen=True)
+class Metric:
+    """One measure of what an attack got back.
+
+    Attributes:
+        key: in results.json.
+        title: in tables.
+        low, high: of the scale on which it is drawn.
+    """
+
+    key: str
+    title: str
+    low: float
+    high: float
+
+    def of(self, result):
+        """The value in a result: the mean, where there is a summary."""
+        value = result[self.key]
+        return value["mean"] if isinstance(value, dict) else value
+
+
+SSIM = Metric("ssim", "SSIM, mean", 0.0, 1.0)
+PSNR = Metric("psnr", "PSNR, mean [dB]", 0.0, 50.0)
+CLASS = Metric("accuracy_on_restored", "class read", 0.0, 1.0)
+TOP1 = Metric("reidentification_top1", "source found, top-1", 0.0, 1.0)
+TOP5 = Metric("reidentification_top5", "source found, top-5", 0.0, 1.0)
+METRICS = (SSIM, PSNR, CLASS, TOP1, TOP5)
+
+
+def strongest(results, metric):
+    """The entry of `attack_suite.strongest`."""
+    return results["attack_suite"]["strongest"][metric.key]
+
+
+def chance(results, metric):
+    """What guessing gets of a re-identification; None of the other metrics."""
+    gallery = results["attack_suite"]["judge"]["n"]
+    return {TOP1: 1 / gallery, TOP5: min(1.0, 5 / gallery)}.get(metric)
+
+
+def floor(results, metric):
+    """The most that a guess gets which looks at no protected image, or at the class alone."""
+    return max(metric.of(result) for result in results["floors"].values())
+
+
+def attacks_by_kind(results):
+    """The attacks that restore pictures, without controls: kind -> results of its repetitions."""
+    kinds = {}
+    for name, result in results["attacks"].items():
+        if "ssim" in result and not result["control"]:
+            kinds.setdefault(result.get("attack", name), []).append(result)
+    return kinds
+
+
+def exceeds_floors(results):
+    """Whether any attack got more than the floors, by SSIM or by re-identification."""
+    return any(
+        _exceeds_by_ssim(run, results) or _exceeds_by_source(run, results)
+        for runs in attacks_by_kind(results).values()
+        for run in runs
+    )
+
+
+def mean_image_ssim(result, results):
+    """Mean SSIM of the mean image as a guess of the same images: an attack on a sample of them has its own."""
+    return result.get("mean_image_ssim", SSIM.of(results["floors"]["mean_image"]))
+
+
+def _exceeds_by_ssim(result, results):
+    """By more than the tolerance of the controls. Floors of a sample are as much higher as its mean image is."""
+    easier = max(0.0, mean_image_ssim(result, results) - SSIM.of(results["floors"]["mean_image"]))
+    return SSIM.of(result) > floor(results, SSIM) + easier + TOLERANCE
+
+
+def _exceeds_by_source(result, results):
+    """By more than three standard deviations of the difference of two counts with the floor's mean, and one hit."""
+    guessed = max(floor(results, TOP1), chance(results, TOP1)) * result["n"]
+    return TOP1.of(result) * result["n"] > guessed + 3 * math.sqrt(2 * guessed) + 1

@@ -1,0 +1,49 @@
+"""How numbers and names are written in a report."""
+
+import math
+
+
+def code(text):
+    """`text` marked as a name."""
+    return f"`{str(text).replace('`', chr(39))}`"
+
+
+def ssim(value):
+    """Three decimals."""
+    return f"{value:.3f}"
+
+
+def decibels(value):
+    """One decimal."""
+    return f"{value:.1f}"
+
+
+def share(value):
+    """A fraction with four decimals."""
+    return f"{value:.4f}"
+
+
+def percent(value):
+    """A fraction in a sentence: `99.7%`; never rounded to all or to nothing."""
+    rounded = f"{100 * value:.3g}"
+    if 0 < value < 1 and float(rounded) in (0, 100):
+        return "over 99.9%" if value > 0.5 else "under 0.001%"
+    return f"{rounded}%"
+
+
+def count(value):
+    """A whole number with commas."""
+    return f"{value:,.0f}"
+
+
+def spread(values, written):
+    """The highest of the repetitions, and the range where there are several."""
+    highest, lowest = written(max(values)), written(min(values))
+    return highest if len(values) == 1 else f"{highest} ({lowest} to {highest})"
+
+
+def millions(value):
+    """Millions with three significant digits: 0.0331, 48.9, 1,020."""
+    value /= 1e6
+    decimals = max(0, 2 - math.floor(math.log10(value))) if value > 0 else 0
+    return f"{value:,.{decimals}f}"

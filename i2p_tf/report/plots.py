@@ -1,0 +1,42 @@
+"""Results to dot plots."""
+
+import math
+
+from i2p_tf.report import findings
+from i2p_tf.report.blocks import Dot, Plot
+from i2p_tf.report.findings import SSIM
+from i2p_tf.report.tables import WRITTEN
+
+
+def attacks(results, metric):
+    """What each attack gets by one metric, against the floors."""
+    marks = {
+        "class alone (label_only)": metric.of(results["floors"]["label_only"]),
+        "mean image": metric.of(results["floors"]["mean_image"]),
+    }
+    dots = []
+    for kind, runs in findings.attacks_by_kind(results).items():
+        values = [metric.of(run) for run in runs]
+        dots.append(Dot(kind, max(values), WRITTEN[metric](max(values)), (min(values), max(values)), marks))
+    return _plot(f"{metric.title}: every attack, against the floors", metric, dots)
+
+
+def runs(records):
+    """The strongest attack on each run by SSIM, against the run's own floors."""
+    dots = []
+    for record in records:
+        if record.attacked:
+            best, floors = findings.strongest(record.results, SSIM), record.results["floors"]
+            marks = {
+                "class alone (label_only)": SSIM.of(floors["label_only"]),
+                "mean image": SSIM.of(floors["mean_image"]),
+            }
+            name = record.name if record.results["attack_suite"]["valid"] else f"{record.name}: NOT VALID"
+            dots.append(Dot(name, best["value"], WRITTEN[SSIM](best["value"]), tuple(best["range"]), marks))
+    return _plot("Mean SSIM that the strongest attack restores, against the floors", SSIM, dots)
+
+
+def _plot(caption, metric, dots):
+    """A plot whose scale reaches further down, in tenths, where a value is below it."""
+    lowest = min([metric.low, *(min(dot.range[0], *dot.marks.values()) for dot in dots)])
+    return Plot(caption, math.floor(10 * lowest) / 10, metric.high, tuple(dots))

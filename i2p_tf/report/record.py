@@ -1,0 +1,138 @@
+"""What a run has left behind, read and checked: the only part of the report that knows files."""
+
+import dataclasses
+import math
+import pathlib
+
+from i2p_tf import pictures
+from i2p_tf.errors import InputError
+from i2p_tf.pictures import PictureError
+from i2p_tf.run_dir import RunDir
+
+_SUMMARY = dict.fromkeys(("mean", "median", "p95", "max"), float)
+_LEAKAGE = {
+    "ssim": _SUMMARY,
+    "psnr": _SUMMARY,
+    "accuracy_on_restored": float,
+    "reidentification_top1": float,
+    "reidentification_top5": float,
+    "n": float,
+}
+_ATTACK = _LEAKAGE | {"control": bool, "threat_model": str, "pairs": float}
+_PARTS = {
+    "accuracy": {"protected": float, "n": float},
+    "protection": {"ssim": _SUMMARY, "psnr": _SUMMARY, "n": float},
+    "cost": {"classifier_macs": float, "classifier_parameters": float},
+    "bytes": {"raw": float, "plain_png": float, "protected_png": float, "n": float},
+    "attacks": {},
+    "floors": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
+    "linkage": dict.fromkeys(("protected", "plain", "chance"), {"top1": float, "top5": float}) | {"n": float},
+    "attack_suite": {
+        "name": str,
+        "valid": bool,
+        "failed_controls": list,
+        "strongest": dict.fromkeys(
+            ("ssim", "psnr", "accuracy_on_restored", "reidentification_top1", "reidentification_top5"),
+            {"attack": str, "value": float, "range": list},
+        ),
+        "judge": {"plain": float, "protected": float, "n": float},
+    },
+}
+_KINDS = {float: "a finite number", bool: "true or false", str: "a text", list: "a list", dict: "an object"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """A run as the report sees it.
+
+    Attributes:
+        name: of its folder.
+        config: config.json, with the defaults of this version.
+        environment: environment.json; empty where there is none.
+        results: results.json; empty where there is none.
+        run_dir: the `RunDir`, for its pictures.
+    """
+
+    name: str
+    config: dict
+    environment: dict
+    results: dict
+    run_dir: RunDir
+
+    @property
+    def encryption(self):
+        """The keyed method that the run uses instead of h_θ; None if there is h_θ."""
+        return self.config.get("encryption")
+
+    @property
+    def dataset(self):
+        """The data set's name; of a folder without the path, which says more of its owner than of the pictures."""
+        kind, colon, rest = self.config["dataset"].partition(":")
+        return f"{kind}:{pathlib.Path(rest).name}" if colon and kind == "folder" else self.config["dataset"]
+
+    @property
+    def attacked(self):
+        """Whether a suite of attacks was finished."""
+        return "attack_suite" in self.results
+
+    def samples(self, attack=None):
+        """samples.png of an attack or, without one, of the run: RGB `PIL.Image.Image`, or None if it can't be had."""
+        try:
+            return pictures.decode(self.run_dir.attack(attack) / "samples.png" if attack else self.run_dir.samples)
+        except PictureError:
+            return None
+
+
+def read(path):
+    """Reads a run directory.
+
+    Raises:
+        InputError: if it is none, or a file in it is damaged.
+    """
+    run_dir = RunDir(path)
+    config = run_dir.load_config().to_json()
+    results, environment = run_dir.read_results(), run_dir.read_environment()
+    try:
+        _check(environment, {}, "")
+    except ValueError as error:
+        raise InputError(f"{run_dir.environment} is damaged: {error}; bin/train makes it again") from error
+    try:
+        _check_results(results)
+    except ValueError as error:
+        message = f"{run_dir.results} is damaged: {error}; delete it, and bin/evaluate and bin/attack write it again"
+        raise InputError(message) from error
+    return Record(run_dir.path.resolve().name, config, environment, results, run_dir)
+
+
+def _check_results(results):
+    _check(results, {}, "")
+    for part, form in _PARTS.items():
+        if part in results:
+            _check(results[part], form, part)
+    if "attack_suite" not in results:
+        return
+    _check(results, dict.fromkeys(("attacks", "floors"), {}), "")
+    for name, attack in results["attacks"].items():
+        _check(attack, {}, f"attacks.{name}")
+        if "ssim" in attack:  # others restore no pictures
+            _check(attack, _ATTACK, f"attacks.{name}")
+    for name, floor in results["floors"].items():
+        _check(floor, _LEAKAGE, f"floors.{name}")
+    for metric, best in results["attack_suite"]["strongest"].items():
+        place = f"attack_suite.strongest.{metric}"
+        if "ssim" not in results["attacks"].get(best["attack"], {}):
+            raise ValueError(f"{place}.attack is not among the attacks")
+        _check(dict(enumerate(best["range"])), {0: float, 1: float}, f"{place}.range")
+
+
+def _check(value, form, place):
+    """Raises `ValueError`, which says where, if `value` lacks a part of `form`: a type, or parts by key."""
+    kind = dict if isinstance(form, dict) else form
+    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not (number if kind is float else isinstance(value, kind)):
+        raise ValueError(f"{place or 'the file'} is not {_KINDS[kind]}")
+    for key, part in form.items() if kind is dict else ():
+        inner = f"{place}.{key}".lstrip(".")
+        if key not in value:
+            raise ValueError(f"{inner} is missing")
+        _check(value[key], part, inner)

@@ -1,0 +1,175 @@
+"""Results to tables: pure functions from the contents of results.json."""
+
+from i2p_tf.attacks.controls import CONTROLS, TOLERANCE
+from i2p_tf.report import findings
+from i2p_tf.report.blocks import Table
+from i2p_tf.report.findings import CLASS, PSNR, SSIM, TOP1, TOP5
+from i2p_tf.report.formats import code, count, decibels, millions, share, spread, ssim
+
+NONE = "–"
+WRITTEN = {SSIM: ssim, PSNR: decibels, CLASS: share, TOP1: share, TOP5: share}
+
+
+def accuracy(results, encryption):
+    """Accuracy of ψ on plain and protected images."""
+    measured = results["accuracy"]
+    rows = [("on protected images", share(measured["protected"]), count(measured["n"]))]
+    if measured.get("plain") is not None:
+        read = "on plain images, which it was not trained on" if encryption else "on plain images"
+        rows.insert(0, (read, share(measured["plain"]), count(measured["n"])))
+    return Table("Accuracy of the classifier ψ", ("ψ reads", "accuracy", "n"), tuple(rows))
+
+
+def protection(results):
+    """Protected images against plain ones, before any attack."""
+    measured = results["protection"]
+    rows = [
+        (title, *(written(measured[key][statistic]) for statistic in ("mean", "median", "p95", "max")))
+        + (count(measured["n"]),)
+        for key, title, written in (("ssim", "SSIM", ssim), ("psnr", "PSNR [dB]", decibels))
+    ]
+    columns = ("likeness", "mean", "median", "p95", "max", "n")
+    return Table("The protected image against the plain one, not attacked", columns, tuple(rows))
+
+
+def headline(results):
+    """The strongest attack by each metric, beside the floors and chance."""
+    rows = []
+    for metric in findings.METRICS:
+        best, written = findings.strongest(results, metric), WRITTEN[metric]
+        result, chance = results["attacks"][best["attack"]], findings.chance(results, metric)
+        lowest, highest = best["range"]
+        kind = result.get("attack", best["attack"])
+        seeds = len(findings.attacks_by_kind(results)[kind])
+        rows.append(
+            (
+                metric.title,
+                code(kind),
+                written(best["value"]),
+                f"{written(lowest)} to {written(highest)}" if seeds > 1 else "one seed",
+                written(metric.of(results["floors"]["label_only"])),
+                written(metric.of(results["floors"]["mean_image"])),
+                NONE if chance is None else written(chance),
+                count(result["n"]),
+            )
+        )
+    columns = ("metric", "strongest attack", "it gets", "over seeds", "class alone", "mean image", "chance", "n")
+    return Table("The strongest attack by each metric, and the floors", columns, tuple(rows), words=2)
+
+
+def attacks(results):
+    """Every attack that restores pictures, then the floors."""
+    rows = [
+        (code(kind), runs[0]["threat_model"], count(runs[0]["pairs"]), str(len(runs)), *_leakage(runs))
+        for kind, runs in findings.attacks_by_kind(results).items()
+    ]
+    rows += [
+        (f"floor: {code(name)}", NONE, NONE, "1", *_leakage([result])) for name, result in results["floors"].items()
+    ]
+    columns = (
+        "attack or floor",
+        "who",
+        "pairs",
+        "seeds",
+        "SSIM mean",
+        "p95",
+        "PSNR [dB]",
+        "class read",
+        "top-1",
+        "top-5",
+        "n",
+    )
+    return Table("All attacks and floors", columns, tuple(rows), words=2)
+
+
+def controls(results):
+    """What the controls have to give, and gave."""
+    rows = []
+    for name, result in results["attacks"].items():
+        if not result.get("control") or "ssim" not in result:
+            continue
+        control = name.removeprefix("control_")
+        failed = any(line.startswith(f"{control} ") for line in results["attack_suite"]["failed_controls"])
+        measured = ssim(result["ssim"]["mean"])
+        due = _due(control.removeprefix(f"{result.get('attack')}_"), findings.mean_image_ssim(result, results))
+        rows.append((code(control), due, measured, "NO" if failed else "yes", count(result["n"])))
+    columns = ("control", "SSIM that is due", "SSIM", "behaves", "n")
+    return Table("Controls: protections whose result is known beforehand", columns, tuple(rows), words=2)
+
+
+def cost(results):
+    """What h_θ costs the device, against ψ."""
+    costs = results["cost"]
+    rows = [_network("classifier ψ, in the cloud", costs, "classifier")]
+    if costs.get("transform_macs"):
+        rows.insert(0, _network("transform h_θ, on the device", costs, "transform"))
+    columns = ("network", "million MACs an image", "share of ψ", "parameters")
+    return Table("Cost of one image", columns, tuple(rows))
+
+
+def transferred(results):
+    """Bytes of an image in the forms in which it can be sent."""
+    sizes = results["bytes"]
+    forms = (
+        ("8-bit values, not compressed", "raw"),
+        ("plain image as PNG, mean", "plain_png"),
+        ("protected image as PNG, mean", "protected_png"),
+    )
+    rows = [(title, count(sizes[key]), f"{sizes[key] / sizes['raw']:.2f}", count(sizes["n"])) for title, key in forms]
+    return Table("Bytes of one image", ("form", "bytes", "share of the 8-bit values", "n"), tuple(rows))
+
+
+def linkage(results):
+    """How often two altered views of one picture are found to belong together, both protected."""
+    found = results["linkage"]
+    rows = [
+        (title, share(found[key]["top1"]), share(found[key]["top5"]), count(found["n"]))
+        for title, key in (("protected", "protected"), ("plain, to compare", "plain"), ("by chance", "chance"))
+    ]
+    caption = "Linkage: is a picture found among slightly altered views of all, protected in the same way?"
+    return Table(caption, ("images", "top-1", "top-5", "n"), tuple(rows))
+
+
+def relative_cost(results):
+    """MACs of h_θ as a share of ψ's, in words for a cell."""
+    costs = results.get("cost", {})
+    return f"{costs['transform_macs'] / costs['classifier_macs']:.2f} ψ" if costs.get("transform_macs") else NONE
+
+
+def listing(caption, values):
+    """A dictionary, one row an entry."""
+    rows = tuple((code(name), _written(value)) for name, value in values.items())
+    return Table(caption, ("name", "value"), rows, words=2)
+
+
+def _leakage(runs):
+    """The cells of one attack: of several repetitions the strongest, and the range."""
+    columns = (
+        ([run["ssim"]["mean"] for run in runs], ssim),
+        ([run["ssim"]["p95"] for run in runs], ssim),
+        ([run["psnr"]["mean"] for run in runs], decibels),
+        *(([run[metric.key] for run in runs], share) for metric in (CLASS, TOP1, TOP5)),
+    )
+    return (*(spread(values, written) for values, written in columns), count(runs[0]["n"]))
+
+
+def _due(control, mean_image):
+    if control not in CONTROLS:
+        return "see docs/attacks.md"
+    at_least = CONTROLS[control].at_least
+    return f"mean image's {ssim(mean_image)} ± {TOLERANCE}" if at_least is None else f"at least {at_least}"
+
+
+def _network(title, costs, name):
+    macs = costs[f"{name}_macs"]
+    return (title, millions(macs), f"{macs / costs['classifier_macs']:.2f}", count(costs[f"{name}_parameters"]))
+
+
+def _written(value):
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list):
+        return ", ".join(map(_written, value)) or NONE
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_written(inner)}" for name, inner in value.items())
+    return NONE if value is None else str(value)

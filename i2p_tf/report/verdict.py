@@ -1,0 +1,122 @@
+"""What a run shows, in plain words, and no more than was measured."""
+
+from i2p_tf.attacks.suite import SUITES
+from i2p_tf.attacks.threat_models import THREAT_MODELS
+from i2p_tf.report import findings
+from i2p_tf.report.blocks import Notice
+from i2p_tf.report.findings import SSIM, TOP1
+from i2p_tf.report.formats import code, count, percent, ssim
+
+KEYED_METHODS = {
+    "le": "LE, learnable image encryption, one key for all blocks",
+    "ele": "ELE, extended learnable image encryption, a key for each block",
+    "pe": "PE, pixel-based encryption",
+    "etc": "EtC, encryption then compression, on blocks",
+}
+# What an attacker on a keyed method holds, where h_θ is not what there is to hold.
+KEYED_HOLDS = {
+    "T1": "any number of pairs of plain and encrypted images of the one key, which stays unknown",
+    "T3": "a limited number of such pairs",
+}
+
+
+def notice(record):
+    """The verdict on one run."""
+    if not record.attacked:
+        return _not_attacked(record)
+    suite = record.results["attack_suite"]
+    if not suite["valid"]:
+        return Notice("NOT VALID: a control misbehaves", _failures(suite), alarm=True)
+    if findings.exceeds_floors(record.results):
+        return Notice("Not protected against these attacks", _findings(record))
+    return Notice(
+        f"No attack of the suite {code(suite['name'])} got more than the class gives away",
+        (
+            *_findings(record),
+            "This says what these attacks did not find; it proves no protection. Others, or longer trained ones, may "
+            f"find more.{_longer(suite['name'])}",
+        ),
+    )
+
+
+def short(record):
+    """The verdict in a cell of a table."""
+    if not record.attacked:
+        return "not attacked"
+    if not record.results["attack_suite"]["valid"]:
+        return "NOT VALID"
+    return "restored beyond the floors" if findings.exceeds_floors(record.results) else "not beyond the floors"
+
+
+def method(record):
+    """How the run protects, in a cell of a table."""
+    config = record.config
+    if record.encryption:
+        return f"{KEYED_METHODS[record.encryption].partition(',')[0]}, keyed"
+    network = code(config["transform"])
+    if config["objective"] == "adversarial":
+        return f"adversarial, weight {config['adversary_weight']:g}; {network}"
+    return f"paper's, λ = {config['feature_loss_weight']:g}, {config['feature_distance']}; {network}"
+
+
+def holds(record, threat_model):
+    """What an attacker of this run holds, in words."""
+    if record.encryption and threat_model in KEYED_HOLDS:
+        return KEYED_HOLDS[threat_model]
+    return THREAT_MODELS[threat_model].holds if threat_model in THREAT_MODELS else "see docs/attacks.md"
+
+
+def _not_attacked(record):
+    begun = record.run_dir.attacks.is_dir()
+    title = "Attacked, but not to the end: nothing can be said" if begun else "Not attacked: nothing can be said"
+    return Notice(
+        title,
+        (
+            "How much of the plain pictures can be got back has not been measured. That they look changed, or that "
+            f"their SSIM is low, says little about it. {code(f'bin/attack --run_dir={record.name}')} measures it"
+            f"{' and goes on where it was stopped' if begun else ''}; then make this report again.",
+        ),
+    )
+
+
+def _findings(record):
+    controls = sum(result["control"] for result in record.results["attacks"].values() if "ssim" in result)
+    trust = f"All {controls} controls behave: the attacks restore what they must, and nothing where there is nothing."
+    return (_strongest(record), _reidentified(record), trust)
+
+
+def _failures(suite):
+    lines = tuple(f"Control {line}." for line in suite["failed_controls"])
+    return (*lines, f"Until that is mended, no figure of these attacks proves anything.{_longer(suite['name'])}")
+
+
+def _longer(name):
+    names = tuple(SUITES)
+    following = names[names.index(name) + 1 :] if name in names else ()
+    return f" A longer suite: {code(f'bin/attack --suite={following[0]}')}." if following else ""
+
+
+def _strongest(record):
+    best, floors = findings.strongest(record.results, SSIM), record.results["floors"]
+    result = record.results["attacks"][best["attack"]]
+    total = sum(map(len, findings.attacks_by_kind(record.results).values()))
+    sample = " of the same images" if "mean_image_ssim" in result else ""
+    return (
+        f"The strongest of {total} attacks by SSIM, {code(result.get('attack', best['attack']))}, restores the plain "
+        f"pictures with a mean SSIM of {ssim(best['value'])} (n = {count(result['n'])}; 1 is the picture itself). Its "
+        f"attacker holds {holds(record, result['threat_model'])}. Without looking, the mean image{sample} gets "
+        f"{ssim(findings.mean_image_ssim(result, record.results))}; the class alone gives away "
+        f"{ssim(SSIM.of(floors['label_only']))}."
+    )
+
+
+def _reidentified(record):
+    best = findings.strongest(record.results, TOP1)
+    result = record.results["attacks"][best["attack"]]
+    gallery = record.results["attack_suite"]["judge"]["n"]
+    return (
+        f"Of the images that {code(result.get('attack', best['attack']))} restores (n = {count(result['n'])}), "
+        f"{percent(best['value'])} lead to their source as the first hit among {count(gallery)} plain images. By "
+        f"chance that is {percent(1 / gallery)}; with the class alone, "
+        f"{percent(TOP1.of(record.results['floors']['label_only']))}."
+    )

@@ -1,0 +1,75 @@
+"""bin/report: what it writes, what it refuses, and that it stays light."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# Runs the command, and then says on stderr whether it has loaded TensorFlow.
+PROGRAM = """
+import atexit, sys
+atexit.register(lambda: print("tensorflow" if "tensorflow" in sys.modules else "light", file=sys.stderr))
+from i2p_tf.cli import report
+report.run()
+"""
+
+
+def call(*arguments, cwd):
+    program = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
+    return subprocess.run(program, capture_output=True, text=True, cwd=cwd, env=os.environ)
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_gets_its_report_beside_its_results(write_run, tmp_path):
+    run_dir = write_run()
+    before = contents(run_dir.path)
+    result = call("run", cwd=tmp_path)
+    assert result.returncode == 0 and result.stderr == "light\n"
+    assert result.stdout.split() == ["run/report.md", "run/report.html"]
+    after = contents(run_dir.path)
+    assert after.items() >= before.items()
+    pictures = {run_dir.path / "report" / f"{name}.png" for name in ("worst", "typical", "best")}
+    assert after.keys() - before.keys() == {run_dir.report, run_dir.path / "report.md"} | pictures
+    assert all(f"](report/{path.name})".encode() in after[run_dir.path / "report.md"] for path in pictures)
+    assert call("run", cwd=tmp_path).returncode == 0 and contents(run_dir.path) == after
+
+
+def test_several_runs_need_a_place_of_their_own(write_run, tmp_path):
+    write_run("first"), write_run("second", attacked=False)
+    before = contents(tmp_path)
+    refused = call("first", "second", cwd=tmp_path)
+    assert refused.returncode == 2 and "--output is missing" in refused.stderr
+    assert contents(tmp_path) == before
+    result = call("first", "second", "--output=both", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert {path for path in contents(tmp_path).keys() - before.keys()} == {
+        *(tmp_path / "both" / name for name in ("report.html", "report.md")),
+        *(tmp_path / "both" / "report" / f"1_{name}.png" for name in ("worst", "typical", "best")),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["at least one run directory"]),
+        (["nowhere"], ["nowhere", "no config.json"]),
+        (["."], ["no config.json"]),
+        (["run", "--output=run/results.json"], ["--output=run/results.json", "no folder"]),
+        (["run", "--outptu=x"], ["Did you mean --output?"]),
+        (["broken"], ["broken/results.json is damaged", "line 1"]),
+        (["run", "broken", "--output=x"], ["broken/results.json is damaged"]),
+    ],
+)
+def test_bad_input_is_one_line_and_writes_nothing(arguments, words, write_run, tmp_path):
+    write_run()
+    write_run("broken").results.write_text("{")
+    before = contents(tmp_path)
+    result = call(*arguments, cwd=tmp_path)
+    assert result.returncode == 2
+    line, light = result.stderr.splitlines()
+    assert line.startswith("error: ") and all(word in line for word in words) and light == "light"
+    assert contents(tmp_path) == before

@@ -1,0 +1,257 @@
+"""What a report says of runs, whatever it is rendered to."""
+
+import dataclasses
+import io
+import json
+
+import pytest
+from PIL import Image
+
+from i2p_tf.errors import InputError
+from i2p_tf.report import document, formats, record
+from i2p_tf.report.blocks import Gallery, Notice, Paragraph, Plot, Table
+
+
+def report_on(*run_dirs):
+    return document.report([record.read(run_dir.path) for run_dir in run_dirs])
+
+
+def blocks(report, kind):
+    return [block for section in report.sections for block in section.blocks if isinstance(block, kind)]
+
+
+def verdict(run_dir):
+    return blocks(report_on(run_dir), Notice)[0]
+
+
+def table(report, caption):
+    return next(block for block in blocks(report, Table) if block.caption.startswith(caption))
+
+
+def words(report):
+    return " ".join(block.text for block in blocks(report, Paragraph))
+
+
+def change(run_dir, function):
+    results = run_dir.read_results()
+    function(results)
+    run_dir.results.write_text(json.dumps(results))
+
+
+def test_the_verdict_is_the_strongest_attack_with_its_floors(write_run):
+    notice = verdict(write_run())
+    assert notice.title == "Not protected against these attacks" and not notice.alarm
+    text = " ".join(notice.texts)
+    assert "mean SSIM of 0.710 (n = 2,000" in text
+    assert "the mean image gets 0.131; the class alone gives away 0.146" in text
+    assert "50% lead to their source as the first hit among 2,000" in text and "By chance that is 0.05%" in text
+
+
+@pytest.mark.parametrize(
+    ("ssim", "top1", "restored"),
+    [
+        (0.160, 0.0030, False),  # within the tolerance of the controls
+        (0.170, 0.0030, True),
+        (0.140, 0.0070, False),  # 14 hits where the class alone gives 5: that may be luck
+        (0.140, 0.0085, True),
+    ],
+)
+def test_what_counts_as_more_than_the_floors(ssim, top1, restored, write_run):
+    notice = verdict(write_run(ssim=(ssim,), top1=top1))
+    assert notice.title.startswith("Not protected" if restored else "No attack of the suite `quick` got more")
+    assert restored or "it proves no protection" in " ".join(notice.texts)
+
+
+def test_a_failed_control_is_an_alarm_with_its_remedy_and_no_finding(write_run):
+    line = "shifted is restored with a mean SSIM of 0.300 where at least 0.8 is due; take a longer suite"
+    run_dir = write_run(failed=[line])
+    notice = verdict(run_dir)
+    assert notice.alarm and notice.title.startswith("NOT VALID")
+    assert f"Control {line}." in notice.texts and "--suite=standard" in notice.texts[-1]
+    assert "0.710" not in " ".join(notice.texts)
+    rows = {row[0]: row for row in table(report_on(run_dir), "Controls").rows}
+    assert "NO" in rows["`shifted`"] and "NO" not in rows["`identity`"]
+
+
+def test_a_run_without_attacks_says_what_does_it(write_run):
+    run_dir = write_run(attacked=False)
+    notice = verdict(run_dir)
+    assert notice.title.startswith("Not attacked") and "bin/attack --run_dir=run" in notice.texts[0]
+    run_dir.attacks.mkdir()
+    assert verdict(run_dir).title.startswith("Attacked, but not to the end")
+
+
+def test_a_run_that_was_not_evaluated_says_so(write_run):
+    run_dir = write_run()
+    run_dir.results.unlink()
+    run_dir.environment.unlink()
+    text = words(report_on(run_dir))
+    assert text.count("bin/evaluate --run_dir=run") == 3 and "environment.json is missing" in text
+
+
+def test_repetitions_are_one_row_with_the_strongest_and_the_range(write_run):
+    report = report_on(write_run(ssim=(0.71, 0.64, 0.68)))
+    rows = {row[0]: row for row in table(report, "All attacks").rows}
+    assert rows["`inverse_network`"][3:5] == ("3", "0.710 (0.640 to 0.710)")
+    assert not any("control" in name for name in rows)
+    headline = table(report, "The strongest attack").rows[0]
+    assert headline[2:6] == ("0.710", "0.640 to 0.710", "0.146", "0.131")
+
+
+def test_one_seed_has_no_range(write_run):
+    report = report_on(write_run(ssim=(0.71,)))
+    assert table(report, "The strongest attack").rows[0][3] == "one seed"
+
+
+def test_pictures_are_the_worst_the_typical_and_the_best(write_run):
+    (gallery,) = blocks(report_on(write_run()), Gallery)
+    greys = []
+    for picture in gallery.pictures:
+        image = Image.open(io.BytesIO(picture.png))
+        assert image.size == (picture.width, picture.height) == (288, 288)
+        greys.append([image.getpixel((x, 200))[0] // 20 for x in (10, 110, 210)])
+    assert greys[0] == [0, 1, 2] and greys[2] == [7, 8, 9]
+    assert greys[1] in ([3, 4, 5], [4, 5, 6])
+    assert "plain, protected, restored" in gallery.pictures[0].alternative
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged", "other form"])
+def test_pictures_that_are_no_good_are_left_out_in_words(damage, write_run):
+    run_dir = write_run()
+    samples = run_dir.attack("inverse_network_seed0") / "samples.png"
+    samples.unlink()
+    if damage == "damaged":
+        samples.write_bytes(b"\x89PNG\r\n")
+    if damage == "other form":
+        Image.new("RGB", (100, 100)).save(samples)
+    report = report_on(run_dir)
+    assert not blocks(report, Gallery)
+    assert "its samples.png can't be shown" in words(report)
+
+
+def test_runs_are_compared_with_the_first_one(write_run):
+    first = write_run("first")
+    same = write_run("same", ssim=(0.15,), top1=0.003, transform="bottleneck", objective="adversarial")
+    other = write_run("other", dataset="cifar100")
+    invalid = write_run("invalid", failed=["identity is bad"])
+    plain = write_run("plain", attacked=False)
+    change(invalid, lambda results: results["attack_suite"].update(name="standard"))
+    report = report_on(first, same, other, invalid, plain)
+    assert report.sections[0].title == "Comparison"
+    rows = table(report, "The runs side by side").rows
+    assert [row[0] for row in rows] == ["1. first", "2. same", "3. other", "4. invalid", "5. plain"]
+    assert [row[3] for row in rows] == ["the first run", "yes", "NO: other data", "NO: other suite", "no: not attacked"]
+    assert [row[2] for row in rows[:2]] == ["restored beyond the floors", "not beyond the floors"]
+    assert rows[3][2] == "NOT VALID" and rows[4][2] == "not attacked"
+    assert rows[0][4:] == (
+        *("0.8864", "0.8711", "0.710 (0.640 to 0.710)", "0.146", "0.5000", "0.0005", "1.20 ψ", "2,789"),
+    )
+    assert rows[4][6:10] == ("–",) * 4
+    plot = blocks(report, Plot)[0]
+    assert [dot.name for dot in plot.dots] == ["first", "same", "other", "invalid: NOT VALID"]
+    assert len({picture.name for picture in report.pictures}) == len(report.pictures)
+
+
+def test_a_keyed_method_is_described_as_one(write_run):
+    of_run = record.read(write_run().path)
+    costs = {name: value for name, value in of_run.results["cost"].items() if name.startswith("classifier")}
+    results = of_run.results | {"cost": costs}
+    keyed = dataclasses.replace(of_run, config=of_run.config | {"encryption": "pe"}, results=results)
+    report = document.report([keyed])
+    text = words(report)
+    assert "PE, pixel-based encryption, all with one key" in text and "h_θ is public" not in text
+    assert "pairs of plain and encrypted images of the one key" in " ".join(blocks(report, Notice)[0].texts)
+    assert [row[0] for row in table(report, "Cost").rows] == ["classifier ψ, in the cloud"]
+    rows = table(document.report([of_run, keyed]), "The runs side by side").rows
+    assert rows[1][1] == "PE, keyed" and rows[1][10] == "–"
+
+
+def test_a_value_below_zero_lowers_the_scale(write_run):
+    plots = blocks(report_on(write_run(ssim=(-0.13,))), Plot)
+    assert plots[0].low == pytest.approx(-0.2) and plots[0].high == 1.0
+
+
+def test_no_folder_of_the_computer_is_told(write_run):
+    run_dir = write_run(
+        dataset="folder:/home/someone/faces", data_dir="/home/someone/data", feature_weights="/home/someone/vgg.h5"
+    )
+    assert "someone" not in repr(report_on(run_dir)) and "folder:faces" in repr(report_on(run_dir))
+
+
+@pytest.mark.parametrize(("ssim", "restored"), [(0.30, False), (0.40, True)])
+def test_an_attack_on_a_sample_has_the_floors_of_that_sample(ssim, restored, write_run):
+    run_dir = write_run(ssim=(0.14,), top1=0.003)
+    sample = {"threat_model": "T2", "attack": "gradient_inversion", "n": 20, "mean_image_ssim": 0.28}
+
+    def add(results):
+        attack = results["attacks"]["inverse_network_seed0"]
+        summary = attack["ssim"] | {"mean": ssim}
+        results["attacks"]["gradient_inversion"] = attack | sample | {"ssim": summary}
+        control = attack | sample | {"ssim": attack["ssim"] | {"mean": 0.28}, "control": True}
+        results["attacks"]["control_gradient_inversion_constant"] = control
+        results["attack_suite"]["strongest"]["ssim"].update(attack="gradient_inversion", value=ssim)
+
+    change(run_dir, add)
+    notice = verdict(run_dir)
+    assert notice.title.startswith("Not protected") == restored
+    assert "(n = 20; 1 is" in notice.texts[0] and "the mean image of the same images gets 0.280" in notice.texts[0]
+    rows = {row[0]: row for row in table(report_on(run_dir), "Controls").rows}
+    assert rows["`gradient_inversion_constant`"][1:] == ("mean image's 0.280 ± 0.02", "0.280", "yes", "20")
+
+
+def test_linkage_stands_beside_plain_images_and_chance(write_run):
+    run_dir = write_run()
+    found = {"protected": {"top1": 0.25, "top5": 0.5}, "plain": {"top1": 0.99, "top5": 1.0}}
+    found |= {"chance": {"top1": 0.0005, "top5": 0.0025}, "n": 2000, "shift": 1}
+    change(run_dir, lambda results: results.update(linkage=found))
+    rows = table(report_on(run_dir), "Linkage").rows
+    assert [row[1] for row in rows] == ["0.2500", "0.9900", "0.0005"]
+
+
+def test_a_measure_that_is_not_known_is_listed(write_run):
+    run_dir = write_run()
+    change(run_dir, lambda results: results.update(attributes={"top1": 0.25, "chance": 0.0005}))
+    change(run_dir, lambda results: results["attacks"].update(brute_force={"control": False, "key_bits": 256}))
+    report = report_on(run_dir)
+    assert ("`top1`", "0.25") in table(report, "Also measured: `attributes`").rows
+    assert ("`key_bits`", "256") in table(report, "Also measured: `brute_force`").rows
+    assert "brute_force" not in str(table(report, "All attacks").rows)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda results: results["accuracy"].pop("protected"), "accuracy.protected is missing"),
+        (lambda results: results["accuracy"].update(protected="much"), "accuracy.protected is not a finite number"),
+        (
+            lambda results: results["protection"]["ssim"].update(mean=float("nan")),
+            "protection.ssim.mean is not a finite",
+        ),
+        (lambda results: results["attacks"]["as_is"].pop("n"), "attacks.as_is.n is missing"),
+        (lambda results: results.update(floors=[]), "floors is not an object"),
+        (lambda results: results.pop("floors"), "floors is missing"),
+        (lambda results: results["attack_suite"].update(valid=1), "attack_suite.valid is not true or false"),
+        (lambda results: results["attacks"].pop("inverse_network_seed0"), ".attack is not among the attacks"),
+    ],
+)
+def test_damaged_results_are_named(damage, message, write_run):
+    run_dir = write_run()
+    change(run_dir, damage)
+    with pytest.raises(InputError, match=message) as error:
+        record.read(run_dir.path)
+    assert str(run_dir.results) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.9975, "99.8%"), (1.0, "100%"), (0.0005, "0.05%"), (0.0, "0%"), (0.99999, "over 99.9%"), (1e-9, "1e-07%")],
+)
+def test_percent(value, text):
+    assert formats.percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(33_051, "0.0331"), (48_857_088, "48.9"), (1_020_000_000, "1,020"), (0, "0")]
+)
+def test_millions(value, text):
+    assert formats.millions(value) == text
