@@ -7,6 +7,10 @@ from i2p_tf.report.blocks import Commands, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
 
+KNOWN = (
+    *("accuracy", "protection", "cost", "bytes", "attacks", "floors", "attack_suite"),
+    *("linkage", "attribute_inference", "brute_force"),
+)
 # Where something lies on the computer of whoever trained is nobody else's business.
 PLACES = ("classifier_path", "feature_weights")
 
@@ -15,11 +19,11 @@ def report(records):
     """The `Report` of one or several `record.Record`s."""
     if len(records) == 1:
         (record,) = records
-        title = f"Visual protection of {record.dataset}: {record.name}"
+        title = f"Visual protection of {record.dataset}: {record.name}{_mark(record)}"
         return Report(title, (*_sections(record, 2, ""), reading.section()))
     sections = [_comparison(records)]
     for index, record in enumerate(records, start=1):
-        sections.append(Section(f"{index}. {record.name}", (verdict.notice(record),)))
+        sections.append(Section(f"{index}. {record.name}{_mark(record)}", (verdict.notice(record),)))
         sections += _sections(record, 3, f"{index}_")[1:]
     return Report(f"Visual protection: {len(records)} runs compared", (*sections, reading.section()))
 
@@ -30,11 +34,16 @@ def _sections(record, level, prefix):
         ("The verdict", (verdict.notice(record),)),
         ("What was protected, and from whom", _subject(record)),
         ("Does the classifier still work?", _accuracy(record)),
-        ("What attacks got back", _attacks(record, prefix)),
+        (f"What attacks got back{_mark(record)}", _attacks(record, prefix)),
         ("What it costs", _costs(record)),
         ("How it was made", _making(record)),
     ]
     return [Section(title, tuple(blocks), level) for title, blocks in parts]
+
+
+def _mark(record):
+    """Stands wherever figures of attacks that prove nothing might be taken for results."""
+    return " (NOT VALID)" if record.attacked and not record.results["attack_suite"]["valid"] else ""
 
 
 def _comparison(records):
@@ -191,9 +200,14 @@ def _others(results):
     if "linkage" in results:
         yield tables.linkage(results)
         yield Paragraph("Equal pictures are always linked: what protects is deterministic, so they come out equal.")
+    if "attribute_inference" in results:
+        yield tables.attribute_inference(results)
+        yield Paragraph("The two last guesses look at no picture. What is read beyond them leaks besides the class.")
+    if "brute_force" in results:
+        yield tables.brute_force(results)
+        yield Paragraph("Trying all keys finds a short key; it says nothing about an attacker who learns from pairs.")
     values = {name: result for name, result in results["attacks"].items() if "ssim" not in result}
-    known = ("schema", "accuracy", "protection", "cost", "bytes", "attacks", "floors", "linkage", "attack_suite")
-    values |= {name: value for name, value in results.items() if name not in known and isinstance(value, dict)}
+    values |= {name: value for name, value in results.items() if name not in KNOWN and isinstance(value, dict)}
     for name, measured in values.items():
         yield tables.listing(f"Also measured: {code(name)}", measured)
 

@@ -37,9 +37,9 @@ def count(value):
 
 
 def spread(values, written):
-    """The highest of the repetitions, and the range where there are several."""
+    """The highest of the repetitions and, where it is written differently, the lowest."""
     highest, lowest = written(max(values)), written(min(values))
-    return highest if len(values) == 1 else f"{highest} ({lowest} to {highest})"
+    return highest if lowest == highest else f"{highest} (from {lowest})"
 
 
 def millions(value):

@@ -19,6 +19,7 @@ _LEAKAGE = {
     "n": float,
 }
 _ATTACK = _LEAKAGE | {"control": bool, "threat_model": str, "pairs": float}
+_ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_class", "n"), float)
 _PARTS = {
     "accuracy": {"protected": float, "n": float},
     "protection": {"ssim": _SUMMARY, "psnr": _SUMMARY, "n": float},
@@ -27,6 +28,8 @@ _PARTS = {
     "attacks": {},
     "floors": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
     "linkage": dict.fromkeys(("protected", "plain", "chance"), {"top1": float, "top5": float}) | {"n": float},
+    "brute_force": dict.fromkeys(("choices_bits", "key_bits", "shrunken_key_bits", "recognised", "chance", "n"), float),
+    "attribute_inference": {},
     "attack_suite": {
         "name": str,
         "valid": bool,
@@ -109,6 +112,8 @@ def _check_results(results):
     for part, form in _PARTS.items():
         if part in results:
             _check(results[part], form, part)
+    for name, read in results.get("attribute_inference", {}).items():
+        _check(read, _ATTRIBUTE, f"attribute_inference.{name}")
     if "attack_suite" not in results:
         return
     _check(results, dict.fromkeys(("attacks", "floors"), {}), "")

@@ -79,7 +79,9 @@ def attacks(results):
         "top-5",
         "n",
     )
-    return Table("All attacks and floors", columns, tuple(rows), words=2)
+    return Table(
+        "All attacks and floors; of several seeds the highest value (from the lowest)", columns, tuple(rows), words=2
+    )
 
 
 def controls(results):
@@ -128,6 +130,33 @@ def linkage(results):
     ]
     caption = "Linkage: is a picture found among slightly altered views of all, protected in the same way?"
     return Table(caption, ("images", "top-1", "top-5", "n"), tuple(rows))
+
+
+def brute_force(results):
+    """The number of keys of a keyed method, and what trying all of a shrunken key finds."""
+    found = results["brute_force"]
+    rows = (
+        ("bits of the key that the method can use", f"{found['choices_bits']:,.0f}", NONE),
+        ("bits of a real key, at most those of a key file", f"{found['key_bits']:,.0f}", NONE),
+        (
+            f"picture found, all keys of {found['shrunken_key_bits']} bits",
+            share(found["recognised"]),
+            count(found["n"]),
+        ),
+        ("by chance", share(found["chance"]), NONE),
+    )
+    return Table("Brute force over keys, shown on a shrunken key", ("measure", "value", "n"), rows)
+
+
+def attribute_inference(results):
+    """How well another attribute than the class is read from protected images."""
+    rows = [
+        (code(name), *(share(read[key]) for key in ("protected", "plain", "majority", "majority_given_class")))
+        + (count(read["n"]),)
+        for name, read in results["attribute_inference"].items()
+    ]
+    columns = ("attribute", "from protected", "from plain", "most frequent", "most frequent of the class", "n")
+    return Table("Other attributes: accuracy of a network trained to read them", columns, tuple(rows))
 
 
 def relative_cost(results):
