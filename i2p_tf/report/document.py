@@ -6,11 +6,8 @@ from i2p_tf.report import findings, galleries, plots, reading, tables, verdict
 from i2p_tf.report.blocks import Commands, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
+from i2p_tf.report.record import PARTS
 
-KNOWN = (
-    *("accuracy", "protection", "cost", "bytes", "attacks", "floors", "attack_suite"),
-    *("linkage", "attribute_inference", "brute_force"),
-)
 # Where something lies on the computer of whoever trained is nobody else's business.
 PLACES = ("classifier_path", "feature_weights")
 
@@ -47,7 +44,7 @@ def _mark(record):
 
 
 def _comparison(records):
-    reference, rows = _setting(records[0]), []
+    reference, rows = next(filter(lambda record: record.attacked, records), records[0]), []
     for index, record in enumerate(records, start=1):
         accuracy = record.results.get("accuracy", {})
         plain, protected = accuracy.get("plain"), accuracy.get("protected")
@@ -57,7 +54,7 @@ def _comparison(records):
                 f"{index}. {record.name}",
                 verdict.method(record),
                 verdict.short(record),
-                "the first run" if index == 1 else _comparable(record, reference),
+                "reference" if record is reference else _comparable(record, reference),
                 tables.NONE if plain is None else share(plain),
                 tables.NONE if protected is None else share(protected),
                 *_leaks(record),
@@ -66,14 +63,14 @@ def _comparison(records):
             )
         )
     columns = (
-        *("run", "protected by", "verdict", "compares with"),
+        *("run", "protected by", "verdict", "comparable"),
         *("plain", "protected", "SSIM restored", "SSIM, class alone", "top-1", "by chance", "cost", "PNG bytes"),
     )
     text = (
         "One row a run. Plain and protected: accuracy of ψ. SSIM restored and top-1: the strongest attack by each, "
         "with its range over seeds. Cost: multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size "
         "of a protected image. Rows that do not compare had other data, another suite or another number of test "
-        "images: their figures must not be set against those of the first run."
+        "images than the reference: their figures must not be set against its figures."
     )
     blocks = (Table("The runs side by side", columns, tuple(rows), words=4), Paragraph(text), plots.runs(records))
     return Section("Comparison", blocks)
@@ -103,7 +100,8 @@ def _setting(record):
 
 
 def _comparable(record, reference):
-    other = [what for what, value in _setting(record).items() if value != reference[what]]
+    setting, wanted = _setting(record), _setting(reference)
+    other = [what for what in wanted if setting[what] != wanted[what]]
     if not record.attacked:
         return "no: not attacked" if "data" not in other else "no: other data; not attacked"
     return f"NO: other {', '.join(other)}" if other else "yes"
@@ -207,7 +205,7 @@ def _others(results):
         yield tables.brute_force(results)
         yield Paragraph("Trying all keys finds a short key; it says nothing about an attacker who learns from pairs.")
     values = {name: result for name, result in results["attacks"].items() if "ssim" not in result}
-    values |= {name: value for name, value in results.items() if name not in KNOWN and isinstance(value, dict)}
+    values |= {name: value for name, value in results.items() if name not in PARTS and isinstance(value, dict)}
     for name, measured in values.items():
         yield tables.listing(f"Also measured: {code(name)}", measured)
 

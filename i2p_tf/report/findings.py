@@ -69,14 +69,15 @@ def exceeds_floors(results):
     )
 
 
-def mean_image_ssim(result, results):
-    """Mean SSIM of the mean image as a guess of the same images: an attack on a sample of them has its own."""
-    return result.get("mean_image_ssim", SSIM.of(results["floors"]["mean_image"]))
+def mean_image(metric, result, results):
+    """What the mean image gets as a guess; an attack on a sample of the images knows the SSIM on its own sample."""
+    on_all = metric.of(results["floors"]["mean_image"])
+    return result.get("mean_image_ssim", on_all) if metric is SSIM else on_all
 
 
 def _exceeds_by_ssim(result, results):
     """By more than the tolerance of the controls. Floors of a sample are as much higher as its mean image is."""
-    easier = max(0.0, mean_image_ssim(result, results) - SSIM.of(results["floors"]["mean_image"]))
+    easier = max(0.0, mean_image(SSIM, result, results) - SSIM.of(results["floors"]["mean_image"]))
     return SSIM.of(result) > floor(results, SSIM) + easier + TOLERANCE
 
 

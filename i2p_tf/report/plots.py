@@ -10,13 +10,10 @@ from i2p_tf.report.tables import WRITTEN
 
 def attacks(results, metric):
     """What each attack gets by one metric, against the floors."""
-    marks = {
-        "class alone (label_only)": metric.of(results["floors"]["label_only"]),
-        "mean image": metric.of(results["floors"]["mean_image"]),
-    }
     dots = []
     for kind, runs in findings.attacks_by_kind(results).items():
         values = [metric.of(run) for run in runs]
+        marks = _marks(metric, runs[0], results)
         dots.append(Dot(kind, max(values), WRITTEN[metric](max(values)), (min(values), max(values)), marks))
     return _plot(f"{metric.title}: every attack, against the floors", metric, dots)
 
@@ -26,14 +23,18 @@ def runs(records):
     dots = []
     for record in records:
         if record.attacked:
-            best, floors = findings.strongest(record.results, SSIM), record.results["floors"]
-            marks = {
-                "class alone (label_only)": SSIM.of(floors["label_only"]),
-                "mean image": SSIM.of(floors["mean_image"]),
-            }
+            best = findings.strongest(record.results, SSIM)
+            marks = _marks(SSIM, record.results["attacks"][best["attack"]], record.results)
             name = record.name if record.results["attack_suite"]["valid"] else f"{record.name}: NOT VALID"
             dots.append(Dot(name, best["value"], WRITTEN[SSIM](best["value"]), tuple(best["range"]), marks))
     return _plot("Mean SSIM that the strongest attack restores, against the floors", SSIM, dots)
+
+
+def _marks(metric, result, results):
+    return {
+        "class alone (label_only)": metric.of(results["floors"]["label_only"]),
+        "mean image": findings.mean_image(metric, result, results),
+    }
 
 
 def _plot(caption, metric, dots):

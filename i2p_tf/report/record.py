@@ -20,7 +20,7 @@ _LEAKAGE = {
 }
 _ATTACK = _LEAKAGE | {"control": bool, "threat_model": str, "pairs": float}
 _ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_class", "n"), float)
-_PARTS = {
+PARTS = {
     "accuracy": {"protected": float, "n": float},
     "protection": {"ssim": _SUMMARY, "psnr": _SUMMARY, "n": float},
     "cost": {"classifier_macs": float, "classifier_parameters": float},
@@ -109,7 +109,7 @@ def read(path):
 
 def _check_results(results):
     _check(results, {}, "")
-    for part, form in _PARTS.items():
+    for part, form in PARTS.items():
         if part in results:
             _check(results[part], form, part)
     for name, read in results.get("attribute_inference", {}).items():

@@ -48,7 +48,7 @@ def headline(results):
                 written(best["value"]),
                 f"{written(lowest)} to {written(highest)}" if seeds > 1 else "one seed",
                 written(metric.of(results["floors"]["label_only"])),
-                written(metric.of(results["floors"]["mean_image"])),
+                written(findings.mean_image(metric, result, results)),
                 NONE if chance is None else written(chance),
                 count(result["n"]),
             )
@@ -93,7 +93,7 @@ def controls(results):
         control = name.removeprefix("control_")
         failed = any(line.startswith(f"{control} ") for line in results["attack_suite"]["failed_controls"])
         measured = ssim(result["ssim"]["mean"])
-        due = _due(control.removeprefix(f"{result.get('attack')}_"), findings.mean_image_ssim(result, results))
+        due = _due(control.removeprefix(f"{result.get('attack')}_"), findings.mean_image(SSIM, result, results))
         rows.append((code(control), due, measured, "NO" if failed else "yes", count(result["n"])))
     columns = ("control", "SSIM that is due", "SSIM", "behaves", "n")
     return Table("Controls: protections whose result is known beforehand", columns, tuple(rows), words=2)

@@ -141,7 +141,7 @@ def test_runs_are_compared_with_the_first_one(write_run):
     assert report.sections[0].title == "Comparison"
     rows = table(report, "The runs side by side").rows
     assert [row[0] for row in rows] == ["1. first", "2. same", "3. other", "4. invalid", "5. plain"]
-    assert [row[3] for row in rows] == ["the first run", "yes", "NO: other data", "NO: other suite", "no: not attacked"]
+    assert [row[3] for row in rows] == ["reference", "yes", "NO: other data", "NO: other suite", "no: not attacked"]
     assert [row[2] for row in rows[:2]] == ["restored beyond the floors", "not beyond the floors"]
     assert rows[3][2] == "NOT VALID" and rows[4][2] == "not attacked"
     assert rows[0][4:] == (*("0.8864", "0.8711", "0.710 (from 0.640)", "0.146", "0.5000", "0.0005", "1.20 ψ", "2,789"),)
@@ -149,6 +149,11 @@ def test_runs_are_compared_with_the_first_one(write_run):
     plot = blocks(report, Plot)[0]
     assert [dot.name for dot in plot.dots] == ["first", "same", "other", "invalid: NOT VALID"]
     assert len({picture.name for picture in report.pictures}) == len(report.pictures)
+
+
+def test_the_reference_is_a_run_that_was_attacked(write_run):
+    report = report_on(write_run("plain", attacked=False), write_run("first"), write_run("second"))
+    assert [row[3] for row in table(report, "The runs side by side").rows] == ["no: not attacked", "reference", "yes"]
 
 
 def test_a_keyed_method_is_described_as_one(write_run):
