@@ -13,13 +13,10 @@ class Metric:
     Attributes:
         key: in results.json.
         title: in tables.
-        low, high: of the scale on which it is drawn.
     """
 
     key: str
     title: str
-    low: float
-    high: float
 
     def of(self, result):
         """The value in a result: the mean, where there is a summary."""
@@ -27,11 +24,11 @@ class Metric:
         return value["mean"] if isinstance(value, dict) else value
 
 
-SSIM = Metric("ssim", "SSIM, mean", 0.0, 1.0)
-PSNR = Metric("psnr", "PSNR, mean [dB]", 0.0, 50.0)
-CLASS = Metric("accuracy_on_restored", "class read", 0.0, 1.0)
-TOP1 = Metric("reidentification_top1", "source found, top-1", 0.0, 1.0)
-TOP5 = Metric("reidentification_top5", "source found, top-5", 0.0, 1.0)
+SSIM = Metric("ssim", "SSIM, mean")
+PSNR = Metric("psnr", "PSNR, mean [dB]")
+CLASS = Metric("accuracy_on_restored", "class read")
+TOP1 = Metric("reidentification_top1", "source found, top-1")
+TOP5 = Metric("reidentification_top5", "source found, top-5")
 METRICS = (SSIM, PSNR, CLASS, TOP1, TOP5)
 
 
