@@ -68,6 +68,8 @@ class RunDir:
         self.attacks = self.path / "attacks"
         self.demo = self.path / "demo"
         self.report = self.path / "report.html"
+        self.report_markdown = self.path / "report.md"
+        self.report_pictures = self.path / "report"  # of report.md
 
     def check(self, config, overwrite=False):
         """Raises what `claim` would raise; writes nothing."""

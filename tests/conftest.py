@@ -219,7 +219,7 @@ def write_run(tmp_path):
             "bytes": {"raw": 3072, "plain_png": 2345.6, "protected_png": 2789.4, "n": 10_000},
         }
         if attacked:
-            attacks = {"as_is": leaked(0.1, 0.01, seed=None, pairs=0, threat_model="T0")}
+            attacks = {"as_is": leaked(0.1, 0.0005, seed=None, pairs=0, threat_model="T0")}
             attacks |= {f"inverse_network_seed{seed}": inverse(value, top1, seed) for seed, value in enumerate(ssim)}
             attacks |= {f"control_{name}": inverse(1.0, 1.0, 0, control=True) for name in ("identity", "shifted")}
             attacks["control_constant"] = inverse(0.131, 0.0005, 0, control=True)

@@ -13,7 +13,7 @@ from absl import flags
 
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError
-from i2p_tf.run_dir import write_atomically
+from i2p_tf.run_dir import RunDir, write_atomically
 
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # the flag may stand behind the runs
@@ -24,27 +24,29 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 
-PICTURES = "report"
-
 
 def main(arguments):
     if not arguments:
         raise InputError("give at least one run directory that bin/train has written; see --help")
     if len(arguments) > 1 and not FLAGS.output:
         raise InputError(f"--output is missing: where the report on {len(arguments)} runs is to lie")
-    folder = pathlib.Path(FLAGS.output or arguments[0])
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"--output={folder} is no folder")
+    if FLAGS.output and pathlib.Path(FLAGS.output).exists() and not pathlib.Path(FLAGS.output).is_dir():
+        raise InputError(f"--output={FLAGS.output} is no folder")
     from i2p_tf.report import document, markdown, page, record
 
     report = document.report([record.read(path) for path in arguments])
+    place = RunDir(FLAGS.output or arguments[0])  # another folder has the same names
+    texts = {
+        place.report_markdown: markdown.render(report, place.report_pictures.name),
+        place.report: page.render(report),
+    }
     for picture in report.pictures:
-        with write_atomically(folder / PICTURES / picture.name) as temporary:
+        with write_atomically(place.report_pictures / picture.name) as temporary:
             temporary.write_bytes(picture.png)
-    for name, text in (("report.md", markdown.render(report, PICTURES)), ("report.html", page.render(report))):
-        with write_atomically(folder / name) as temporary:
+    for path, text in texts.items():
+        with write_atomically(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
-        print(folder / name)
+        print(path)
 
 
 def run():

@@ -6,6 +6,7 @@ from i2p_tf.report import findings, galleries, plots, reading, tables, verdict
 from i2p_tf.report.blocks import Commands, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
+from i2p_tf.report.record import PARTS
 
 # Where something lies on the computer of whoever trained is nobody else's business.
 PLACES = ("classifier_path", "feature_weights")
@@ -15,11 +16,11 @@ def report(records):
     """The `Report` of one or several `record.Record`s."""
     if len(records) == 1:
         (record,) = records
-        title = f"Visual protection of {record.dataset}: {record.name}"
+        title = f"Visual protection of {record.dataset}: {record.name}{_mark(record)}"
         return Report(title, (*_sections(record, 2, ""), reading.section()))
     sections = [_comparison(records)]
     for index, record in enumerate(records, start=1):
-        sections.append(Section(f"{index}. {record.name}", (verdict.notice(record),)))
+        sections.append(Section(f"{index}. {record.name}{_mark(record)}", (verdict.notice(record),)))
         sections += _sections(record, 3, f"{index}_")[1:]
     return Report(f"Visual protection: {len(records)} runs compared", (*sections, reading.section()))
 
@@ -30,15 +31,20 @@ def _sections(record, level, prefix):
         ("The verdict", (verdict.notice(record),)),
         ("What was protected, and from whom", _subject(record)),
         ("Does the classifier still work?", _accuracy(record)),
-        ("What attacks got back", _attacks(record, prefix)),
+        (f"What attacks got back{_mark(record)}", _attacks(record, prefix)),
         ("What it costs", _costs(record)),
         ("How it was made", _making(record)),
     ]
     return [Section(title, tuple(blocks), level) for title, blocks in parts]
 
 
+def _mark(record):
+    """Stands wherever figures of attacks that prove nothing might be taken for results."""
+    return " (NOT VALID)" if record.attacked and not record.results["attack_suite"]["valid"] else ""
+
+
 def _comparison(records):
-    reference, rows = _setting(records[0]), []
+    reference, rows = next(filter(lambda record: record.attacked, records), records[0]), []
     for index, record in enumerate(records, start=1):
         accuracy = record.results.get("accuracy", {})
         plain, protected = accuracy.get("plain"), accuracy.get("protected")
@@ -48,7 +54,7 @@ def _comparison(records):
                 f"{index}. {record.name}",
                 verdict.method(record),
                 verdict.short(record),
-                "the first run" if index == 1 else _comparable(record, reference),
+                "reference" if record is reference else _comparable(record, reference),
                 tables.NONE if plain is None else share(plain),
                 tables.NONE if protected is None else share(protected),
                 *_leaks(record),
@@ -57,14 +63,14 @@ def _comparison(records):
             )
         )
     columns = (
-        *("run", "protected by", "verdict", "compares with"),
+        *("run", "protected by", "verdict", "comparable"),
         *("plain", "protected", "SSIM restored", "SSIM, class alone", "top-1", "by chance", "cost", "PNG bytes"),
     )
     text = (
         "One row a run. Plain and protected: accuracy of ψ. SSIM restored and top-1: the strongest attack by each, "
         "with its range over seeds. Cost: multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size "
         "of a protected image. Rows that do not compare had other data, another suite or another number of test "
-        "images: their figures must not be set against those of the first run."
+        "images than the reference: their figures must not be set against its figures."
     )
     blocks = (Table("The runs side by side", columns, tuple(rows), words=4), Paragraph(text), plots.runs(records))
     return Section("Comparison", blocks)
@@ -94,7 +100,8 @@ def _setting(record):
 
 
 def _comparable(record, reference):
-    other = [what for what, value in _setting(record).items() if value != reference[what]]
+    setting, wanted = _setting(record), _setting(reference)
+    other = [what for what in wanted if setting[what] != wanted[what]]
     if not record.attacked:
         return "no: not attacked" if "data" not in other else "no: other data; not attacked"
     return f"NO: other {', '.join(other)}" if other else "yes"
@@ -191,9 +198,14 @@ def _others(results):
     if "linkage" in results:
         yield tables.linkage(results)
         yield Paragraph("Equal pictures are always linked: what protects is deterministic, so they come out equal.")
+    if "attribute_inference" in results:
+        yield tables.attribute_inference(results)
+        yield Paragraph("The two last guesses look at no picture. What is read beyond them leaks besides the class.")
+    if "brute_force" in results:
+        yield tables.brute_force(results)
+        yield Paragraph("Trying all keys finds a short key; it says nothing about an attacker who learns from pairs.")
     values = {name: result for name, result in results["attacks"].items() if "ssim" not in result}
-    known = ("schema", "accuracy", "protection", "cost", "bytes", "attacks", "floors", "linkage", "attack_suite")
-    values |= {name: value for name, value in results.items() if name not in known and isinstance(value, dict)}
+    values |= {name: value for name, value in results.items() if name not in PARTS and isinstance(value, dict)}
     for name, measured in values.items():
         yield tables.listing(f"Also measured: {code(name)}", measured)
 

@@ -24,11 +24,9 @@ def share(value):
 
 
 def percent(value):
-    """A fraction in a sentence: `99.7%`; never rounded to all or to nothing."""
-    rounded = f"{100 * value:.3g}"
-    if 0 < value < 1 and float(rounded) in (0, 100):
-        return "over 99.9%" if value > 0.5 else "under 0.001%"
-    return f"{rounded}%"
+    """A fraction in a sentence: `99.7%`; never rounded up to all."""
+    rounded = f"{100 * value:.3g}%"
+    return "over 99.9%" if rounded == "100%" and value < 1 else rounded
 
 
 def count(value):
@@ -37,9 +35,9 @@ def count(value):
 
 
 def spread(values, written):
-    """The highest of the repetitions, and the range where there are several."""
+    """The highest of the repetitions and, where it is written differently, the lowest."""
     highest, lowest = written(max(values)), written(min(values))
-    return highest if len(values) == 1 else f"{highest} ({lowest} to {highest})"
+    return highest if lowest == highest else f"{highest} (from {lowest})"
 
 
 def millions(value):

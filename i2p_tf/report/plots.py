@@ -9,16 +9,13 @@ from i2p_tf.report.tables import WRITTEN
 
 
 def attacks(results, metric):
-    """What each attack gets by one metric, against the floors."""
-    marks = {
-        "class alone (label_only)": metric.of(results["floors"]["label_only"]),
-        "mean image": metric.of(results["floors"]["mean_image"]),
-    }
+    """What each attack gets by a metric whose highest value is 1, against the floors."""
     dots = []
     for kind, runs in findings.attacks_by_kind(results).items():
         values = [metric.of(run) for run in runs]
+        marks = _marks(metric, runs[0], results)
         dots.append(Dot(kind, max(values), WRITTEN[metric](max(values)), (min(values), max(values)), marks))
-    return _plot(f"{metric.title}: every attack, against the floors", metric, dots)
+    return _plot(f"{metric.title}: every attack, against the floors", dots)
 
 
 def runs(records):
@@ -26,17 +23,21 @@ def runs(records):
     dots = []
     for record in records:
         if record.attacked:
-            best, floors = findings.strongest(record.results, SSIM), record.results["floors"]
-            marks = {
-                "class alone (label_only)": SSIM.of(floors["label_only"]),
-                "mean image": SSIM.of(floors["mean_image"]),
-            }
+            best = findings.strongest(record.results, SSIM)
+            marks = _marks(SSIM, record.results["attacks"][best["attack"]], record.results)
             name = record.name if record.results["attack_suite"]["valid"] else f"{record.name}: NOT VALID"
             dots.append(Dot(name, best["value"], WRITTEN[SSIM](best["value"]), tuple(best["range"]), marks))
-    return _plot("Mean SSIM that the strongest attack restores, against the floors", SSIM, dots)
+    return _plot("Mean SSIM that the strongest attack restores, against the floors", dots)
 
 
-def _plot(caption, metric, dots):
-    """A plot whose scale reaches further down, in tenths, where a value is below it."""
-    lowest = min([metric.low, *(min(dot.range[0], *dot.marks.values()) for dot in dots)])
-    return Plot(caption, math.floor(10 * lowest) / 10, metric.high, tuple(dots))
+def _marks(metric, result, results):
+    return {
+        "class alone (label_only)": metric.of(results["floors"]["label_only"]),
+        "mean image": findings.mean_image(metric, result, results),
+    }
+
+
+def _plot(caption, dots):
+    """A plot from 0 to 1, or from a lower tenth where a value is below 0."""
+    lowest = min([0.0, *(min(dot.range[0], *dot.marks.values()) for dot in dots)])
+    return Plot(caption, math.floor(10 * lowest) / 10, 1.0, tuple(dots))

@@ -19,7 +19,8 @@ _LEAKAGE = {
     "n": float,
 }
 _ATTACK = _LEAKAGE | {"control": bool, "threat_model": str, "pairs": float}
-_PARTS = {
+_ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_class", "n"), float)
+PARTS = {
     "accuracy": {"protected": float, "n": float},
     "protection": {"ssim": _SUMMARY, "psnr": _SUMMARY, "n": float},
     "cost": {"classifier_macs": float, "classifier_parameters": float},
@@ -27,6 +28,8 @@ _PARTS = {
     "attacks": {},
     "floors": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
     "linkage": dict.fromkeys(("protected", "plain", "chance"), {"top1": float, "top5": float}) | {"n": float},
+    "brute_force": dict.fromkeys(("choices_bits", "key_bits", "shrunken_key_bits", "recognised", "chance", "n"), float),
+    "attribute_inference": {},
     "attack_suite": {
         "name": str,
         "valid": bool,
@@ -106,9 +109,11 @@ def read(path):
 
 def _check_results(results):
     _check(results, {}, "")
-    for part, form in _PARTS.items():
+    for part, form in PARTS.items():
         if part in results:
             _check(results[part], form, part)
+    for name, read in results.get("attribute_inference", {}).items():
+        _check(read, _ATTRIBUTE, f"attribute_inference.{name}")
     if "attack_suite" not in results:
         return
     _check(results, dict.fromkeys(("attacks", "floors"), {}), "")

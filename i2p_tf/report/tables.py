@@ -48,7 +48,7 @@ def headline(results):
                 written(best["value"]),
                 f"{written(lowest)} to {written(highest)}" if seeds > 1 else "one seed",
                 written(metric.of(results["floors"]["label_only"])),
-                written(metric.of(results["floors"]["mean_image"])),
+                written(findings.mean_image(metric, result, results)),
                 NONE if chance is None else written(chance),
                 count(result["n"]),
             )
@@ -79,7 +79,9 @@ def attacks(results):
         "top-5",
         "n",
     )
-    return Table("All attacks and floors", columns, tuple(rows), words=2)
+    return Table(
+        "All attacks and floors; of several seeds the highest value (from the lowest)", columns, tuple(rows), words=2
+    )
 
 
 def controls(results):
@@ -91,7 +93,7 @@ def controls(results):
         control = name.removeprefix("control_")
         failed = any(line.startswith(f"{control} ") for line in results["attack_suite"]["failed_controls"])
         measured = ssim(result["ssim"]["mean"])
-        due = _due(control.removeprefix(f"{result.get('attack')}_"), findings.mean_image_ssim(result, results))
+        due = _due(control.removeprefix(f"{result.get('attack')}_"), findings.mean_image(SSIM, result, results))
         rows.append((code(control), due, measured, "NO" if failed else "yes", count(result["n"])))
     columns = ("control", "SSIM that is due", "SSIM", "behaves", "n")
     return Table("Controls: protections whose result is known beforehand", columns, tuple(rows), words=2)
@@ -128,6 +130,33 @@ def linkage(results):
     ]
     caption = "Linkage: is a picture found among slightly altered views of all, protected in the same way?"
     return Table(caption, ("images", "top-1", "top-5", "n"), tuple(rows))
+
+
+def brute_force(results):
+    """The number of keys of a keyed method, and what trying all of a shrunken key finds."""
+    found = results["brute_force"]
+    rows = (
+        ("bits of the key that the method can use", f"{found['choices_bits']:,.0f}", NONE),
+        ("bits of a real key, at most those of a key file", f"{found['key_bits']:,.0f}", NONE),
+        (
+            f"picture found, all keys of {found['shrunken_key_bits']} bits",
+            share(found["recognised"]),
+            count(found["n"]),
+        ),
+        ("by chance", share(found["chance"]), NONE),
+    )
+    return Table("Brute force over keys, shown on a shrunken key", ("measure", "value", "n"), rows)
+
+
+def attribute_inference(results):
+    """How well another attribute than the class is read from protected images."""
+    rows = [
+        (code(name), *(share(read[key]) for key in ("protected", "plain", "majority", "majority_given_class")))
+        + (count(read["n"]),)
+        for name, read in results["attribute_inference"].items()
+    ]
+    columns = ("attribute", "from protected", "from plain", "most frequent", "most frequent of the class", "n")
+    return Table("Other attributes: accuracy of a network trained to read them", columns, tuple(rows))
 
 
 def relative_cost(results):

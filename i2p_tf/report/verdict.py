@@ -30,11 +30,12 @@ def notice(record):
     if findings.exceeds_floors(record.results):
         return Notice("Not protected against these attacks", _findings(record))
     return Notice(
-        f"No attack of the suite {code(suite['name'])} got more than the class gives away",
+        f"No attack of the suite {code(suite['name'])} got more than a guess that knows the class",
         (
             *_findings(record),
-            "This says what these attacks did not find; it proves no protection. Others, or longer trained ones, may "
-            f"find more.{_longer(suite['name'])}",
+            "This says what these attacks did not find, by SSIM and by re-identification; it proves no protection. "
+            f"Others, or longer trained ones, may find more.{_longer(suite['name'])} Linkage and other attributes, "
+            "where they are measured, are no part of this verdict.",
         ),
     )
 
@@ -81,7 +82,7 @@ def _not_attacked(record):
 
 def _findings(record):
     controls = sum(result["control"] for result in record.results["attacks"].values() if "ssim" in result)
-    trust = f"All {controls} controls behave: the attacks restore what they must, and nothing where there is nothing."
+    trust = f"All {controls} controls behave: what has to be restored is, and where nothing is left nothing is found."
     return (_strongest(record), _reidentified(record), trust)
 
 
@@ -99,13 +100,13 @@ def _longer(name):
 def _strongest(record):
     best, floors = findings.strongest(record.results, SSIM), record.results["floors"]
     result = record.results["attacks"][best["attack"]]
-    total = sum(map(len, findings.attacks_by_kind(record.results).values()))
+    total = len(findings.attacks_by_kind(record.results))
     sample = " of the same images" if "mean_image_ssim" in result else ""
     return (
         f"The strongest of {total} attacks by SSIM, {code(result.get('attack', best['attack']))}, restores the plain "
         f"pictures with a mean SSIM of {ssim(best['value'])} (n = {count(result['n'])}; 1 is the picture itself). Its "
         f"attacker holds {holds(record, result['threat_model'])}. Without looking, the mean image{sample} gets "
-        f"{ssim(findings.mean_image_ssim(result, record.results))}; the class alone gives away "
+        f"{ssim(findings.mean_image(SSIM, result, record.results))}; the class alone gives away "
         f"{ssim(SSIM.of(floors['label_only']))}."
     )
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from i2p_tf import presets
+
 # Runs the command, and then says on stderr whether it has loaded TensorFlow.
 PROGRAM = """
 import atexit, sys
@@ -36,6 +38,13 @@ def test_a_run_gets_its_report_beside_its_results(write_run, tmp_path):
     assert after.keys() - before.keys() == {run_dir.report, run_dir.path / "report.md"} | pictures
     assert all(f"](report/{path.name})".encode() in after[run_dir.path / "report.md"] for path in pictures)
     assert call("run", cwd=tmp_path).returncode == 0 and contents(run_dir.path) == after
+
+
+def test_another_experiment_in_the_folder_deletes_the_report(write_run, tmp_path):
+    run_dir = write_run()
+    assert call("run", cwd=tmp_path).returncode == 0
+    run_dir.claim(presets.smoke("digits"), overwrite=True)
+    assert not list(run_dir.path.glob("report*"))
 
 
 def test_several_runs_need_a_place_of_their_own(write_run, tmp_path):

@@ -67,6 +67,7 @@ def test_a_failed_control_is_an_alarm_with_its_remedy_and_no_finding(write_run):
     run_dir = write_run(failed=[line])
     notice = verdict(run_dir)
     assert notice.alarm and notice.title.startswith("NOT VALID")
+    assert report_on(run_dir).title.endswith("(NOT VALID)")
     assert f"Control {line}." in notice.texts and "--suite=standard" in notice.texts[-1]
     assert "0.710" not in " ".join(notice.texts)
     rows = {row[0]: row for row in table(report_on(run_dir), "Controls").rows}
@@ -92,7 +93,7 @@ def test_a_run_that_was_not_evaluated_says_so(write_run):
 def test_repetitions_are_one_row_with_the_strongest_and_the_range(write_run):
     report = report_on(write_run(ssim=(0.71, 0.64, 0.68)))
     rows = {row[0]: row for row in table(report, "All attacks").rows}
-    assert rows["`inverse_network`"][3:5] == ("3", "0.710 (0.640 to 0.710)")
+    assert rows["`inverse_network`"][3:5] == ("3", "0.710 (from 0.640)")
     assert not any("control" in name for name in rows)
     headline = table(report, "The strongest attack").rows[0]
     assert headline[2:6] == ("0.710", "0.640 to 0.710", "0.146", "0.131")
@@ -140,16 +141,19 @@ def test_runs_are_compared_with_the_first_one(write_run):
     assert report.sections[0].title == "Comparison"
     rows = table(report, "The runs side by side").rows
     assert [row[0] for row in rows] == ["1. first", "2. same", "3. other", "4. invalid", "5. plain"]
-    assert [row[3] for row in rows] == ["the first run", "yes", "NO: other data", "NO: other suite", "no: not attacked"]
+    assert [row[3] for row in rows] == ["reference", "yes", "NO: other data", "NO: other suite", "no: not attacked"]
     assert [row[2] for row in rows[:2]] == ["restored beyond the floors", "not beyond the floors"]
     assert rows[3][2] == "NOT VALID" and rows[4][2] == "not attacked"
-    assert rows[0][4:] == (
-        *("0.8864", "0.8711", "0.710 (0.640 to 0.710)", "0.146", "0.5000", "0.0005", "1.20 ψ", "2,789"),
-    )
+    assert rows[0][4:] == (*("0.8864", "0.8711", "0.710 (from 0.640)", "0.146", "0.5000", "0.0005", "1.20 ψ", "2,789"),)
     assert rows[4][6:10] == ("–",) * 4
     plot = blocks(report, Plot)[0]
     assert [dot.name for dot in plot.dots] == ["first", "same", "other", "invalid: NOT VALID"]
     assert len({picture.name for picture in report.pictures}) == len(report.pictures)
+
+
+def test_the_reference_is_a_run_that_was_attacked(write_run):
+    report = report_on(write_run("plain", attacked=False), write_run("first"), write_run("second"))
+    assert [row[3] for row in table(report, "The runs side by side").rows] == ["no: not attacked", "reference", "yes"]
 
 
 def test_a_keyed_method_is_described_as_one(write_run):
@@ -208,14 +212,26 @@ def test_linkage_stands_beside_plain_images_and_chance(write_run):
     assert [row[1] for row in rows] == ["0.2500", "0.9900", "0.0005"]
 
 
+def test_attributes_and_keys_have_their_guesses_beside_them(write_run):
+    run_dir = write_run()
+    read = {"protected": 0.6, "plain": 0.8, "majority": 0.2, "majority_given_class": 0.55, "n": 2000, "seed": 0}
+    keys = {"choices_bits": 5706.2, "key_bits": 256.0, "shrunken_key_bits": 12, "recognised": 0.95, "n": 20}
+    keys |= {"method": "pe", "chance": 2**-12}
+    change(run_dir, lambda results: results.update(attribute_inference={"colour": read}, brute_force=keys))
+    report = report_on(run_dir)
+    assert table(report, "Other attributes").rows == (("`colour`", "0.6000", "0.8000", "0.2000", "0.5500", "2,000"),)
+    rows = table(report, "Brute force").rows
+    assert [row[1] for row in rows] == ["5,706", "256", "0.9500", "0.0002"] and "keys of 12 bits" in rows[2][0]
+
+
 def test_a_measure_that_is_not_known_is_listed(write_run):
     run_dir = write_run()
-    change(run_dir, lambda results: results.update(attributes={"top1": 0.25, "chance": 0.0005}))
-    change(run_dir, lambda results: results["attacks"].update(brute_force={"control": False, "key_bits": 256}))
+    change(run_dir, lambda results: results.update(timing={"top1": 0.25, "chance": 0.0005}))
+    change(run_dir, lambda results: results["attacks"].update(guess={"control": False, "bits": 256}))
     report = report_on(run_dir)
-    assert ("`top1`", "0.25") in table(report, "Also measured: `attributes`").rows
-    assert ("`key_bits`", "256") in table(report, "Also measured: `brute_force`").rows
-    assert "brute_force" not in str(table(report, "All attacks").rows)
+    assert ("`top1`", "0.25") in table(report, "Also measured: `timing`").rows
+    assert ("`bits`", "256") in table(report, "Also measured: `guess`").rows
+    assert "guess" not in str(table(report, "All attacks").rows)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +260,7 @@ def test_damaged_results_are_named(damage, message, write_run):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.9975, "99.8%"), (1.0, "100%"), (0.0005, "0.05%"), (0.0, "0%"), (0.99999, "over 99.9%"), (1e-9, "1e-07%")],
+    [(0.9975, "99.8%"), (1.0, "100%"), (0.0005, "0.05%"), (0.0, "0%"), (0.99999, "over 99.9%")],
 )
 def test_percent(value, text):
     assert formats.percent(value) == text
