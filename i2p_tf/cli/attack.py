@@ -14,6 +14,7 @@ from absl import flags
 
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.cli import app
+from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
 
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
@@ -27,6 +28,19 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer("seed", 0, "drives the attackers' initialisation and order", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "repetitions",
+    None,
+    "with how many seeds, from --seed on, each attack is run that is trained; the suite's number if not given",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "attribute",
+    None,
+    "what else than the class to try to read from protected images: coarse_label of cifar100, a column of a folder's "
+    "attributes.csv, or another ClassLabel of a set of TensorFlow Datasets",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
 
 
@@ -36,15 +50,20 @@ def main(arguments):
         raise unknown_name("suite", FLAGS.suite, tuple(SUITES))
     if FLAGS.seed < 0:
         raise InputError(f"--seed must be an integer of at least 0. Received: {FLAGS.seed}")
+    if FLAGS.repetitions is not None and FLAGS.repetitions < 1:
+        raise InputError(f"--repetitions must be an integer of at least 1. Received: {FLAGS.repetitions}")
     config = run_dir.finished_config()
+    if FLAGS.attribute is not None:
+        sources.check_attribute(config.dataset, FLAGS.attribute)
     with run_dir.lock():
-        from i2p_tf.attacks import run as attacks
-        from i2p_tf.data import sources
+        from i2p_tf.attacks.run import run_suite
+        from i2p_tf.attacks.summary import table
         from i2p_tf.training.progress import Progress
 
-        dataset = sources.load_for(config, FLAGS.data_dir)
-        results = attacks.run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, Progress().say)
-        print(attacks.table(results))
+        dataset = sources.load_for(config, FLAGS.data_dir, FLAGS.attribute)
+        say = Progress().say
+        results = run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, say, FLAGS.repetitions, FLAGS.attribute)
+        print(table(results))
         print(f"pictures: {run_dir.attacks}/*/samples.png (plain, protected, restored)\nnumbers:  {run_dir.results}")
     return _report_failures(results["attack_suite"]["failed_controls"])
 
