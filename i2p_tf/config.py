@@ -20,6 +20,7 @@ ENCODER_STARTS = ("classifier", "random")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SCHEDULES = ("one_cycle", "steps")
 AUGMENTATIONS = ("none", "crop", "flip_crop")
+ENCRYPTIONS = ("le", "ele", "pe", "etc")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +78,8 @@ class Config:
         augmentation: a member of `AUGMENTATIONS`.
         classifier: a member of `CLASSIFIERS`.
         classifier_path: a trained classifier to take instead of training one.
+        encryption: a member of `ENCRYPTIONS`: ψ is trained on pictures that a conventional keyed method has encrypted,
+            with a key of the run's own, and there is no h_θ; fields that speak of h_θ have no effect. None for h_θ.
         transform: size of the U-Net or the bottleneck, a key of `TRANSFORM_MULTIPLES`.
         encoder_start: where a bottleneck's encoder starts: from the layers of the `classifier`, if that is a residual
             network, or at `random`.
@@ -106,6 +109,7 @@ class Config:
     augmentation: str = "flip_crop"
     classifier: str = "resnet20"
     classifier_path: str | None = None
+    encryption: str | None = None
     transform: str = "small"
     encoder_start: str = "classifier"
     objective: str = "paper"
@@ -119,6 +123,12 @@ class Config:
 
     def __post_init__(self):
         _check_choice("classifier", self.classifier, CLASSIFIERS)
+        if self.encryption is not None:
+            _check_choice("encryption", self.encryption, ENCRYPTIONS)
+            if self.classifier_path is not None:
+                raise InputError(
+                    "encryption and classifier_path exclude each other: the classifier has to learn to read"
+                )
         _check_choice("transform", self.transform, tuple(TRANSFORM_MULTIPLES))
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("feature_distance", self.feature_distance, FEATURE_DISTANCES)
@@ -137,7 +147,21 @@ class Config:
         if self.training_images is not None:
             _check_integer("training_images", self.training_images, 1)
         if self.image_size is not None:
-            check_image_size(self.image_size, self.transform, self.classifier)
+            self.check_image_size(self.image_size)
+
+    def check_image_size(self, image_size):
+        """Raises `InputError`, naming the next fitting size, where one of the networks can't take the image."""
+        _check_integer("image_size", image_size, SMALLEST_IMAGE)
+        multiples, networks = [CLASSIFIER_MULTIPLES[self.classifier]], f"the classifier {self.classifier!r}"
+        if self.encryption is None:
+            multiples.append(TRANSFORM_MULTIPLES[self.transform])
+            networks = f"the transform {self.transform!r} and {networks}"
+        multiple = math.lcm(*multiples)
+        if image_size % multiple:
+            raise InputError(
+                f"image_size must be a multiple of {multiple} for {networks}; "
+                f"the next one is {-(-image_size // multiple) * multiple}. Received: {image_size}"
+            )
 
     def to_json(self):
         """A dictionary that `json.dump` takes and `from_json` gives back as an equal `Config`."""
@@ -164,18 +188,6 @@ class Config:
             for name in mine
             if name != "data_dir" and mine[name] != theirs[name]
         ]
-
-
-def check_image_size(image_size, transform, classifier):
-    """Raises `InputError`, naming the next fitting size, where either network can't take the image."""
-    _check_integer("image_size", image_size, SMALLEST_IMAGE)
-    multiple = math.lcm(TRANSFORM_MULTIPLES[transform], CLASSIFIER_MULTIPLES[classifier])
-    if image_size % multiple:
-        fitting = -(-image_size // multiple) * multiple
-        raise InputError(
-            f"image_size must be a multiple of {multiple} for the transform {transform!r} and the classifier "
-            f"{classifier!r}; the next one is {fitting}. Received: {image_size}"
-        )
 
 
 def _flat(values, prefix=""):

@@ -1,21 +1,28 @@
-"""What a trained pair of ψ and h_θ does on the test images. Everything is measured on the 8-bit images that travel."""
+"""What a trained pair of ψ and h_θ, or of ψ and a keyed method, does on the test images.
+
+Everything is measured on the 8-bit images that travel.
+"""
+
+import functools
+import io
 
 import keras
 import numpy as np
 from PIL import Image
 
-from i2p_tf import metrics
+from i2p_tf import encryption, key_file, metrics
 from i2p_tf.errors import InputError
 from i2p_tf.models import cost
 from i2p_tf.run_dir import write_atomically, write_json
 
 BATCH = 500
 SAMPLES = 10
+SIZED = 1_000  # test images whose PNG files are measured
 SAMPLE_PIXELS = 96  # height and width of a picture in samples.png
 
 
 def evaluate_run(run_dir, dataset, say):
-    """Evaluates the networks of `run_dir` and writes results.json and samples.png.
+    """Evaluates what `run_dir` has trained and writes results.json and samples.png.
 
     What other commands have put into results.json stays.
 
@@ -28,12 +35,14 @@ def evaluate_run(run_dir, dataset, say):
         The contents of results.json.
 
     Raises:
-        InputError: if a network is missing or can't be read.
+        InputError: if a network or the key is missing or can't be read.
     """
-    classifier, transform = load_network(run_dir.classifier), load_network(run_dir.transform)
+    config = run_dir.load_config()
+    classifier = load_network(run_dir.classifier)
     say(f"evaluating {len(dataset.test.labels)} test images")
-    protected = protect(transform, dataset.test.images)
-    results = run_dir.read_results() | {"schema": 1} | measure(classifier, transform, dataset.test, protected)
+    protected = load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
+    results = run_dir.read_results() | {"schema": 1} | measure(classifier, dataset.test, protected)
+    results["cost"] = costs(classifier, None if config.encryption else load_network(run_dir.transform))
     write_json(run_dir.results, results)
     with write_atomically(run_dir.samples) as temporary:
         save_samples(temporary, dataset.test.images[:SAMPLES], protected[:SAMPLES])
@@ -49,6 +58,16 @@ def load_network(path):
     except Exception as error:  # Keras raises whatever the damaged file made it stumble over
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is damaged ({reason}); delete it, and bin/train makes it again") from error
+
+
+def load_protection(run_dir, config, image_size):
+    """What a run does to pictures before they travel: a function of uint8 images to uint8 images.
+
+    That is h_θ, or the keyed method of `config.encryption` with the key of the run.
+    """
+    if config.encryption:
+        return encryption.scheme(config.encryption, key_file.read(run_dir.encryption_key), image_size).encrypt
+    return functools.partial(protect, load_network(run_dir.transform))
 
 
 def protect(transform, images):
@@ -89,13 +108,13 @@ def to_uint8(images):
     return np.uint8(np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0))
 
 
-def measure(classifier, transform, test, protected):
-    """The parts `accuracy`, `protection` and `cost` of results.json.
+def measure(classifier, test, protected):
+    """The parts `accuracy`, `protection` and `bytes` of results.json.
 
     Args:
-        classifier, transform: ψ and h_θ.
+        classifier: ψ.
         test: a `data.sources.Split`.
-        protected: uint8, h_θ of the test images.
+        protected: uint8, the protected test images.
     """
     values = visual_distance(protected, test.images)
     return {
@@ -105,13 +124,33 @@ def measure(classifier, transform, test, protected):
             "n": len(test.labels),
         },
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
-        "cost": {
-            "transform_macs": cost.macs(transform),
-            "classifier_macs": cost.macs(classifier),
-            "transform_parameters": cost.parameters(transform),
-            "classifier_parameters": cost.parameters(classifier),
+        "bytes": {
+            "raw": test.images[0].nbytes,
+            "plain_png": png_bytes(test.images[:SIZED]),
+            "protected_png": png_bytes(protected[:SIZED]),
+            "n": len(test.images[:SIZED]),
         },
     }
+
+
+def costs(classifier, transform):
+    """The part `cost` of results.json: MACs of one image, and parameters.
+
+    Args:
+        classifier: ψ, with its adaptation network where it has one.
+        transform: h_θ; None for a keyed method, which multiplies nothing.
+    """
+    return {
+        "transform_macs": cost.macs(transform) if transform else 0,
+        "classifier_macs": cost.macs(classifier),
+        "transform_parameters": cost.parameters(transform) if transform else 0,
+        "classifier_parameters": cost.parameters(classifier),
+    }
+
+
+def png_bytes(images):
+    """Mean size of uint8 images as PNG files, as `bin/protect` writes and sends them."""
+    return float(np.mean([_png_size(image) for image in images]))
 
 
 def summary(values):
@@ -146,8 +185,16 @@ def table(results):
     for name, network in (("transform", "transform"), ("classifier", "classifier")):
         mmacs, parameters = costs[f"{name}_macs"] / 1e6, costs[f"{name}_parameters"]
         rows.append((f"{network}, million MACs an image", f"{mmacs:.1f}", f"{parameters:,} parameters"))
+    sizes = results["bytes"]
+    rows.append(("PNG file, bytes, protected", f"{sizes['protected_png']:.0f}", f"plain {sizes['plain_png']:.0f}"))
     width = max(len(row[0]) for row in rows)
     return "\n".join(f"{name:<{width}}  {value:>8}  {note}" for name, value, note in rows)
+
+
+def _png_size(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, format="PNG", compress_level=1)
+    return file.tell()
 
 
 def _batches(images):

@@ -60,6 +60,7 @@ class RunDir:
         self.environment = self.path / "environment.json"
         self.classifier = self.path / "classifier.keras"
         self.transform = self.path / "transform.keras"
+        self.encryption_key = self.path / "encryption.key"
         self.metrics = self.path / "metrics.jsonl"
         self.samples = self.path / "samples.png"
         self.results = self.path / "results.json"
@@ -113,11 +114,11 @@ class RunDir:
             raise InputError(f"{self.path} is no run directory of this version: {error}") from error
 
     def finished_config(self):
-        """As `load_config`, of a run that has both networks; `InputError` names the one that is missing."""
+        """As `load_config`, of a run that has all that protects and classifies; `InputError` names what is missing."""
         config = self.load_config()
-        for network in (self.classifier, self.transform):
-            if not network.is_file():
-                raise InputError(f"{network} does not exist; the bin/train that began this run has to finish it")
+        for file in (self.classifier, self.encryption_key if config.encryption else self.transform):
+            if not file.is_file():
+                raise InputError(f"{file} does not exist; the bin/train that began this run has to finish it")
         return config
 
     @contextlib.contextmanager

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from i2p_tf import presets
-from i2p_tf.config import CLASSIFIER_MULTIPLES, TRANSFORM_MULTIPLES, Config, Recipe, check_image_size
+from i2p_tf import encryption, presets
+from i2p_tf.config import CLASSIFIER_MULTIPLES, ENCRYPTIONS, TRANSFORM_MULTIPLES, Config, Recipe
 from i2p_tf.errors import InputError
 
 RECIPE = Recipe(epochs=2, batch_size=8, learning_rate=0.1)
@@ -99,6 +99,21 @@ def test_a_foreign_json_is_refused():
         Config.from_json(values)
 
 
+def test_the_methods_are_those_of_the_package():
+    assert set(ENCRYPTIONS) == set(encryption.SCHEMES)
+
+
+def test_with_encryption_the_transform_sets_no_image_size():
+    assert config(encryption="pe", image_size=36).image_size == 36
+    with pytest.raises(InputError, match="multiple of 4 for the classifier 'resnet20'; the next one is 40"):
+        config(encryption="pe", image_size=38)
+
+
+def test_a_classifier_that_is_there_can_not_read_a_new_key():
+    with pytest.raises(InputError, match="encryption and classifier_path exclude each other"):
+        config(encryption="le", classifier_path="classifier.keras")
+
+
 @pytest.mark.slow
 def test_image_sizes_that_fit_the_configuration_fit_the_networks():
     from i2p_tf.models import bottleneck, classifier, transform
@@ -107,7 +122,7 @@ def test_image_sizes_that_fit_the_configuration_fit_the_networks():
     of_unets = {size: 2 ** (len(f) - 1) for size, f in STACKWISE_FILTERS.items()}
     assert of_unets | dict.fromkeys(bottleneck.SIZES, bottleneck.IMAGE_MULTIPLE) == TRANSFORM_MULTIPLES
     for size in TRANSFORM_MULTIPLES:
-        check_image_size(48, size, "resnet20")
+        config(transform=size).check_image_size(48)
         assert transform(size, 48).output_shape == (None, 48, 48, 3)
     for name, multiple in CLASSIFIER_MULTIPLES.items():
         assert classifier(name, multiple, 3).output_shape == (None, 3)

@@ -16,8 +16,8 @@ LAYERS = [
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
     {"key_file"},
-    {"run_dir", "data", "models", "metrics", "encryption", "environment", "presets"},
-    {"config", "pictures"},
+    {"run_dir", "data", "models", "metrics", "environment", "presets"},
+    {"config", "pictures", "encryption"},
     {"errors"},
 ]
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures"}

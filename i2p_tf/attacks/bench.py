@@ -23,15 +23,15 @@ class Bench:
     def __init__(self, run_dir, dataset, suite, seed, say):
         self.run_dir, self.dataset, self.suite, self.seed, self.say = run_dir, dataset, suite, seed, say
         self.classifier = evaluation.load_network(run_dir.classifier)
-        transform = evaluation.load_network(run_dir.transform)
         self.test = dataset.test.take(slice(suite.test_images))
-        self.subject = Subject(functools.partial(evaluation.protect, transform), self)
+        config = run_dir.load_config()
+        self.subject = Subject(evaluation.load_protection(run_dir, config, dataset.image_size), self)
         # Whatever changes a result; the files' names do not.
         self.setting = {
             "i2p_tf": i2p_tf.__version__,
-            "transform": hashlib.sha256(run_dir.transform.read_bytes()).hexdigest(),
-            "classifier": hashlib.sha256(run_dir.classifier.read_bytes()).hexdigest(),
-            "images": [len(dataset.train.labels), len(self.test.labels)],
+            "transform": _digest(run_dir.encryption_key if config.encryption else run_dir.transform),
+            "classifier": _digest(run_dir.classifier),
+            "images": _digest_of_arrays(dataset.train, self.test),
             "judge": dataclasses.asdict(suite.judge) | {"seed": seed},
         }
 
@@ -43,7 +43,7 @@ class Bench:
     @property
     def encryption(self):
         """The keyed method that protects, a key of `encryption.SCHEMES`; None for h_θ."""
-        return getattr(self.run_dir.load_config(), "encryption", None)
+        return self.run_dir.load_config().encryption
 
     @property
     def seeds(self):
@@ -128,3 +128,15 @@ class Subject:
     def protected(self):
         """The protected test images."""
         return self.protect(self.test.images)
+
+
+def _digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _digest_of_arrays(*splits):
+    digest = hashlib.sha256()
+    for split in splits:
+        digest.update(np.ascontiguousarray(split.images))
+        digest.update(np.ascontiguousarray(split.labels))
+    return digest.hexdigest()

@@ -38,6 +38,11 @@ def main(arguments):
     if "qat" in FLAGS.variants and not all(map(importlib.util.find_spec, QAT_PACKAGES)):
         raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}; the extra `quantize` has them")
     config = run_dir.finished_config()
+    if config.encryption:
+        raise InputError(
+            f"{run_dir.path} has no transform to export: its pictures are encrypted by {config.encryption}; "
+            "bin/protect --encryption does that"
+        )
     if "qat" in FLAGS.variants and (config.objective != "paper" or config.transform.startswith("bottleneck")):
         raise InputError(
             f"the variant 'qat' is there for U-Nets with the paper's objective only; {run_dir.path} has the transform "

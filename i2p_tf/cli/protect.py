@@ -11,8 +11,8 @@ What that hides, and from whom, docs/threat_model.md says. Look at the results b
 AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP of up to 80 megapixels; PNG files without metadata come out.
 The same command goes on where an earlier one was stopped. Nothing is sent anywhere.
 
---encryption takes a conventional keyed method instead of a network, to compare with; a classifier of bin/train can't
-read its pictures.
+--encryption takes a conventional keyed method instead of a network, to compare with; only a classifier that
+bin/train --encryption has trained with the same key can read its pictures.
 """
 
 import pathlib

@@ -42,6 +42,12 @@ _define(flags.DEFINE_string, "classifier", "resnet20, resnet32, resnet44, resnet
 _define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to take instead of training one")
 _define(
     flags.DEFINE_string,
+    "encryption",
+    "le, ele, pe or etc, instead of a transform: the classifier learns from encrypted pictures; the key is made, and "
+    "kept in the run directory",
+)
+_define(
+    flags.DEFINE_string,
     "transform",
     "size of the U-Net: paper, small or tiny; or a network without skips: bottleneck or bottleneck_small",
 )
@@ -78,6 +84,7 @@ CONFIG_FLAGS = (
     "training_images",
     "classifier",
     "classifier_path",
+    "encryption",
     "transform",
     "encoder_start",
     "objective",
@@ -117,10 +124,11 @@ def config_from_flags():
 
 
 def default_run_dir(config):
-    """`runs/<dataset>_<classifier>`; of a folder, the last part of its path."""
+    """`runs/<dataset>_<classifier>`, and `_<encryption>` where there is one; of a folder, the last part of its path."""
     kind, _, rest = config.dataset.partition(":")
     name = pathlib.Path(rest).resolve().name if kind == "folder" else re.sub("[:/]", "_", rest or kind)
-    return pathlib.Path("runs") / f"{name}_{config.classifier}"
+    suffix = f"_{config.encryption}" if config.encryption else ""
+    return pathlib.Path("runs") / f"{name}_{config.classifier}{suffix}"
 
 
 def main(arguments):

@@ -11,7 +11,7 @@ from i2p_tf.config import AUGMENTATIONS
 from i2p_tf.errors import InputError, unknown_name
 
 
-def training_pipeline(split, batch_size, seed, augmentation, epoch):
+def training_pipeline(split, batch_size, seed, augmentation, epoch, protect=None):
     """One epoch of training batches, in an order and with an augmentation that follow from `(seed, epoch)` alone.
 
     So a run resumed at some epoch sees exactly what an uninterrupted one sees. Every image comes at most once; up to
@@ -24,6 +24,7 @@ def training_pipeline(split, batch_size, seed, augmentation, epoch):
         augmentation: "none"; "crop", a random shift by up to an eighth of the image size (4 pixels of 32) with black
             moving in; "flip_crop", half of the images mirrored left to right before that.
         epoch: non-negative integer.
+        protect: function of uint8 images that is applied to each batch after augmentation; None for none.
 
     Returns:
         `tf.data.Dataset` of `(images, labels)`: float32 `(batch_size, size, size, 3)` in [0, 1], int32 `(batch_size,)`.
@@ -46,6 +47,8 @@ def training_pipeline(split, batch_size, seed, augmentation, epoch):
                 images = _random_flip(images, generator)
             if augmentation != "none":
                 images = _random_crop(images, generator)
+            if protect:
+                images = protect(images)
             yield images, split.labels[indices]
 
     return _pipeline(batches, split, batch_size, steps)

@@ -1,5 +1,6 @@
 """The epochs of one training: data, progress, checkpoints, resumption."""
 
+import dataclasses
 import math
 import time
 
@@ -11,7 +12,7 @@ from i2p_tf.training.errors import TrainingError
 from i2p_tf.training.optimizer import sgd
 
 
-def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress):
+def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, protect=None):
     """Trains `trainer.network`, from the newest checkpoint of `phase` if there is one, and keeps its best epoch.
 
     Order and augmentation depend on the seed and the number of the epoch alone, and a checkpoint holds every
@@ -26,6 +27,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress):
         run_dir: a `RunDir`; checkpoints and metrics.jsonl are written there.
         phase: name of the training in both.
         progress: a `Progress`.
+        protect: function of uint8 images, if the network is to learn from what it makes of them.
 
     Raises:
         TrainingError: if the loss is not finite.
@@ -39,13 +41,16 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress):
     state = State(trainer)
     former = checkpoint.load(run_dir.checkpoints, phase, state.shapes(), progress.warn)
     first, history = state.restore(former) if former else (0, [])
-    validation = pipeline.evaluation_pipeline(dataset.validation, batch_size=500)
+    held_out = dataset.validation
+    if protect:
+        held_out = dataclasses.replace(held_out, images=protect(held_out.images))
+    validation = pipeline.evaluation_pipeline(held_out, batch_size=500)
     others = [line for line in run_dir.read_metrics() if line["phase"] != phase]
     run_dir.write_metrics(others + history)
     progress.begin(phase, first, epochs, steps, recipe.batch_size)
     for epoch in range(first, epochs):
         started = time.monotonic()
-        batches = pipeline.training_pipeline(dataset.train, recipe.batch_size, seed, augmentation, epoch)
+        batches = pipeline.training_pipeline(dataset.train, recipe.batch_size, seed, augmentation, epoch, protect)
         callbacks = [progress.callback(epoch), StopOnDivergence(phase, epoch)]
         means = trainer.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks).history
         trained = {name: values[-1] for name, values in means.items()}

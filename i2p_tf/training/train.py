@@ -1,13 +1,15 @@
-"""Trains the classifier ψ, then the transformation network h_θ against it, and evaluates both: the only entry."""
+"""Trains the classifier ψ, then the transformation network h_θ against it, and evaluates both: the only entry.
+
+With a conventional keyed method there is no h_θ: ψ alone is trained, on encrypted pictures.
+"""
 
 import keras
 
-from i2p_tf import models
-from i2p_tf.config import check_image_size
+from i2p_tf import key_file, models
 from i2p_tf.data import sources
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import evaluate_run, load_network
+from i2p_tf.evaluation import evaluate_run, load_network, load_protection
 from i2p_tf.models.bottleneck import start_encoder
 from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import precision
@@ -37,13 +39,16 @@ def train_and_evaluate(config, run_dir, progress):
         TrainingError: if a loss is not finite.
     """
     dataset = sources.load_for(config)
-    check_image_size(dataset.image_size, config.transform, config.classifier)
-    check_feature_weights(config, dataset)
+    config.check_image_size(dataset.image_size)
+    if config.encryption is None:
+        check_feature_weights(config, dataset)
+    elif not run_dir.encryption_key.is_file():
+        key_file.create(run_dir.encryption_key)
     _report_data(dataset, progress)
     policy = precision.resolve(config.precision)
     _record_environment(run_dir, policy)
     classifier = _classifier(config, dataset, policy, run_dir, progress)
-    if not run_dir.transform.is_file():
+    if config.encryption is None and not run_dir.transform.is_file():
         _train_transform(config, dataset, policy, classifier, run_dir, progress)
     return evaluate_run(run_dir, dataset, progress.say)
 
@@ -71,7 +76,8 @@ def _classifier(config, dataset, policy, run_dir, progress):
         classifier = _build(policy, lambda: _new_classifier(config, dataset))
         trainer = ClassifierTrainer(classifier, config.classifier_recipe.label_smoothing)
         recipe = config.classifier_recipe
-        fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "classifier", progress)
+        protect = load_protection(run_dir, config, dataset.image_size) if config.encryption else None
+        fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "classifier", progress, protect)
         classifier = _in_float32(classifier, lambda: _new_classifier(config, dataset))
     _save(classifier, run_dir.classifier)
     return classifier
@@ -123,7 +129,7 @@ def _load_classifier(config, dataset):
 
 
 def _new_classifier(config, dataset):
-    return models.classifier(config.classifier, dataset.image_size, dataset.num_classes)
+    return models.classifier(config.classifier, dataset.image_size, dataset.num_classes, config.encryption)
 
 
 def _new_transform(config, dataset, classifier):

@@ -167,6 +167,39 @@ def test_a_trained_classifier_can_be_given(finished, tmp_path):
     assert "16, 16" in stderr and "24, 24" in stderr
 
 
+def test_a_classifier_of_encrypted_pictures(tmp_path):
+    """It reads what the run's own key encrypts, the key stays, and nothing plain is mistaken for protected."""
+    from i2p_tf import encryption, evaluation, key_file
+    from i2p_tf.data import sources
+
+    run_dir = tmp_path / "run"
+    arguments = ["--encryption=le", "--epochs=6", "--batch_size=32"]
+    stdout, _ = finish(start(run_dir, *arguments))
+    files = {path.name for path in run_dir.iterdir()}
+    assert {"classifier.keras", "encryption.key", "samples.png"} <= files and "transform.keras" not in files
+    assert (run_dir / "encryption.key").stat().st_mode & 0o777 == 0o600
+
+    results = json.loads((run_dir / "results.json").read_text())
+    test = sources.load("digits", image_size=16).test
+    encrypted = encryption.scheme("le", key_file.read(run_dir / "encryption.key"), 16).encrypt(test.images)
+    classifier = evaluation.load_network(run_dir / "classifier.keras")
+    correct = np.mean(evaluation.classify(classifier, encrypted) == test.labels)
+    assert results["accuracy"]["protected"] == correct > 0.6
+    assert results["cost"]["transform_macs"] == results["cost"]["transform_parameters"] == 0
+
+    key = (run_dir / "encryption.key").read_bytes()
+    again, stderr = finish(start(run_dir, *arguments))
+    assert again == stdout and "classifier 1/" not in stderr
+    assert (run_dir / "encryption.key").read_bytes() == key
+
+    export = [TRAIN.with_name("export"), f"--run_dir={run_dir}"]
+    refused = subprocess.run(export, env=ENVIRONMENT, capture_output=True, text=True, cwd=tmp_path)
+    assert refused.returncode == 2 and "no transform to export" in refused.stderr
+    (run_dir / "encryption.key").chmod(0o644)
+    _, stderr = finish(start(run_dir, *arguments), 2)
+    assert "mode 644" in stderr
+
+
 def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path):
     _, stderr = finish(start(tmp_path / "run", "--learning_rate=1e30", "--clip_norm=1e30"), 1)
     last = stderr.strip().splitlines()[-1]

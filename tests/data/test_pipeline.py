@@ -87,6 +87,19 @@ def test_augmentation_flips_and_shifts_within_the_margin(split, augmentation):
     assert down == right == {-2, -1, 0, 1, 2}
 
 
+def test_images_are_protected_after_augmentation(split):
+    from i2p_tf.data import pipeline
+
+    def first_row_white(images):
+        return np.concatenate([np.full_like(images[:, :1], 255), images[:, 1:]], axis=1)
+
+    plain, _ = epoch_of(split, augmentation="crop")
+    batches = pipeline.training_pipeline(split, 8, 1, "crop", 0, first_row_white).as_numpy_iterator()
+    protected = np.concatenate([images for images, _ in batches])
+    assert (protected[:, 0] == 1.0).all()
+    np.testing.assert_array_equal(protected[:, 1:], plain[:, 1:])
+
+
 def test_augmentation_leaves_the_images_in_memory_alone(split):
     before = split.images.copy()
     epoch_of(split, augmentation="flip_crop")

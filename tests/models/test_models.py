@@ -26,6 +26,10 @@ GOLDEN = {
     "resnet32": (lambda: models.classifier("resnet32", 32, 10), 464_154, 68_862_592),
     "resnet44": (lambda: models.classifier("resnet44", 32, 10), 658_586, 97_174_144),
     "resnet56": (lambda: models.classifier("resnet56", 32, 10), 853_018, 125_485_696),
+    "resnet20 for LE": (lambda: models.classifier("resnet20", 32, 10, "le"), 274_378, 40_845_952),
+    "resnet20 for ELE": (lambda: models.classifier("resnet20", 32, 10, "ele"), 571_802, 41_042_560),
+    "resnet20 for PE": (lambda: models.classifier("resnet20", 32, 10, "pe"), 269_722, 40_551_040),
+    "resnet20 for EtC": (lambda: models.classifier("resnet20", 32, 10, "etc"), 424_346, 40_895_104),
     "vgg16": (lambda: models.classifier("vgg16", 32, 10), 15_253_578, 313_725_952),
 }
 

@@ -1,0 +1,73 @@
+"""Adaptation networks: what stands in front of a classifier that has to read encrypted pictures.
+
+They learn to undo, as far as that helps, what a conventional method of `encryption` does to each block of pixels; the
+key is not known here.
+"""
+
+import keras
+from keras import layers, ops
+
+from i2p_tf.encryption import BLOCK
+
+PATCH = BLOCK * BLOCK * 3  # numbers that each block becomes
+
+
+def le(images):
+    """One linear map for all blocks, as all have the same key, then sub-pixel rearrangement (Tanaka 2018)."""
+    patches = layers.Conv2D(PATCH, BLOCK, strides=BLOCK, name="adaptation_block")(halves(images))
+    return _to_image(patches)
+
+
+def ele(images):
+    """Each block a linear map of its own, then a learned order of the blocks (after Madono et al. 2020)."""
+    return _own_map_for_each_block(halves(images))
+
+
+def etc(images):
+    """As `ele`, on whole bytes: the method does not split them."""
+    return _own_map_for_each_block(images)
+
+
+# By method of `encryption.SCHEMES`. PE has none: it moves nothing, so convolutions see a picture.
+ADAPTATIONS = {"le": le, "ele": ele, "etc": etc}
+
+
+def adapted(classifier, encryption):
+    """A classifier with the adaptation network of a method in front, or itself where there is none.
+
+    Args:
+        classifier: a functional model, RGB in [0, 1] to logits.
+        encryption: a key of `encryption.SCHEMES`; None for plain pictures.
+
+    Returns:
+        A functional model of the same name: encrypted RGB of 8 bits in [0, 1] to logits.
+    """
+    if encryption not in ADAPTATIONS:
+        return classifier
+    images = keras.Input(classifier.input_shape[1:], name="images")
+    return keras.Model(images, classifier(ADAPTATIONS[encryption](images)), name=classifier.name)
+
+
+def halves(images):
+    """8-bit images in [0, 1] `(n, size, size, 3)` to the upper and lower half of each byte, in [0, 1] `(..., 6)`."""
+    values = ops.round(images * 255.0)
+    upper = ops.floor(values / 16.0)
+    pairs = ops.stack([upper, values - 16.0 * upper], axis=-1) / 15.0
+    return ops.reshape(pairs, (-1, *images.shape[1:3], 6))
+
+
+def _own_map_for_each_block(x):
+    side, channels = x.shape[1] // BLOCK, x.shape[3]
+    x = ops.reshape(x, (-1, side, BLOCK, side, BLOCK, channels))
+    x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side**2, BLOCK * BLOCK * channels))
+    shape = (side**2, PATCH)
+    x = layers.EinsumDense("nbi,bio->nbo", shape, bias_axes="bo", name="adaptation_block")(x)
+    x = layers.EinsumDense("nbo,bc->nco", shape, kernel_initializer="identity", name="adaptation_order")(x)
+    return _to_image(ops.reshape(x, (-1, side, side, PATCH)))
+
+
+def _to_image(patches):
+    """`(n, side, side, PATCH)` to `(n, side * BLOCK, side * BLOCK, 3)`."""
+    side = patches.shape[1]
+    x = ops.reshape(patches, (-1, side, side, BLOCK, BLOCK, 3))
+    return ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side * BLOCK, side * BLOCK, 3))
