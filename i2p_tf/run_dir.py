@@ -13,6 +13,7 @@ from i2p_tf.errors import InputError
 
 _TEMPORARY = ".unfinished-"
 LOCK = ".lock"
+RESULT = "result.json"  # of one attack
 
 
 @contextlib.contextmanager
@@ -162,12 +163,12 @@ class RunDir:
 
     def read_attack(self, name):
         """What `write_attack` has written; empty where there is nothing yet."""
-        path = self.attack(name) / "result.json"
+        path = self.attack(name) / RESULT
         return _read_json(path) if path.is_file() else {}
 
     def write_attack(self, name, values):
         """Writes result.json of one attack."""
-        write_json(self.attack(name) / "result.json", values)
+        write_json(self.attack(name) / RESULT, values)
 
     def write_metrics(self, lines):
         """Replaces metrics.jsonl by `lines`, dictionaries."""

@@ -53,15 +53,17 @@ CONTROLS = {
 }
 
 
-def misbehaviour(name, ssim, mean_image_ssim):
+def misbehaviour(name, ssim, mean_image_ssim, attack=None):
     """What is wrong with a control's result, in a line; None if nothing is.
 
     Args:
         name: a key of `CONTROLS`.
         ssim: mean SSIM of its restored images.
-        mean_image_ssim: mean SSIM of the mean image as a guess.
+        mean_image_ssim: mean SSIM of the mean image as a guess of the same pictures.
+        attack: the attack that was tried on it; None for the one of the suite whose controls are run without its name.
     """
     at_least = CONTROLS[name].at_least
+    name = f"{attack}_{name}" if attack else name
     if at_least is not None and not ssim >= at_least:
         return f"{name} is restored with a mean SSIM of {ssim:.3f} where at least {at_least} is due; {REMEDY}"
     if at_least is None and not abs(ssim - mean_image_ssim) <= TOLERANCE:

@@ -51,12 +51,12 @@ def fit(network, known, loss, training, seed, say):
     held_out = min(MOST_HELD_OUT, -(-len(known[0]) // 10))
     best = keras.callbacks.EarlyStopping(patience=ROUNDS, restore_best_weights=True)
     history = network.fit(
-        _batches([array[:-held_out] for array in known], training.batch_size, seed),
+        batches([array[:-held_out] for array in known], training.batch_size, seed),
         steps_per_epoch=steps_per_round,
         epochs=ROUNDS,
         validation_data=tuple(_as_float(array[-held_out:]) for array in known),
         validation_batch_size=100,
-        callbacks=[best, _Rounds(say)],
+        callbacks=[best, Rounds(say)],
         shuffle=False,
         verbose=0,
     ).history
@@ -64,7 +64,9 @@ def fit(network, known, loss, training, seed, say):
         raise AttackError(f"the loss of {network.name} became {history['loss'][-1]}; try another --seed")
 
 
-class _Rounds(keras.callbacks.Callback):
+class Rounds(keras.callbacks.Callback):
+    """Says after each round how far the training is."""
+
     def __init__(self, say):
         super().__init__()
         self.say = say
@@ -73,11 +75,12 @@ class _Rounds(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         seconds = time.monotonic() - self.started
         left = seconds / (epoch + 1) * (ROUNDS - epoch - 1)
-        values = f"loss {logs['loss']:.3g}  validation {logs['val_loss']:.3g}"
+        values = "  ".join(f"{name.replace('val_loss', 'validation')} {value:.3g}" for name, value in logs.items())
         self.say(f"  {epoch + 1}/{ROUNDS}  {values}  {seconds:.0f} s, {left:.0f} s left")
 
 
-def _batches(examples, batch_size, seed):
+def batches(examples, batch_size, seed):
+    """Yields for ever what `fit` learns from: as many rows, drawn at random, of each array."""
     generator = np.random.default_rng(seed)
     while True:
         chosen = generator.integers(len(examples[0]), size=batch_size)

@@ -12,7 +12,7 @@ import numpy as np
 from keras import layers
 
 from i2p_tf import evaluation
-from i2p_tf.attacks import fitting
+from i2p_tf.attacks import fitting, perceptual
 from i2p_tf.models.batch_normalization import BatchNormalization
 from i2p_tf.models.unet import unet
 
@@ -42,8 +42,16 @@ def restore(specification, known, protected, seed, say):
     known = tuple(images[: specification.pairs] for images in known)
     keras.utils.set_random_seed(seed)
     network = inverse_network(specification.architecture, *known)
-    fitting.fit(network, known, fitting.LOSSES[specification.loss], specification.training, seed, say)
+    loss = _loss(specification.loss, known[1], seed, say)
+    fitting.fit(network, known, loss, specification.training, seed, say)
     return evaluation.protect(network, protected)  # as h_θ is applied: 8 bits in, 8 bits out
+
+
+def _loss(name, plain, seed, say):
+    """The loss of that name; the perceptual one has to learn its features first."""
+    if name == perceptual.NAME:
+        return perceptual.mse_perceptual(plain, seed, say)
+    return fitting.LOSSES[name]
 
 
 def inverse_network(architecture, protected, plain):
@@ -140,3 +148,4 @@ ARCHITECTURES = {
     "residual": _residual,
     "wide": _wide,
 }
+LOSSES = (*fitting.LOSSES, perceptual.NAME)

@@ -26,14 +26,19 @@ def train_judge(dataset, training, seed, say):
     Returns:
         A Keras model: RGB in [0, 1] to logits.
     """
+    return train_classifier(dataset.train.images, dataset.train.labels, dataset.num_classes, training, seed, say)
+
+
+def train_classifier(images, labels, classes, training, seed, say):
+    """As `train_judge`, from uint8 images and integer labels below `classes`."""
     keras.utils.set_random_seed(seed)
-    images = keras.Input((dataset.image_size, dataset.image_size, 3), name="images")
-    x = imagenet_normalization()(images)
+    inputs = keras.Input(images.shape[1:], name="images")
+    x = imagenet_normalization()(inputs)
     for index, filters in enumerate(STACKWISE_FILTERS):
         x = layers.Conv2D(filters, 3, strides=2 if index else 1, padding="same", use_bias=False)(x)
         x = layers.ReLU()(BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     x = layers.GlobalAveragePooling2D()(x)
-    judge = keras.Model(images, layers.Dense(dataset.num_classes, name="logits")(x), name="judge")
+    network = keras.Model(inputs, layers.Dense(classes, name="logits")(x), name="judge")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    fitting.fit(judge, (dataset.train.images, dataset.train.labels), loss, training, seed, say)
-    return judge
+    fitting.fit(network, (images, labels), loss, training, seed, say)
+    return network

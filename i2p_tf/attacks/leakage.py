@@ -11,21 +11,22 @@ def leakage(restored, test, judge):
     """Measures guesses of test images.
 
     Args:
-        restored: uint8 `(n, height, width, 3)`.
-        test: the `data.sources.Split` of the plain images.
+        restored: uint8 `(n, height, width, 3)`, of the first n test images.
+        test: the `data.sources.Split` of the plain images, all of which are the gallery of the re-identification.
         judge: an independent classifier.
 
     Returns:
         A dictionary as results.json has it: `ssim` and `psnr` (summaries), `accuracy_on_restored`,
         `reidentification_top1`, `reidentification_top5`, `n`; and SSIM by image, float32 `(n,)`.
     """
-    distances = evaluation.visual_distance(restored, test.images)
+    count = len(restored)
+    distances = evaluation.visual_distance(restored, test.images[:count])
     ranks = reidentification_ranks(restored, test.images)
     measured = {name: evaluation.summary(values) for name, values in distances.items()} | {
-        "accuracy_on_restored": float(np.mean(evaluation.classify(judge, restored) == test.labels)),
+        "accuracy_on_restored": float(np.mean(evaluation.classify(judge, restored) == test.labels[:count])),
         "reidentification_top1": float(np.mean(ranks < 1)),
         "reidentification_top5": float(np.mean(ranks < 5)),
-        "n": len(restored),
+        "n": count,
     }
     return measured, distances["ssim"]
 
@@ -38,7 +39,7 @@ def reidentification_ranks(restored, gallery):
 
     Args:
         restored: uint8 `(n, height, width, 3)`.
-        gallery: the plain images, uint8, in the same order.
+        gallery: the plain images, uint8, at least n, in the same order.
 
     Returns:
         Ranks from 0, int64 `(n,)`.

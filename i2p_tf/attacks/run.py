@@ -1,41 +1,45 @@
-"""Runs a suite against the networks of a run: attacks, floors and controls into results.json."""
+"""Runs a suite against a run: attacks, floors, controls and what else leaks into results.json."""
 
 import dataclasses
 import functools
 import hashlib
-import json
-import shutil
-import time
 
 import numpy as np
 
-import i2p_tf
 from i2p_tf import evaluation
-from i2p_tf.attacks import controls, feature_reconstruction, floors, inverse_network
-from i2p_tf.attacks.judge import train_judge
-from i2p_tf.attacks.leakage import leakage
+from i2p_tf.attacks import (
+    attribute_inference,
+    brute_force,
+    controls,
+    feature_reconstruction,
+    floors,
+    gan,
+    gradient_inversion,
+    inverse_network,
+    linkage,
+)
+from i2p_tf.attacks.bench import Bench, Subject
 from i2p_tf.attacks.suite import SUITES
-from i2p_tf.attacks.threat_models import T0, THREAT_MODELS
-from i2p_tf.data.sources import Split
+from i2p_tf.attacks.summary import strongest
+from i2p_tf.attacks.threat_models import T0, T1
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.models import unet
-from i2p_tf.run_dir import write_atomically, write_json
-
-METRICS = ("ssim", "psnr", "accuracy_on_restored", "reidentification_top1", "reidentification_top5")
-SAMPLES = 10
+from i2p_tf.run_dir import write_json
 
 
-def run_suite(run_dir, dataset, name, seed, say, controls_from=None):
-    """Attacks h_θ of a run and writes what came out into results.json; what is finished is not repeated.
+def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=None, controls_from=None):
+    """Attacks what protects the pictures of a run, into results.json; what is finished is not repeated.
 
     Args:
-        run_dir: a `RunDir` with both networks, locked.
+        run_dir: a `RunDir` with all that protects and classifies, locked.
         dataset: its `data.sources.Dataset`. Attackers learn from its training images and are tried on its test
             images.
         name: a key of `SUITES`.
         seed: of the first repetition; the others count on from it.
         say: called with each line of progress.
+        repetitions: with how many seeds each attack is run that is trained; the suite's number if not given.
+        attribute: the name of the attribute that `dataset` has been loaded with; None for none.
         controls_from: a `RunDir` that has been attacked, or None. What does not depend on h_θ, the judge and the
             controls, is taken from there if it was made with the same images, suite and seed.
 
@@ -47,19 +51,19 @@ def run_suite(run_dir, dataset, name, seed, say, controls_from=None):
         AttackError: if an attack can't be carried out.
     """
     suite = SUITES[name]
+    suite = dataclasses.replace(suite, repetitions=repetitions or suite.repetitions)
     _check_image_size(name, dataset.image_size)
     run_dir.remove_left_overs()
     bench = Bench(run_dir, dataset, suite, seed, say, controls_from)
-    attacks = _attack_transform(bench)
+    attacks = _attack_protection(bench)
     floor_results = _measure_floors(bench)
-    control_results = _attack_controls(bench)
-    failures = list(
-        filter(None, (_misbehaviour(key, result, floor_results) for key, result in control_results.items()))
-    )
+    control_results, failures = _attack_controls(bench, floor_results["mean_image"]["ssim"]["mean"])
     results = run_dir.read_results() | {
         "schema": 1,
         "attacks": attacks | {f"control_{key}": result for key, result in control_results.items()},
         "floors": floor_results,
+        "linkage": _measure_linkage(bench),
+        **_measure_what_applies(bench, attribute),
         "attack_suite": {
             "name": name,
             "valid": not failures,
@@ -73,156 +77,9 @@ def run_suite(run_dir, dataset, name, seed, say, controls_from=None):
     return results
 
 
-class Bench:
-    """A run under attack: its networks, its data, the judge, and what has been measured already."""
-
-    def __init__(self, run_dir, dataset, suite, seed, say, controls_from=None):
-        self.run_dir, self.dataset, self.suite, self.seed, self.say = run_dir, dataset, suite, seed, say
-        self.places = [run_dir, controls_from] if controls_from else [run_dir]  # where results may be
-        self.classifier = evaluation.load_network(run_dir.classifier)
-        self.test = Split(dataset.test.images[: suite.test_images], dataset.test.labels[: suite.test_images])
-        # Whatever changes a result; the files' names do not.
-        self.setting = {
-            "i2p_tf": i2p_tf.__version__,
-            "images": _digest_of_arrays(dataset.train, self.test),
-            "judge": dataclasses.asdict(suite.judge) | {"seed": seed},
-        }
-        config = run_dir.load_config()
-        networks = {
-            "transform": _digest(run_dir.encryption_key if config.encryption else run_dir.transform),
-            "classifier": _digest(run_dir.classifier),
-        }
-        self.subject = Subject(evaluation.load_protection(run_dir, config, dataset.image_size), self, networks)
-
-    @functools.cached_property
-    def judge(self):
-        """The independent classifier, trained once."""
-        asked = {"setting": self.setting}
-        path = self.run_dir.attack("judge") / "judge.keras"
-        if not self._finished("judge", asked, path.name):
-            self.say("judge: training a classifier that reads restored images")
-            judge = train_judge(self.dataset, self.suite.judge, self.seed, self.say)
-            with write_atomically(path) as temporary:
-                judge.save(temporary)
-            self.run_dir.write_attack("judge", asked)
-        return evaluation.load_network(path)
-
-    def judge_accuracy(self):
-        """What the judge reads on plain and on protected test images."""
-        accuracy = {
-            kind: float(np.mean(evaluation.classify(self.judge, images) == self.test.labels))
-            for kind, images in (("plain", self.test.images), ("protected", self.subject.protected))
-        }
-        return accuracy | {"n": len(self.test.labels)}
-
-    def measure(self, name, specification, restore, subject=None):
-        """One result of results.json, from an earlier command if that has finished it in the same setting.
-
-        Args:
-            name: of the folder in attacks/.
-            specification: what is to be in the result besides what is measured, as JSON.
-            restore: function without arguments to uint8 guesses of the test images.
-            subject: the `Subject` whose protected images samples.png shows; h_θ's if not given.
-        """
-        subject = subject or self.subject
-        asked = json.loads(json.dumps({"setting": self.setting | subject.networks, "specification": specification}))
-        if former := self._finished(name, asked, "samples.png"):
-            self.say(f"{name}: done earlier")
-            return former["result"]
-        self.say(name)
-        started = time.monotonic()
-        restored = restore()
-        seconds = round(time.monotonic() - started, 1)
-        measured, ssim = leakage(restored, self.test, self.judge)
-        samples = np.argsort(ssim)[np.linspace(0, len(ssim) - 1, min(SAMPLES, len(ssim))).round().astype(int)]
-        with write_atomically(self.run_dir.attack(name) / "samples.png") as temporary:
-            rows = (self.test.images, subject.protected, restored)
-            evaluation.save_samples(temporary, *(row[samples] for row in rows))
-        result = specification | measured | {"seconds": seconds}
-        self.run_dir.write_attack(name, asked | {"result": result})
-        return result
-
-    def _finished(self, name, asked, file):
-        """What an earlier command has written about the same, of which `file` is a part; empty if there is nothing."""
-        for place in self.places:
-            former, source = place.read_attack(name), place.attack(name) / file
-            if {key: former.get(key) for key in asked} == asked and source.is_file():
-                if place is not self.run_dir:
-                    with write_atomically(self.run_dir.attack(name) / file) as temporary:
-                        shutil.copyfile(source, temporary)
-                    self.run_dir.write_attack(name, former)
-                return former
-        return {}
-
-
-class Subject:
-    """A protection, and what it makes of the data; computed when it is first needed.
-
-    `networks` are the digests of the run's own networks, where its results depend on them.
-    """
-
-    def __init__(self, protect, bench, networks=None):
-        self.protect, self.dataset, self.test, self.networks = protect, bench.dataset, bench.test, networks or {}
-        pairs = [attack.pairs for attack in (*bench.suite.attacks, bench.suite.control)]
-        self.most_pairs = None if None in pairs else max(pairs)
-
-    @functools.cached_property
-    def known(self):
-        """Pairs of protected and plain training images."""
-        plain = self.dataset.train.images[: self.most_pairs]
-        return self.protect(plain), plain
-
-    @functools.cached_property
-    def protected(self):
-        """The protected test images."""
-        return self.protect(self.test.images)
-
-
-def strongest(attacks):
-    """By metric: which attack got most out of the images, how much, and its range over seeds.
-
-    Args:
-        attacks: dictionary of names to results as in results.json, without controls.
-    """
-    return {metric: _strongest(attacks, metric) for metric in METRICS}
-
-
-def table(results):
-    """The results of a suite as lines for a terminal."""
-    suite, attacks = results["attack_suite"], results["attacks"]
-    rows = [("", "SSIM", "p95", "PSNR", "class", "top-1", "top-5", "threat", "seconds")]
-    rows += [_row(name, result) for name, result in attacks.items() if not result["control"]]
-    rows += [_row(f"floor: {name}", result) for name, result in results["floors"].items()]
-    rows += [_row(name, result) for name, result in attacks.items() if result["control"]]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-    judge = suite["judge"]
-    lines += [
-        "",
-        f"n = {judge['n']} test images; by chance top-1 is {1 / judge['n']:.4f}; class: accuracy of an independent "
-        f"classifier, which has {judge['plain']:.4f} on plain and {judge['protected']:.4f} on protected images",
-    ]
-    for threat_model in sorted({result["threat_model"] for result in attacks.values()}):
-        lines.append(f"{threat_model}: the attacker holds {THREAT_MODELS[threat_model].holds}")
-    for metric, best in suite["strongest"].items():
-        lines.append(f"strongest by {metric}: {best['value']:.4f}, {best['attack']}")
-    return "\n".join(lines)
-
-
-def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _digest_of_arrays(*splits):
-    digest = hashlib.sha256()
-    for split in splits:
-        digest.update(np.ascontiguousarray(split.images))
-        digest.update(np.ascontiguousarray(split.labels))
-    return digest.hexdigest()
-
-
 def _check_image_size(name, image_size):
-    for attack in (*SUITES[name].attacks, SUITES[name].control):
+    suite = SUITES[name]
+    for attack in filter(None, (*suite.attacks, suite.control, suite.gan)):
         kind, _, size = attack.architecture.partition("_")
         try:
             if kind == "unet":
@@ -231,29 +88,49 @@ def _check_image_size(name, image_size):
             raise InputError(f"the suite {name!r} does not fit these images: {error}") from error
 
 
-def _attack_transform(bench):
-    """h_θ under every attack of the suite."""
+def _attack_protection(bench):
+    """What protects the run's pictures under every attack of the suite."""
     untrained = {"control": False, "threat_model": T0.name, "pairs": 0, "seed": None}
-    subject = bench.subject
+    subject, suite = bench.subject, bench.suite
     attacks = {
         "as_is": bench.measure("as_is", untrained, lambda: subject.protected),
         "feature_reconstruction": bench.measure(
             "feature_reconstruction", untrained, lambda: feature_reconstruction.restore(subject.protected)
         ),
     }
-    for attack in bench.suite.attacks:
-        for seed in range(bench.seed, bench.seed + bench.suite.repetitions):
+    for attack in suite.attacks:
+        for seed in bench.seeds:
             name = f"{attack.name}_seed{seed}"
             attacks[name] = _train_inverse_network(bench, name, attack, subject, seed, control=False)
+    if suite.gan:
+        attacks |= {f"{suite.gan.name}_seed{seed}": _train_gan(bench, suite.gan, seed) for seed in bench.seeds}
+    if suite.gradient_inversion and bench.transform:
+        transform = functools.partial(bench.transform, training=False)
+        name = suite.gradient_inversion.name
+        attacks[name] = _invert_by_gradient(bench, name, transform, subject, control=False)
+    elif suite.gradient_inversion:
+        bench.say("gradient_inversion: left out, as whoever has no key has nothing to differentiate")
     return attacks
 
 
-def _attack_controls(bench):
-    attack, results = bench.suite.control, {}
+def _attack_controls(bench, mean_image_ssim):
+    """Results by name of the control, and what is wrong with them, in lines."""
+    results, failures = {}, []
     for name, control in controls.CONTROLS.items():
         subject = Subject(control.protect, bench)
-        results[name] = _train_inverse_network(bench, f"control_{name}", attack, subject, bench.seed, control=True)
-    return results
+        results[name] = _train_inverse_network(
+            bench, f"control_{name}", bench.suite.control, subject, bench.seed, control=True
+        )
+        failures.append(controls.misbehaviour(name, results[name]["ssim"]["mean"], mean_image_ssim))
+    if bench.suite.gradient_inversion and bench.transform:
+        attack = bench.suite.gradient_inversion.name
+        for name in filter(gradient_inversion.CONTROLS.get, controls.CONTROLS):
+            transform = gradient_inversion.CONTROLS[name]
+            subject, key = Subject(controls.CONTROLS[name].protect, bench), f"{attack}_{name}"
+            results[key] = _invert_by_gradient(bench, f"control_{key}", transform, subject, control=True)
+            ssim, floor = results[key]["ssim"]["mean"], results[key]["mean_image_ssim"]
+            failures.append(controls.misbehaviour(name, ssim, floor, attack))
+    return results, [failure for failure in failures if failure]
 
 
 def _train_inverse_network(bench, name, attack, subject, seed, control):
@@ -269,6 +146,92 @@ def _train_inverse_network(bench, name, attack, subject, seed, control):
         return inverse_network.restore(attack, subject.known, subject.protected, seed, bench.say)
 
     return bench.measure(name, specification, restore, subject)
+
+
+def _train_gan(bench, attack, seed):
+    images = bench.dataset.train.images[: attack.images]
+    half = len(images) // 2
+    specification = dataclasses.asdict(attack) | {
+        "attack": attack.name,
+        "control": False,
+        "seed": seed,
+        "pairs": 0,
+        "images": 2 * half,
+    }
+
+    def restore():
+        subject = bench.subject
+        protected = subject.protect(images[half : 2 * half])  # of other pictures than the plain ones
+        return gan.restore(attack, protected, images[:half], subject.protected, seed, bench.say)
+
+    return bench.measure(f"{attack.name}_seed{seed}", specification, restore)
+
+
+def _invert_by_gradient(bench, name, transform, subject, control):
+    """As it is deterministic there is one repetition. The result also has the floor of its sample of images."""
+    attack, plain = bench.suite.gradient_inversion, bench.dataset.train.images
+    count = len(bench.test.labels[: attack.images])
+    mean_image = floors.mean_image(bench.dataset.train, count)
+    floor = evaluation.visual_distance(mean_image, bench.test.images[:count])["ssim"]
+    specification = dataclasses.asdict(attack) | {
+        "attack": attack.name,
+        "control": control,
+        "seed": None,
+        "pairs": len(plain[: attack.pairs]),
+        "images": count,
+    }
+
+    def restore():
+        known = subject.protect(plain[: attack.pairs]), plain[: attack.pairs]
+        return gradient_inversion.restore(attack, transform, known, subject.protected[:count], bench.say)
+
+    return bench.measure(name, specification, restore, subject) | {"mean_image_ssim": float(np.mean(floor))}
+
+
+def _measure_linkage(bench):
+    return bench.cached(
+        "linkage", linkage.SPECIFICATION, lambda: linkage.linkage(bench.test.images, bench.subject.protect)
+    )
+
+
+def _measure_what_applies(bench, attribute):
+    """The parts of results.json that need a keyed method, or an attribute."""
+    parts = {}
+    if bench.encryption:
+        parts["brute_force"] = _try_all_keys(bench)
+    if attribute:
+        former = bench.run_dir.read_results().get("attribute_inference", {})
+        parts["attribute_inference"] = former | {attribute: _infer(bench, attribute)}
+    return parts
+
+
+def _try_all_keys(bench):
+    plain = bench.test.images[: brute_force.PICTURES]
+    return bench.cached(
+        "brute_force",
+        brute_force.SPECIFICATION | {"n": len(plain), "seed": bench.seed},
+        lambda: brute_force.brute_force(bench.encryption, plain, bench.seed, bench.say),
+    )
+
+
+def _infer(bench, attribute):
+    values, training, seed = len(bench.dataset.attribute_values), bench.suite.judge, bench.seed
+    splits = bench.dataset.train, bench.test
+
+    def compute():
+        return attribute_inference.attribute_inference(
+            *splits, values, bench.subject.protect, training, seed, bench.say
+        )
+
+    specification = {
+        "threat_model": T1.name,
+        "attribute": attribute,
+        "values": values,
+        "sha256": hashlib.sha256(b"".join(split.attribute.tobytes() for split in splits)).hexdigest(),
+        "seed": seed,
+        "training": dataclasses.asdict(training),
+    }
+    return bench.cached(f"attribute_{attribute}", specification, compute)
 
 
 def _measure_floors(bench):
@@ -290,26 +253,3 @@ def _measure_floors(bench):
         ),
         "label_only": bench.measure("floor_label_only", trained, label_only),
     }
-
-
-def _misbehaviour(name, result, floor_results):
-    return controls.misbehaviour(name, result["ssim"]["mean"], floor_results["mean_image"]["ssim"]["mean"])
-
-
-def _strongest(attacks, metric):
-    values = {name: _value(result, metric) for name, result in attacks.items()}
-    best = max(values, key=values.get)
-    kind = attacks[best].get("attack", best)
-    repetitions = [values[name] for name, result in attacks.items() if result.get("attack", name) == kind]
-    return {"attack": best, "value": values[best], "range": [min(repetitions), max(repetitions)]}
-
-
-def _value(result, metric):
-    return result[metric]["mean"] if isinstance(result[metric], dict) else result[metric]
-
-
-def _row(name, result):
-    numbers = (result["ssim"]["mean"], result["ssim"]["p95"], result["psnr"]["mean"])
-    shares = (result[metric] for metric in METRICS[2:])
-    formatted = [f"{number:.3f}" for number in numbers] + [f"{share:.4f}" for share in shares]
-    return (name, *formatted, result.get("threat_model", ""), f"{result['seconds']:.0f}")

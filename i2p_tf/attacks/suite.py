@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from i2p_tf.attacks.threat_models import T1, T3
+from i2p_tf.attacks.threat_models import T0, T1, T2, T3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +26,7 @@ class InverseNetwork:
 
     Attributes:
         architecture: a key of `inverse_network.ARCHITECTURES`.
-        loss: a key of `fitting.LOSSES`.
+        loss: a member of `inverse_network.LOSSES`.
         training: a `Training`.
         pairs: how many the attacker has; None for all training images.
         threat_model: T1 for an attacker who makes pairs with h_θ, T3 for one who got hold of some.
@@ -45,11 +45,60 @@ class InverseNetwork:
 
 
 @dataclasses.dataclass(frozen=True)
+class GradientInversion:
+    """Gradient descent through h_θ: Adam on the pixels, the learning rate falling to 0 along a cosine.
+
+    Attributes:
+        images: how many test images are attacked, the first ones.
+        steps: of the descent.
+        learning_rate: the first and highest one, in units of the pixels' range.
+        prior_weight: of the total variation of the guess's difference to the mean image, against the squared distance
+            of protected images in units of the mean image's; it falls with the learning rate.
+        pairs: that the attacker makes with h_θ, for the first guess.
+        threat_model: T2.
+    """
+
+    images: int
+    steps: int
+    learning_rate: float = 0.05
+    prior_weight: float = 5e-4
+    pairs: int = 1_000
+    threat_model: str = T2.name
+
+    @property
+    def name(self):
+        return "gradient_inversion"
+
+
+@dataclasses.dataclass(frozen=True)
+class Gan:
+    """A CycleGAN: it learns from protected images and from plain ones of other pictures, never from a pair.
+
+    Attributes:
+        architecture: of both translating networks, a key of `inverse_network.ARCHITECTURES`.
+        training: a `Training`.
+        images: how many training images there are, half of them protected and half plain; None for all.
+        threat_model: T0.
+    """
+
+    architecture: str
+    training: Training
+    images: int | None = None
+    threat_model: str = T0.name
+
+    @property
+    def name(self):
+        return f"gan_{self.architecture}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Suite:
     """A fixed list of attacks, so that results can be compared.
 
     Attributes:
         attacks: `InverseNetwork`s; attacks that take no training are always run.
+        gradient_inversion: a `GradientInversion`; None for none.
+        gan: a `Gan`; None for none.
         control: the attack whose controls decide whether the results count.
         judge: how the independent classifier is trained that reads restored images.
         repetitions: with how many seeds each attack is run.
@@ -61,28 +110,44 @@ class Suite:
     judge: Training
     repetitions: int = 1
     test_images: int | None = None
+    gradient_inversion: GradientInversion | None = None
+    gan: Gan | None = None
 
 
 def _quick():
-    """For two cores: 10,000 pairs, the smallest U-Net, 2,000 test images.
+    """For two cores: 10,000 pairs, the smallest U-Net, 2,000 test images, gradient descent for 20 of them.
 
-    CIFAR-10 at 32x32 on 2 cores of an AMD EPYC (Zen 3), float32: 9 minutes beside other work. Results: docs/attacks.md.
+    CIFAR-10 at 32x32 on 2 cores of an AMD EPYC (Zen 3), float32: 9 minutes beside other work, without gradient
+    inversion. Results: docs/attacks.md.
     """
     training = Training(steps=600)
     paper_loss = InverseNetwork("unet_tiny", "mse", training, pairs=10_000)
     attacks = (paper_loss, dataclasses.replace(paper_loss, loss="mse_ssim"))
-    return Suite(attacks, control=paper_loss, judge=Training(steps=600), test_images=2_000)
+    return Suite(
+        attacks,
+        control=paper_loss,
+        judge=Training(steps=600),
+        test_images=2_000,
+        gradient_inversion=GradientInversion(images=20, steps=200),
+    )
 
 
 def _standard():
-    """Every architecture on all pairs, and one leak. Not yet measured."""
+    """Every architecture and loss on all pairs, one leak, a small GAN. Not yet measured."""
     training = Training(steps=1_500)
     paper_loss = InverseNetwork("unet_small", "mse", training)
     best_loss = dataclasses.replace(paper_loss, loss="mse_ssim")
+    perceptual = dataclasses.replace(paper_loss, loss="mse_perceptual")
     others = [dataclasses.replace(best_loss, architecture=name) for name in ("residual", "wide")]
     leak = dataclasses.replace(best_loss, pairs=1_000, threat_model=T3.name)
     control = dataclasses.replace(paper_loss, training=Training(steps=600))
-    return Suite((paper_loss, best_loss, *others, leak), control, judge=Training(steps=1_500))
+    return Suite(
+        (paper_loss, best_loss, perceptual, *others, leak),
+        control,
+        judge=Training(steps=1_500),
+        gradient_inversion=GradientInversion(images=100, steps=400),
+        gan=Gan("unet_tiny", Training(steps=1_500, batch_size=32, learning_rate=1e-3)),
+    )
 
 
 def _full():
@@ -90,13 +155,21 @@ def _full():
     training = Training(steps=20_000, batch_size=128, learning_rate=1e-3)
     paper_loss = InverseNetwork("unet_paper", "mse", training)
     best_loss = dataclasses.replace(paper_loss, loss="mse_ssim")
+    perceptual = dataclasses.replace(paper_loss, loss="mse_perceptual")
     others = [dataclasses.replace(best_loss, architecture=name) for name in ("unet_small", "residual", "wide")]
     leaks = [
         dataclasses.replace(best_loss, architecture="unet_small", pairs=pairs, threat_model=T3.name)
         for pairs in (100, 1_000, 10_000)
     ]
     control = dataclasses.replace(paper_loss, training=Training(steps=2_000, batch_size=128))
-    return Suite((paper_loss, best_loss, *others, *leaks), control, judge=Training(steps=6_000), repetitions=3)
+    return Suite(
+        (paper_loss, best_loss, perceptual, *others, *leaks),
+        control,
+        judge=Training(steps=6_000),
+        repetitions=3,
+        gradient_inversion=GradientInversion(images=500, steps=2_000),
+        gan=Gan("unet_small", Training(steps=20_000, batch_size=32, learning_rate=5e-4)),
+    )
 
 
 SUITES = {"quick": _quick(), "standard": _standard(), "full": _full()}

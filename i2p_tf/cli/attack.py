@@ -14,6 +14,7 @@ from absl import flags
 
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.cli import app
+from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
 
@@ -28,6 +29,19 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_integer("seed", 0, "drives the attackers' initialisation and order", flag_values=FLAGS)
+flags.DEFINE_integer(
+    "repetitions",
+    None,
+    "with how many seeds, from --seed on, each attack is run that is trained; the suite's number if not given",
+    flag_values=FLAGS,
+)
+flags.DEFINE_string(
+    "attribute",
+    None,
+    "what else than the class to try to read from protected images: coarse_label of cifar100, a column of a folder's "
+    "attributes.csv, or another ClassLabel of a set of TensorFlow Datasets",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "controls_from",
     None,
@@ -43,19 +57,23 @@ def main(arguments):
         raise unknown_name("suite", FLAGS.suite, tuple(SUITES))
     if FLAGS.seed < 0:
         raise InputError(f"--seed must be an integer of at least 0. Received: {FLAGS.seed}")
+    if FLAGS.repetitions is not None and FLAGS.repetitions < 1:
+        raise InputError(f"--repetitions must be an integer of at least 1. Received: {FLAGS.repetitions}")
     config = run_dir.finished_config()
     controls_from = RunDir(FLAGS.controls_from) if FLAGS.controls_from else None
     if controls_from:
         controls_from.load_config()  # refuses what is no run
+    if FLAGS.attribute is not None:
+        sources.check_attribute(config.dataset, FLAGS.attribute)
     with run_dir.lock():
-        from i2p_tf.attacks import run as attacks
-        from i2p_tf.data import sources
+        from i2p_tf.attacks.run import run_suite
+        from i2p_tf.attacks.summary import table
         from i2p_tf.training.progress import Progress
 
-        dataset = sources.load_for(config, FLAGS.data_dir)
-        say = Progress().say
-        results = attacks.run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, say, controls_from)
-        print(attacks.table(results))
+        dataset = sources.load_for(config, FLAGS.data_dir, FLAGS.attribute)
+        options = FLAGS.repetitions, FLAGS.attribute, controls_from
+        results = run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, Progress().say, *options)
+        print(table(results))
         print(f"pictures: {run_dir.attacks}/*/samples.png (plain, protected, restored)\nnumbers:  {run_dir.results}")
     return _report_failures(results["attack_suite"]["failed_controls"])
 

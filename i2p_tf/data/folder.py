@@ -7,11 +7,12 @@ import pathlib
 import numpy as np
 
 from i2p_tf import pictures
+from i2p_tf.data import attribute_table
 from i2p_tf.errors import InputError
 
 _SPLITS = ("train", "validation", "test")
 _ORDER_SEED = 0
-_IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
+_IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX", attribute_table.FILE)
 
 
 def check(path):
@@ -41,7 +42,7 @@ def check(path):
             )
 
 
-def read(path, image_size):
+def read(path, image_size, attribute=None):
     """Reads all pictures of a folder that has passed `check`.
 
     Pictures lie at any depth below their class folder. Hidden files are ignored. Symbolic links are followed, but no
@@ -50,16 +51,21 @@ def read(path, image_size):
     Args:
         path: folder with class folders, or with train/, test/ and validation/ that have class folders.
         image_size: height and width to bring each picture to, by `pictures.resize` with rule "crop".
+        attribute: a column of the folder's attributes.csv; None for none.
 
     Returns:
-        Tuple of the class names (sorted), a dict from split name to `(images, labels)` (uint8
-        `(n, image_size, image_size, 3)` and int32 `(n,)`), and a list of
-        "relative/path: reason" for every file that was not used. A folder without splits gives "train" only.
+        Tuple of the class names (sorted), a dict from split name to `(images, labels, values)` (uint8
+        `(n, image_size, image_size, 3)`, int32 `(n,)`, and the attribute as int32 `(n,)` or None), a list of
+        "relative/path: reason" for every file that was not used, and the names of the attribute's values (sorted). A
+        folder without splits gives "train" only.
 
     Raises:
-        InputError: if a class has too few usable pictures to be in the train, validation and test set.
+        InputError: if a class has too few usable pictures to be in the train, validation and test set, or a picture
+            lacks the attribute.
     """
     root = pathlib.Path(path).expanduser()
+    column = attribute_table.column(root, attribute) if attribute else {}
+    names = tuple(sorted(set(column.values())))
     folders = _split_folders(root)
     class_names = _class_names(folders["train"])
     splits, skipped = {}, []
@@ -73,10 +79,20 @@ def read(path, image_size):
         ]
         # The classes mixed, the same in every run, as in published sets: the first n images are a sample of all.
         order = np.random.default_rng(_ORDER_SEED).permutation(len(images))
-        splits[split] = (images[order], labels[used][order])
+        values = _values(root, np.array(files)[used], column, names)[order] if attribute else None
+        splits[split] = (images[order], labels[used][order], values)
         held_out = sum(other not in folders for other in ("validation", "test"))
         _check_counts(split, splits[split][1], class_names, 1 + held_out if split == "train" else 1, skipped)
-    return class_names, splits, skipped
+    return class_names, splits, skipped, names
+
+
+def _values(root, files, column, names):
+    """The attribute of each file, as its place among the `names` of the values."""
+    paths = [file.relative_to(root).as_posix() for file in files]
+    missing = [path for path in paths if path not in column]
+    if missing:
+        raise InputError(f"{root / attribute_table.FILE} has no line for {missing[0]!r}; {len(missing)} files lack one")
+    return np.array([names.index(column[path]) for path in paths], np.int32)
 
 
 def _split_folders(root):

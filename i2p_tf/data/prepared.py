@@ -13,13 +13,14 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from i2p_tf import pictures
+from i2p_tf.data.sources import refuse_unknown_attribute
 from i2p_tf.errors import InputError
 
 _BATCH = 1000
 _CONNECT_SECONDS = 10
 
 
-def read(name, data_dir, image_size):
+def read(name, data_dir, image_size, attribute=None):
     """Reads a set that is prepared under `data_dir`; one that is not there is downloaded and prepared there.
 
     Args:
@@ -27,11 +28,12 @@ def read(name, data_dir, image_size):
         data_dir: folder of prepared sets; None for TFDS' own, `~/tensorflow_datasets`.
         image_size: height and width to bring each image to, by `pictures.resize` with rule "crop"; None leaves the
             images as they are, where they are square and all of one size.
+        attribute: another feature of the set that is a ClassLabel; None for none.
 
     Returns:
-        Tuple of the class names and a dict from split name ("train" and, where the set has them, "validation" and
-        "test") to `(images, labels)`: uint8 `(n, size, size, 3)` and int32 `(n,)`. A test or validation split
-        without labels is left out.
+        Tuple of the class names, a dict from split name ("train" and, where the set has them, "validation" and
+        "test") to `(images, labels, values)`: uint8 `(n, size, size, 3)`, int32 `(n,)`, and the attribute as int32
+        `(n,)` or None; and the names of the attribute's values. A test or validation split without labels is left out.
 
     Raises:
         InputError: if the set is unknown, can't be had, is damaged, or holds no images of one class each.
@@ -39,6 +41,9 @@ def read(name, data_dir, image_size):
     builder = _builder(name, data_dir)
     features = builder.info.features
     _check_features(name, features)
+    if attribute:
+        labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+        refuse_unknown_attribute(f"tfds:{name}", attribute, [key for key in labels if key != "label"])
     image_size, stored_as_needed = _sizes(name, features["image"].shape, image_size)
     if "train" not in builder.info.splits:
         raise InputError(f"data set {name!r} has no train split; it has {', '.join(builder.info.splits)}")
@@ -47,12 +52,12 @@ def read(name, data_dir, image_size):
         if split not in builder.info.splits:
             continue
         try:
-            images, labels = _read_split(builder.info.splits[split], image_size, stored_as_needed)
+            arrays = _read_split(builder.info.splits[split], image_size, stored_as_needed, attribute)
         except (tf.errors.OpError, pictures.PictureError, EOFError) as error:
             raise _damaged(name, builder.data_path, error) from error
-        if split == "train" or labels.min() >= 0:
-            splits[split] = (images, labels)
-    return tuple(features["label"].names), splits
+        if split == "train" or arrays[1].min() >= 0:
+            splits[split] = arrays
+    return tuple(features["label"].names), splits, tuple(features[attribute].names) if attribute else ()
 
 
 def _builder(name, data_dir):
@@ -112,30 +117,31 @@ def _sizes(name, shape, image_size):
     return image_size or height, square and image_size in (None, height)
 
 
-def _read_split(split, image_size, stored_as_needed):
+def _read_split(split, image_size, stored_as_needed, attribute):
     images = np.empty((split.num_examples, image_size, image_size, 3), np.uint8)
-    labels = np.empty(split.num_examples, np.int32)
+    labels, values = np.empty((2, split.num_examples), np.int32)
     start = 0
     decode = _decode_with_tensorflow if stored_as_needed else _decode_with_pillow
-    for encoded, batch_labels in _records(split).as_numpy_iterator():
+    for encoded, batch_labels, batch_values in _records(split, attribute or "label").as_numpy_iterator():
         stop = start + len(batch_labels)
         if stop > len(labels):
             raise EOFError(f"more than {len(labels)} examples")
         images[start:stop] = decode(encoded, image_size)
-        labels[start:stop] = batch_labels
+        labels[start:stop], values[start:stop] = batch_labels, batch_values
         start = stop
     if start < len(labels):
         raise EOFError(f"{start} of {len(labels)} examples")
-    return images, labels
+    return images, labels, values if attribute else None
 
 
-def _records(split):
-    """Batches of encoded images and labels; parsing whole batches takes a fraction of what `as_dataset` does."""
-    wanted = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
+def _records(split, attribute):
+    """Batches of images, labels and values; parsing whole batches takes a fraction of what `as_dataset` does."""
+    wanted = {name: tf.io.FixedLenFeature([], tf.int64) for name in ("label", attribute)}
+    wanted["image"] = tf.io.FixedLenFeature([], tf.string)
 
     def parse(records):
         parsed = tf.io.parse_example(records, wanted)
-        return parsed["image"], parsed["label"]
+        return parsed["image"], parsed["label"], parsed[attribute]
 
     return tf.data.TFRecordDataset(split.filepaths).batch(_BATCH).map(parse).prefetch(1)
 

@@ -6,12 +6,15 @@ network trained by one of them has not seen the validation or test images of ano
 
 import dataclasses
 import os
+import pathlib
 
 import numpy as np
 
+from i2p_tf.data import attribute_table
 from i2p_tf.errors import InputError, unknown_name
 
 NAMED_SETS = ("digits", "cifar10", "cifar100")
+ATTRIBUTES = {"cifar100": ("coarse_label",)}  # besides the class; other sets of TFDS are asked when they are read
 _ALLOWED = (*NAMED_SETS, "tfds:NAME", "folder:PATH")
 
 _SPLIT_SEED = 2021
@@ -23,15 +26,25 @@ _DEFAULT_SIZE = 32
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images, uint8 RGB `(n, size, size, 3)`, and their labels, int32 `(n,)`."""
+    """Images, uint8 RGB `(n, size, size, 3)`, and their labels, int32 `(n,)`; an attribute likewise, if one is read."""
 
     images: np.ndarray
     labels: np.ndarray
+    attribute: np.ndarray | None = None
+
+    def take(self, chosen):
+        """The `Split` of the images that an index, a slice or a mask chooses."""
+        attribute = None if self.attribute is None else self.attribute[chosen]
+        return Split(self.images[chosen], self.labels[chosen], attribute)
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A data set in memory. `skipped` has one "path: reason" for every file that was no usable picture."""
+    """A data set in memory.
+
+    `skipped` has one "path: reason" for every file that was no usable picture; `attribute_values` are the names of the
+    values of the attribute that was asked for.
+    """
 
     name: str
     class_names: tuple[str, ...]
@@ -39,11 +52,12 @@ class Dataset:
     validation: Split
     test: Split
     skipped: tuple[str, ...] = ()
+    attribute_values: tuple[str, ...] = ()
 
     def with_training_images(self, count):
         """The set with only `count` training images (all, where there are no more): the same ones in every run."""
         chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.train.labels))[:count]
-        return dataclasses.replace(self, train=Split(self.train.images[chosen], self.train.labels[chosen]))
+        return dataclasses.replace(self, train=self.train.take(chosen))
 
     @property
     def image_size(self):
@@ -77,7 +91,31 @@ def check_name(name):
         folder.check(rest)
 
 
-def load(name, data_dir=None, image_size=None):
+def check_attribute(name, attribute):
+    """Checks that a data set has an attribute, as far as that can be done in no time: not for `tfds:NAME`.
+
+    Raises:
+        InputError: if it has not; the message names those that it has.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "tfds":
+        return
+    allowed = ATTRIBUTES.get(name, ())
+    if kind == "folder":
+        allowed = attribute_table.names(pathlib.Path(rest).expanduser())
+    refuse_unknown_attribute(name, attribute, allowed)
+
+
+def refuse_unknown_attribute(name, attribute, allowed):
+    """Raises an `InputError` unless `attribute` is one of those `allowed`, which a data set has."""
+    if not allowed:
+        hint = f"; a folder has those of its {attribute_table.FILE}" if name.startswith("folder:") else ""
+        raise InputError(f"unknown attribute {attribute!r}: data set {name!r} has none besides the class{hint}")
+    if attribute not in allowed:
+        raise unknown_name(f"attribute of data set {name!r}", attribute, allowed)
+
+
+def load(name, data_dir=None, image_size=None, attribute=None):
     """Loads a data set into memory.
 
     A test split that the set does not bring is 20 % of its train split; a validation split is then 10 % of the rest
@@ -87,6 +125,7 @@ def load(name, data_dir=None, image_size=None):
         name: `digits`, `cifar10`, `cifar100`, `tfds:NAME` or `folder:PATH`.
         data_dir: folder of prepared TFDS sets; None for TFDS' own.
         image_size: height and width of the images; None for the set's own, and 32 for `digits` and folders.
+        attribute: what else than the class to read of each image, by the name that the set has for it.
 
     Returns:
         A `Dataset`.
@@ -95,30 +134,32 @@ def load(name, data_dir=None, image_size=None):
         InputError: if the data set can't be had or can't be used.
     """
     check_name(name)
+    if attribute:
+        check_attribute(name, attribute)
     kind, _, rest = name.partition(":")
-    skipped = ()
+    skipped, values = (), ()
     if kind == "digits":
         class_names, splits = _digits(image_size or _DEFAULT_SIZE)
     elif kind == "folder":
         from i2p_tf.data import folder
 
-        class_names, splits, skipped = folder.read(rest, image_size or _DEFAULT_SIZE)
+        class_names, splits, skipped, values = folder.read(rest, image_size or _DEFAULT_SIZE, attribute)
     else:
         from i2p_tf.data import prepared
 
-        class_names, splits = prepared.read(rest or kind, data_dir, image_size)
+        class_names, splits, values = prepared.read(rest or kind, data_dir, image_size, attribute)
     splits = {split: Split(*arrays) for split, arrays in splits.items()}
     if "test" not in splits:
         splits["train"], splits["test"] = _hold_out(splits["train"], _TEST_FRACTION)
     if "validation" not in splits:
         fraction = _VALIDATION_FRACTIONS.get(rest or kind, _OTHER_VALIDATION_FRACTION)
         splits["train"], splits["validation"] = _hold_out(splits["train"], fraction)
-    return Dataset(name=name, class_names=class_names, skipped=tuple(skipped), **splits)
+    return Dataset(name=name, class_names=class_names, skipped=tuple(skipped), attribute_values=values, **splits)
 
 
-def load_for(config, data_dir=None):
+def load_for(config, data_dir=None, attribute=None):
     """The data set of a `Config`, with only its `training_images`; `data_dir` replaces that of the `Config`."""
-    dataset = load(config.dataset, data_dir or config.data_dir, config.image_size)
+    dataset = load(config.dataset, data_dir or config.data_dir, config.image_size, attribute)
     return dataset.with_training_images(config.training_images) if config.training_images else dataset
 
 
@@ -147,4 +188,4 @@ def _hold_out(split, fraction):
         indices = generator.permutation(np.flatnonzero(split.labels == label))
         count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
         held_out[indices[:count]] = True
-    return tuple(Split(split.images[chosen], split.labels[chosen]) for chosen in (~held_out, held_out))
+    return split.take(~held_out), split.take(held_out)

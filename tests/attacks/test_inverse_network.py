@@ -113,7 +113,7 @@ def test_only_the_given_number_of_pairs_is_used(digits, monkeypatch):
 def test_every_suite_names_what_there_is():
     for suite in SUITES.values():
         for attack in (*suite.attacks, suite.control):
-            assert attack.architecture in inverse_network.ARCHITECTURES and attack.loss in fitting.LOSSES
+            assert attack.architecture in inverse_network.ARCHITECTURES and attack.loss in inverse_network.LOSSES
 
 
 def test_a_loss_that_is_not_finite_is_an_error():

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf.attacks import controls, fitting, inverse_network, run
-from i2p_tf.attacks.suite import SUITES, InverseNetwork, Suite, Training
+from i2p_tf.attacks import brute_force, controls, fitting, inverse_network, run, summary
+from i2p_tf.attacks.bench import Bench
+from i2p_tf.attacks.suite import SUITES, Gan, GradientInversion, InverseNetwork, Suite, Training
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir
@@ -18,7 +19,15 @@ from i2p_tf.run_dir import RunDir
 pytestmark = pytest.mark.slow
 
 ATTACK = InverseNetwork("wide", "mse", Training(steps=50, batch_size=32))
-REDUCED = Suite((ATTACK,), control=ATTACK, judge=Training(steps=150, batch_size=32), repetitions=2, test_images=200)
+REDUCED = Suite(
+    (ATTACK,),
+    control=ATTACK,
+    judge=Training(steps=150, batch_size=32),
+    repetitions=2,
+    test_images=200,
+    gradient_inversion=GradientInversion(images=20, steps=60),
+    gan=Gan("wide", Training(steps=10, batch_size=16), images=600),
+)
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +44,19 @@ def attacked(tmp_path_factory, trained_run, digits, reduced):
     """A copy of the run, attacked; its results; what the attackers were given to learn from."""
     run_dir = RunDir(shutil.copytree(trained_run.path, tmp_path_factory.mktemp("runs") / "attacked"))
     learnt_from = []
-    fit = fitting.fit
+    fit, batches = fitting.fit, fitting.batches
 
-    def watched(network, known, *rest):
+    def watched_fit(network, known, *rest):
         learnt_from.extend(known)
         fit(network, known, *rest)
 
+    def watched_batches(examples, *rest):
+        learnt_from.extend(examples)
+        return batches(examples, *rest)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "fit", watched)
+        patch.setattr(fitting, "fit", watched_fit)
+        patch.setattr(fitting, "batches", watched_batches)
         results = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)
     return run_dir, results, learnt_from
 
@@ -65,10 +79,16 @@ def test_results_have_what_the_schema_names(attacked, digits):
         "as_is",
         "feature_reconstruction",
         *seeds,
+        "gan_wide_seed0",
+        "gan_wide_seed1",
+        "gradient_inversion",
         *(f"control_{name}" for name in controls.CONTROLS),
+        "control_gradient_inversion_identity",
+        "control_gradient_inversion_constant",
     ]
     for name, result in attacks.items():
-        assert result["n"] == 200 and result["control"] == name.startswith("control_")
+        assert result["n"] == (20 if "gradient_inversion" in name else 200)
+        assert result["control"] == name.startswith("control_")
         assert {"threat_model", "pairs", "seed", "seconds"} <= set(result)
         for metric in ("ssim", "psnr"):
             assert set(result[metric]) == {"mean", "median", "p95", "max"}
@@ -77,7 +97,8 @@ def test_results_have_what_the_schema_names(attacked, digits):
     assert attacks[seeds[0]]["pairs"] == len(digits.train.labels) and attacks["as_is"]["pairs"] == 0
     assert set(results["floors"]) == {"mean_image", "random_image", "label_only"}
     assert results["attack_suite"]["environment"]["packages"]["keras"] == keras.__version__
-    assert "control_constant" in run.table(results)
+    table = summary.table(results)
+    assert "control_constant" in table and "linkage: " in table and " over 2 seeds" in table
 
 
 def test_controls_and_judge_of_another_run_are_taken_and_nothing_else(attacked, trained_run, digits, tmp_path):
@@ -110,6 +131,21 @@ def test_what_leaks_is_measured(attacked):
     assert floors["label_only"]["ssim"]["mean"] > floors["mean_image"]["ssim"]["mean"] + 0.05
 
 
+def test_a_sample_is_searched_in_the_gallery_of_all(attacked):
+    _, results, _ = attacked
+    sample = results["attacks"]["control_gradient_inversion_constant"]
+    # Of 20 equal guesses one at most finds its source; among 20 pictures five would have been found.
+    assert sample["n"] == 20 and sample["reidentification_top5"] <= 0.1
+    assert sample["ssim"]["mean"] == pytest.approx(sample["mean_image_ssim"], abs=0.02)
+
+
+def test_linkage_has_its_reference_and_chance(attacked):
+    _, results, _ = attacked
+    linkage = results["linkage"]
+    assert linkage["n"] == 200 and linkage["chance"] == {"top1": 1 / 200, "top5": 5 / 200}
+    assert linkage["plain"]["top5"] >= linkage["plain"]["top1"] > 0.2
+
+
 def test_attackers_learn_from_no_test_image(attacked, digits):
     _, _, learnt_from = attacked
     test = {image.tobytes() for image in digits.test.images}
@@ -137,12 +173,36 @@ def test_what_is_finished_is_not_repeated(attacked, digits, monkeypatch):
     assert "as_is: done earlier" in lines and "control_constant: done earlier" in lines
 
 
+def test_what_applies_to_a_keyed_method_and_to_an_attribute(attacked, digits, monkeypatch, tmp_path):
+    run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
+    monkeypatch.setattr(Bench, "encryption", "pe")
+    monkeypatch.setattr(brute_force, "SHRUNKEN_BITS", 3)
+
+    def with_parity(split):
+        return dataclasses.replace(split, attribute=np.int32(split.labels % 2))
+
+    parts = {part: with_parity(getattr(digits, part)) for part in ("train", "validation", "test")}
+    dataset = dataclasses.replace(digits, attribute_values=("even", "odd"), **parts)
+    lines = []
+    results = run.run_suite(run_dir, dataset, "quick", 0, lines.append, attribute="parity")
+    assert any(line.startswith("gradient_inversion: left out") for line in lines)
+    assert not any("gradient_inversion" in name for name in results["attacks"])
+    assert results["brute_force"]["method"] == "pe" and results["brute_force"]["key_bits"] == 256
+    parity = results["attribute_inference"]["parity"]
+    assert parity["majority_given_class"] == 1.0 and parity["plain"] > 0.7 and parity["n"] == 200
+    table = summary.table(results)
+    assert "brute force: pe" in table and "parity: a network" in table
+
+    monkeypatch.setattr(fitting, "fit", lambda *_: pytest.fail("something was trained again"))
+    assert run.run_suite(run_dir, dataset, "quick", 0, lines.append, attribute="parity") == results
+
+
 def test_another_transform_is_attacked_again(attacked, digits, tmp_path):
     run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
     transform = keras.models.load_model(run_dir.transform)
     transform.set_weights([weight * 1.01 for weight in transform.get_weights()])
     transform.save(run_dir.transform)
-    bench = run.Bench(run_dir, digits, REDUCED, 0, lambda line: None)
+    bench = Bench(run_dir, digits, REDUCED, 0, lambda line: None)
     guess = digits.test.images[:200]
     specification = {"control": False, "threat_model": "T0", "pairs": 0, "seed": None}
     assert bench.measure("as_is", specification, lambda: guess)["ssim"]["mean"] > 0.99
@@ -167,10 +227,10 @@ def test_images_that_a_suite_does_not_fit_are_refused(attacked):
 
 def test_the_strongest_attack_counts_by_metric_with_its_range_over_seeds():
     def result(ssim, top1, **values):
-        shares = dict.fromkeys(run.METRICS[2:], top1)
+        shares = dict.fromkeys(summary.METRICS[2:], top1)
         return {"ssim": {"mean": ssim}, "psnr": {"mean": 10 * ssim}, "control": False} | shares | values
 
-    best = run.strongest(
+    best = summary.strongest(
         {
             "as_is": result(0.1, 0.9),
             "net_seed0": result(0.4, 0.2, attack="net"),

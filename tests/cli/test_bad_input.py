@@ -119,6 +119,7 @@ def test_evaluate_refuses(arguments, words, tmp_path):
         (["--run_dir=nowhere"], ["nowhere", "no config.json"]),
         (["--run_dir=nowhere", "--suite=quik"], ["unknown suite 'quik'", "Did you mean quick?"]),
         (["--run_dir=nowhere", "--seed=-1"], ["--seed", "at least 0", "-1"]),
+        (["--run_dir=nowhere", "--repetitions=0"], ["--repetitions", "at least 1", "0"]),
         (["--run_dir=run"], ["transform.keras does not exist"]),
     ],
 )
@@ -136,6 +137,34 @@ def test_attack_refuses(arguments, words, tmp_path):
     assert all(word in result.stderr for word in words), result.stderr
     assert result.stdout == "light\n"
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("dataset", "table", "words"),
+    [
+        ("digits", None, ["'colour'", "'digits' has none besides the class"]),
+        ("cifar100", None, ["unknown attribute of data set 'cifar100' 'colour'", "allowed: coarse_label"]),
+        ("folder:pictures", None, ["'folder:pictures' has none besides the class", "attributes.csv"]),
+        ("folder:pictures", "file,color,size\n", ["allowed: color, size", "Did you mean color?"]),
+        ("folder:pictures", "colour\n", ["attributes.csv must begin with the line file,ATTRIBUTE,...", "'colour'"]),
+    ],
+)
+def test_attack_refuses_an_attribute_that_the_data_have_not(dataset, table, words, tmp_path):
+    from i2p_tf import presets
+    from i2p_tf.run_dir import RunDir
+
+    (tmp_path / "pictures").mkdir()
+    if table:
+        (tmp_path / "pictures" / "attributes.csv").write_text(table)
+    run_dir = RunDir(tmp_path / "run")
+    run_dir.claim(presets.smoke(dataset))
+    for network in (run_dir.classifier, run_dir.transform):
+        network.write_text("trained")
+    result = call("attack", "--run_dir=run", "--attribute=colour", cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    assert all(word in result.stderr for word in words), result.stderr
+    assert result.stdout == "light\n"
 
 
 def make_export(path):

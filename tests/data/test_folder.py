@@ -186,3 +186,40 @@ def test_three_pictures_a_class_are_enough(tmp_path):
             save(tmp_path / name / f"{index}.png", "white")
     for split in everything(load(tmp_path)):
         assert sorted(split.labels) == [0, 1]
+
+
+def write_attributes(root, lines):
+    (root / "attributes.csv").write_text("\n".join(["file,place,light", *lines]) + "\n")
+
+
+def test_an_attribute_goes_with_its_picture(animals):
+    """The place of a picture is told by its class and number, and every part of the set keeps it."""
+    places = {f"{name}/{index}.png": f"{name[0]}{index % 2}" for name in COLOURS for index in range(10)}
+    write_attributes(animals, [f"{file},{place},dim" for file, place in reversed(places.items())])
+    dataset = load(animals, attribute="place")
+    assert dataset.attribute_values == ("a0", "a1", "b0", "b1", "c0", "c1") and dataset.skipped == ()
+    assert sum(len(split.attribute) for split in everything(dataset)) == 30
+    for split in everything(dataset):
+        assert split.attribute.dtype == np.int32
+        np.testing.assert_array_equal(split.attribute // 2, split.labels)
+    counts = sum(np.bincount(split.attribute, minlength=6) for split in everything(dataset))
+    assert counts.tolist() == [5] * 6
+    assert load(animals).train.attribute is None
+    assert dataset.with_training_images(4).train.attribute.shape == (4,)
+
+
+def test_only_pictures_that_are_used_need_an_attribute(animals):
+    (animals / "ant" / "notes.txt").write_text("no picture")
+    lines = [f"{name}/{index}.png,here,dim" for name in COLOURS for index in range(10)]
+    write_attributes(animals, lines)
+    assert load(animals, attribute="light").attribute_values == ("dim",)
+    write_attributes(animals, lines[1:])
+    with pytest.raises(InputError, match="attributes.csv has no line for 'ant/0.png'; 1 files lack one"):
+        load(animals, attribute="light")
+
+
+@pytest.mark.parametrize("line", ["ant/0.png,here", "ant/0.png,here,dim,more", "ant/0.png,here,"])
+def test_a_line_that_is_not_like_the_first_is_named(animals, line):
+    write_attributes(animals, [line])
+    with pytest.raises(InputError, match="attributes.csv, line 2: must have 3 values"):
+        load(animals, attribute="light")

@@ -34,6 +34,7 @@ def prepare(data_dir, splits, shape=(8, 8, 3), features=None, name="tiny"):
                 feature = {
                     "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[png(image)])),
                     "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+                    "brightness": tf.train.Feature(int64_list=tf.train.Int64List(value=[int(image.mean() > 127)])),
                 }
                 example = tf.train.Example(features=tf.train.Features(feature=feature))
                 writer.write(example.SerializeToString())
@@ -139,6 +140,27 @@ def test_damaged_sets(tmp_path):
         damage(prepare(tmp_path, {"train": random_split(20, 1)}, name=name))
         message = error_of(tmp_path, f"tfds:{name}")
         assert repr(name) in message and "is damaged" in message
+
+
+def test_another_feature_as_an_attribute(tmp_path):
+    import tensorflow_datasets as tfds
+
+    features = {
+        "image": tfds.features.Image(shape=(8, 8, 3)),
+        "label": tfds.features.ClassLabel(names=["left", "right"]),
+        "brightness": tfds.features.ClassLabel(names=["dim", "bright"]),
+    }
+    prepare(tmp_path, {"train": random_split(40, 1), "test": random_split(10, 2)}, features=features)
+    dataset = sources.load("tfds:tiny", data_dir=str(tmp_path), attribute="brightness")
+    assert dataset.attribute_values == ("dim", "bright")
+    for split in (dataset.train, dataset.validation, dataset.test):
+        np.testing.assert_array_equal(split.attribute, split.images.mean(axis=(1, 2, 3)) > 127)
+    assert "allowed: brightness" in error_of(tmp_path, attribute="label")
+
+
+def test_a_set_without_another_feature_has_no_attribute(tmp_path):
+    prepare(tmp_path, {"train": random_split(20, 1)})
+    assert "'tfds:tiny' has none besides the class" in error_of(tmp_path, attribute="brightness")
 
 
 def shorten(path, count):

@@ -1,0 +1,43 @@
+"""Linkage: do two pictures of one thing stay recognisable as such when both are protected? Nothing is restored."""
+
+import numpy as np
+
+from i2p_tf.attacks.leakage import reidentification_ranks
+from i2p_tf.attacks.threat_models import T0
+
+SHIFT = 1  # pixel to the right; the left edge is repeated
+BRIGHTER = 8  # levels of 255
+
+SPECIFICATION = {"threat_model": T0.name, "shift": SHIFT, "brighter": BRIGHTER}
+
+
+def linkage(plain, protect):
+    """Searches each protected image in a gallery of protected images of the same pictures, slightly altered.
+
+    Resemblance is the correlation of the pixels, as in `leakage.reidentification_ranks`.
+
+    Args:
+        plain: uint8 `(n, height, width, 3)`.
+        protect: function of such images to such images.
+
+    Returns:
+        A dictionary: `protected` and, for comparison, `plain` (the same search without protection), each with `top1`
+        and `top5`; `chance`, the same of a guess; `n`.
+    """
+    another = altered(plain)
+    return {
+        "protected": _found(reidentification_ranks(protect(plain), protect(another))),
+        "plain": _found(reidentification_ranks(plain, another)),
+        "chance": {"top1": 1 / len(plain), "top5": min(1.0, 5 / len(plain))},
+        "n": len(plain),
+    }
+
+
+def altered(images):
+    """Another view of each picture: moved by a pixel and a little brighter. uint8 to uint8."""
+    moved = np.concatenate([images[:, :, :SHIFT], images[:, :, :-SHIFT]], axis=2)
+    return np.uint8(np.minimum(np.int16(moved) + BRIGHTER, 255))
+
+
+def _found(ranks):
+    return {"top1": float(np.mean(ranks < 1)), "top5": float(np.mean(ranks < 5))}

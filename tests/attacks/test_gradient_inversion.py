@@ -1,0 +1,63 @@
+"""Descent on protections whose best answer is known."""
+
+import numpy as np
+import pytest
+
+from i2p_tf import evaluation
+from i2p_tf.attacks import controls, gradient_inversion
+from i2p_tf.attacks.suite import GradientInversion
+
+pytestmark = pytest.mark.slow
+
+BRIEF = GradientInversion(images=20, steps=100)
+
+
+def restored(name, digits):
+    protect = controls.CONTROLS[name].protect
+    known = protect(digits.train.images[:200]), digits.train.images[:200]
+    seen = protect(digits.test.images[: BRIEF.images])
+    guess = gradient_inversion.restore(BRIEF, gradient_inversion.CONTROLS[name], known, seen, lambda line: None)
+    assert guess.dtype == np.uint8 and guess.shape == seen.shape
+    return guess
+
+
+@pytest.mark.parametrize("name", gradient_inversion.CONTROLS)
+def test_the_differentiable_controls_are_the_controls(name, digits):
+    plain = digits.test.images[:5]
+    differentiable = gradient_inversion.CONTROLS[name](np.float32(plain) / 255)
+    np.testing.assert_array_equal(evaluation.to_uint8(differentiable), controls.CONTROLS[name].protect(plain))
+
+
+@pytest.mark.parametrize("name", ["identity", "shifted"])
+def test_what_can_be_undone_is_undone(name, digits):
+    ssim = evaluation.visual_distance(restored(name, digits), digits.test.images[: BRIEF.images])["ssim"]
+    assert np.mean(ssim) >= controls.CONTROLS[name].at_least
+
+
+def test_nothing_comes_out_of_a_constant(digits):
+    guess = restored("constant", digits)
+    np.testing.assert_array_equal(guess, guess[:1].repeat(len(guess), axis=0))
+    assert np.max(np.abs(guess[0] - digits.train.images[:200].mean(axis=0))) <= 4  # of 255: the prior trembles
+
+
+def test_longer_descent_comes_closer_through_a_network(trained_run, digits):
+    import dataclasses
+    import functools
+
+    transform = evaluation.load_network(trained_run.transform)
+    known = evaluation.protect(transform, digits.train.images[:200]), digits.train.images[:200]
+    seen = evaluation.protect(transform, digits.test.images[:20])
+
+    def distance(steps):
+        attack = dataclasses.replace(BRIEF, steps=steps)
+        differentiable = functools.partial(transform, training=False)
+        guess = gradient_inversion.restore(attack, differentiable, known, seen, lambda line: None)
+        return np.mean(np.square((evaluation.protect(transform, guess) - np.float32(seen)) / 255))
+
+    assert distance(100) < 0.8 * distance(5)
+
+
+def test_total_variation_by_hand():
+    images = np.zeros((2, 3, 3, 1), np.float32)
+    images[0, 1, 1] = 2.0
+    assert float(gradient_inversion.total_variation(images)) == 8.0

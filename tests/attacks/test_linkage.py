@@ -1,0 +1,38 @@
+import numpy as np
+
+from i2p_tf.attacks.linkage import altered, linkage
+
+
+def pictures(count=40):
+    """Smooth random pictures, as neighbouring pixels of photographs resemble each other."""
+    coarse = np.random.default_rng(0).integers(0, 240, (count, 4, 4, 3), np.uint8)
+    return coarse.repeat(4, axis=1).repeat(4, axis=2)
+
+
+def test_what_altered_does():
+    images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
+    changed = altered(images)
+    assert changed.dtype == np.uint8
+    brighter = np.minimum(images.astype(int) + 8, 255)
+    np.testing.assert_array_equal(changed[:, :, 1:], brighter[:, :, :-1])
+    np.testing.assert_array_equal(changed[:, :, 0], brighter[:, :, 0])
+
+
+def test_pictures_that_nothing_hides_are_linked():
+    result = linkage(pictures(), lambda images: images)
+    assert result["protected"] == result["plain"] == {"top1": 1.0, "top5": 1.0}
+    assert result["chance"] == {"top1": 1 / 40, "top5": 5 / 40} and result["n"] == 40
+
+
+def test_a_constant_links_nothing():
+    result = linkage(pictures(), lambda images: np.full_like(images, 128))
+    assert result["protected"]["top5"] == 0.0 and result["plain"]["top1"] == 1.0
+
+
+def test_pictures_that_are_unlike_when_protected_are_not_linked():
+    def scatter(images):
+        """Any change of the picture gives another image of noise."""
+        seeds = [int.from_bytes(image.tobytes()[:40], "little") for image in images]
+        return np.stack([np.random.default_rng(seed).integers(0, 256, images.shape[1:], np.uint8) for seed in seeds])
+
+    assert linkage(pictures(), scatter)["protected"]["top1"] < 0.2

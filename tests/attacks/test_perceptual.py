@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from i2p_tf.attacks import inverse_network, perceptual
+from i2p_tf.attacks.suite import InverseNetwork, Training
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    monkeypatch.setattr(perceptual, "TRAINING", Training(steps=60, batch_size=32))
+    monkeypatch.setattr(inverse_network, "WIDE_UNITS", 256)
+
+
+def blur(images):
+    coarse = images.reshape(len(images), 4, 4, 4, 4, 3).mean(axis=(2, 4))
+    return np.uint8(coarse.repeat(4, axis=1).repeat(4, axis=2))
+
+
+def test_lost_strokes_cost_more_than_pixels_say(digits):
+    loss = perceptual.mse_perceptual(digits.train.images, 0, lambda line: None)
+    plain = np.float32(digits.test.images[:50]) / 255
+    blurred = np.float32(blur(digits.test.images[:50])) / 255
+    error = np.mean(np.square(plain - blurred))
+    brighter = plain + np.sqrt(error)  # as far away in pixels
+    assert float(loss(plain, plain)) < 1e-5
+    assert float(loss(plain, blurred)) > float(loss(plain, brighter)) > error
+
+
+def test_an_inverse_network_learns_with_it(digits):
+    from i2p_tf import evaluation
+
+    specification = InverseNetwork("wide", "mse_perceptual", Training(steps=60, batch_size=32))
+    known, plain = (blur(digits.train.images), digits.train.images), digits.test.images[:100]
+    restored = inverse_network.restore(specification, known, blur(plain), 0, lambda line: None)
+    before, after = (evaluation.visual_distance(images, plain)["ssim"].mean() for images in (blur(plain), restored))
+    assert after > before + 0.05
