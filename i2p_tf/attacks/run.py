@@ -236,7 +236,7 @@ def _infer(bench, attribute):
 
 def _measure_floors(bench):
     train, count, seed = bench.dataset.train, len(bench.test.labels), bench.seed
-    training = bench.suite.control.training
+    training = bench.suite.attacks[0].training
 
     def label_only():
         probabilities = functools.partial(floors.probabilities, bench.classifier)

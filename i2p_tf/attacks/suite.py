@@ -99,7 +99,7 @@ class Suite:
         attacks: `InverseNetwork`s; attacks that take no training are always run.
         gradient_inversion: a `GradientInversion`; None for none.
         gan: a `Gan`; None for none.
-        control: the attack whose controls decide whether the results count.
+        control: the attack that is tried on the controls; weaker than those it speaks for, where it differs at all.
         judge: how the independent classifier is trained that reads restored images.
         repetitions: with how many seeds each attack is run.
         test_images: how many are attacked, the first ones; None for all.
@@ -125,7 +125,7 @@ def _quick():
     attacks = (paper_loss, dataclasses.replace(paper_loss, loss="mse_ssim"))
     return Suite(
         attacks,
-        control=paper_loss,
+        control=dataclasses.replace(paper_loss, training=Training(steps=200)),
         judge=Training(steps=600),
         test_images=2_000,
         gradient_inversion=GradientInversion(images=20, steps=200),

@@ -108,9 +108,9 @@ def test_controls_and_judge_of_another_run_are_taken_and_nothing_else(attacked, 
     transform.set_weights([weight * 0.5 for weight in transform.get_weights()])
     transform.save(run_dir.transform)
     lines = []
-    results = run.run_suite(run_dir, digits, "quick", 0, lines.append, other)
+    results = run.run_suite(run_dir, digits, "quick", 0, lines.append, controls_from=other)
     taken = {line.removesuffix(": done earlier") for line in lines if line.endswith(": done earlier")}
-    assert taken == {f"control_{name}" for name in controls.CONTROLS}
+    assert taken == {name for name, result in expected["attacks"].items() if result["control"]}
     assert not any(line.startswith("judge") for line in lines)
     for name in taken:
         assert results["attacks"][name] == expected["attacks"][name]
