@@ -61,7 +61,7 @@ class GradientInversion:
     images: int
     steps: int
     learning_rate: float = 0.05
-    prior_weight: float = 5e-4
+    prior_weight: float = 3e-4
     pairs: int = 1_000
     threat_model: str = T2.name
 
@@ -145,8 +145,8 @@ def _standard():
         (paper_loss, best_loss, perceptual, *others, leak),
         control,
         judge=Training(steps=1_500),
-        gradient_inversion=GradientInversion(images=100, steps=400),
-        gan=Gan("unet_tiny", Training(steps=1_500, batch_size=32, learning_rate=1e-3)),
+        gradient_inversion=GradientInversion(images=100, steps=300),
+        gan=Gan("unet_tiny", Training(steps=800, batch_size=32, learning_rate=1e-3)),
     )
 
 

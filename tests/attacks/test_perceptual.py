@@ -23,9 +23,9 @@ def test_lost_strokes_cost_more_than_pixels_say(digits):
     plain = np.float32(digits.test.images[:50]) / 255
     blurred = np.float32(blur(digits.test.images[:50])) / 255
     error = np.mean(np.square(plain - blurred))
-    brighter = plain + np.sqrt(error)  # as far away in pixels
+    darker = plain * (1 - np.sqrt(error / np.mean(np.square(plain))))  # as far away in pixels
     assert float(loss(plain, plain)) < 1e-5
-    assert float(loss(plain, blurred)) > float(loss(plain, brighter)) > error
+    assert float(loss(plain, blurred)) > float(loss(plain, darker)) > error
 
 
 def test_an_inverse_network_learns_with_it(digits):
