@@ -134,13 +134,13 @@ def _quick():
 
 def _standard():
     """Every architecture and loss on all pairs, one leak, a small GAN. Not yet measured."""
-    training = Training(steps=1_500)
+    training = Training(steps=1_000)
     paper_loss = InverseNetwork("unet_small", "mse", training)
     best_loss = dataclasses.replace(paper_loss, loss="mse_ssim")
     perceptual = dataclasses.replace(paper_loss, loss="mse_perceptual")
     others = [dataclasses.replace(best_loss, architecture=name) for name in ("residual", "wide")]
     leak = dataclasses.replace(best_loss, pairs=1_000, threat_model=T3.name)
-    control = dataclasses.replace(paper_loss, training=Training(steps=600))
+    control = dataclasses.replace(paper_loss, training=Training(steps=200))
     return Suite(
         (paper_loss, best_loss, perceptual, *others, leak),
         control,
