@@ -1,31 +1,36 @@
 """Adaptation networks: what stands in front of a classifier that has to read encrypted pictures.
 
 They learn to undo, as far as that helps, what a conventional method of `encryption` does to each block of pixels; the
-key is not known here.
+key is not known here. They start as if nothing had been encrypted: the classifier sees what they get.
 """
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 from i2p_tf.encryption import BLOCK
 
 PATCH = BLOCK * BLOCK * 3  # numbers that each block becomes
+WHOLE = np.eye(PATCH)  # of a block's bytes
+JOINED = np.kron(np.eye(PATCH), [[240 / 255], [15 / 255]])  # of the upper and lower halves of bytes, each in [0, 1]
 
 
 def le(images):
     """One linear map for all blocks, as all have the same key, then sub-pixel rearrangement (Tanaka 2018)."""
-    patches = layers.Conv2D(PATCH, BLOCK, strides=BLOCK, name="adaptation_block")(halves(images))
+    block = layers.Conv2D(PATCH, BLOCK, strides=BLOCK, name="adaptation_block")
+    patches = block(halves(images))
+    _start(block, JOINED)
     return _to_image(patches)
 
 
 def ele(images):
     """Each block a linear map of its own, then a learned order of the blocks (after Madono et al. 2020)."""
-    return _own_map_for_each_block(halves(images))
+    return _own_map_for_each_block(halves(images), JOINED)
 
 
 def etc(images):
     """As `ele`, on whole bytes: the method does not split them."""
-    return _own_map_for_each_block(images)
+    return _own_map_for_each_block(images, WHOLE)
 
 
 # By method of `encryption.SCHEMES`. PE has none: it moves nothing, so convolutions see a picture.
@@ -56,14 +61,23 @@ def halves(images):
     return ops.reshape(pairs, (-1, *images.shape[1:3], 6))
 
 
-def _own_map_for_each_block(x):
+def _own_map_for_each_block(x, start):
     side, channels = x.shape[1] // BLOCK, x.shape[3]
     x = ops.reshape(x, (-1, side, BLOCK, side, BLOCK, channels))
     x = ops.reshape(ops.transpose(x, (0, 1, 3, 2, 4, 5)), (-1, side**2, BLOCK * BLOCK * channels))
     shape = (side**2, PATCH)
-    x = layers.EinsumDense("nbi,bio->nbo", shape, bias_axes="bo", name="adaptation_block")(x)
+    block = layers.EinsumDense("nbi,bio->nbo", shape, bias_axes="bo", name="adaptation_block")
+    x = block(x)
+    _start(block, start)
     x = layers.EinsumDense("nbo,bc->nco", shape, kernel_initializer="identity", name="adaptation_order")(x)
     return _to_image(ops.reshape(x, (-1, side, side, PATCH)))
+
+
+def _start(block, matrix):
+    """Gives a layer, for each block where it has several, `matrix` as its kernel."""
+    kernel, bias = block.get_weights()
+    matrix = matrix.reshape(kernel.shape) if kernel.size == matrix.size else np.broadcast_to(matrix, kernel.shape)
+    block.set_weights([matrix, bias])
 
 
 def _to_image(patches):

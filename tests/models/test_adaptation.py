@@ -27,6 +27,14 @@ def test_halves_are_exact(images):
 
 
 @pytest.mark.parametrize("method", ["le", "ele", "etc"])
+def test_it_starts_as_if_nothing_were_encrypted(method, images):
+    inputs = keras.Input((SIZE, SIZE, 3))
+    network = keras.Model(inputs, adaptation.ADAPTATIONS[method](inputs))
+    plain = np.float32(images) / np.float32(255.0)
+    np.testing.assert_allclose(np.asarray(network(plain)), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["le", "ele", "etc"])
 def test_there_are_weights_that_undo_a_key(method, images):
     """It learns them from pairs: the network can say what the method does."""
     inputs = keras.Input((SIZE, SIZE, 3))
