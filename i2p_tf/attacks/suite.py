@@ -117,8 +117,8 @@ class Suite:
 def _quick():
     """For two cores: 10,000 pairs, the smallest U-Net, 2,000 test images, gradient descent for 20 of them.
 
-    CIFAR-10 at 32x32 on 2 cores of an AMD EPYC (Zen 3), float32: 9 minutes beside other work, without gradient
-    inversion. Results: docs/attacks.md.
+    CIFAR-10 at 32x32 on one core of an AMD EPYC (Zen 3), float32: 11 minutes beside other work on the other core.
+    Results: docs/results/cifar10_comparison/.
     """
     training = Training(steps=600)
     paper_loss = InverseNetwork("unet_tiny", "mse", training, pairs=10_000)
