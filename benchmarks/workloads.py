@@ -46,7 +46,7 @@ class Workload:
 
 
 def workloads():
-    """The published steps, h_θ in two sizes; h_θ as `bin/train` trains it by default; inverse networks of the suites."""
+    """The published steps, h_θ in two sizes; h_θ as `bin/train` trains it by default; inverse networks of suites."""
     return [
         _transform("paper", 64),
         _transform("paper", 128),
