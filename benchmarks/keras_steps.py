@@ -54,6 +54,7 @@ class Steps:
         self.model = self.parts = self.iterator = None
         keras.utils.clear_session()
         gc.collect()
+        keras.utils.set_random_seed(0)
         self.batch = workload.batch()
         make = {"transform": self._transform, "classifier": self._classifier, "inverse": self._inverse}[workload.kind]
         with precision.dtype_policy(self.policy):
@@ -67,7 +68,7 @@ class Steps:
         return {"weights": weights, "learning_rate": learning_rate} | extras, operations
 
     def warm_up(self):
-        """Takes two steps; the second loss tells of the gradients too. Returns both, and how the step is computed."""
+        """Takes two steps; returns their losses, and how they are computed."""
         batches = tf.data.Dataset.from_tensors(self.batch).repeat()
         losses = self.model.fit(batches, epochs=2, steps_per_epoch=1, shuffle=False, verbose=0).history["loss"]
         self.iterator = iter(batches)

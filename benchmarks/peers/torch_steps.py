@@ -25,7 +25,7 @@ class Steps:
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         self.tuned = tuned
         self.autocast = precision != "float32"
-        self.compiled = {}  # whether compiling was faster, by kind of step and size of its network
+        self.ways = {}  # the fastest, by kind of step and size of its network
 
     def describe(self):
         """Version, device and threads."""
@@ -39,24 +39,26 @@ class Steps:
         self.workload, self.start = workload, start
 
     def warm_up(self):
-        """Takes two steps in each way that is to be tried; keeps the faster. Returns its losses, and what was tried."""
+        """Takes a few steps in each way that is to be tried, and keeps the fastest.
+
+        Returns:
+            Tuple of the losses of the first two steps, and which way it is, with the seconds of a step in each.
+        """
         size = self.workload.kind, self.start.get("stackwise_filters")
-        ways = [self.compiled[size]] if size in self.compiled else [False, True] if self.tuned else [False]
-        trials, failure = [], ""
-        for compiled in ways:
+        seconds, losses, steps = {}, {}, {}
+        for way in self.ways.get(size, ("eager", "compiled") if self.tuned else ("eager",)):
+            step = Step(self.workload, self.start, self.tuned, self.autocast, way == "compiled")
             try:
-                trials.append(self._try(compiled))
-            except (
-                Exception
-            ) as error:  # a compiler or headers are missing, which each version of PyTorch says differently
-                if not compiled:
+                seconds[way], losses[way] = try_step(step)
+                steps[way] = step
+            except Exception as error:  # a compiler or headers are missing: each version of PyTorch says it differently
+                if way == "eager":
                     raise
-                failure = f", torch.compile does not work here: {type(error).__name__}"
-        seconds, losses, self.step, compiled = min(trials, key=lambda trial: trial[0])
-        self.compiled[size] = compiled
-        tried = "".join(f", {'compiled' if trial[3] else 'eager'} {trial[0]:.2f} s" for trial in trials)
-        how = ("compiled" if compiled else "eager") + (tried if len(trials) > 1 else "") + failure
-        return losses, how
+                print(f"torch.compile does not work here: {type(error).__name__}")
+        best = min(seconds, key=seconds.get)
+        self.ways[size] = (best,)  # the batch size and the objective's settings do not change it
+        self.step = steps[best]
+        return losses[best], f"{best} ({', '.join(f'{way} {value:.3g} s' for way, value in seconds.items())})"
 
     def run(self, seconds):
         """Takes steps for at least so long; returns images a second. Each loss is read, as in a training."""
@@ -75,13 +77,15 @@ class Steps:
         (a @ b)[0, 0].item()
         return 2 * n**3 / (time.perf_counter() - started)
 
-    def _try(self, compiled):
-        """Seconds of the second step, the losses, the step, and `compiled`."""
-        step = Step(self.workload, self.start, self.tuned, self.autocast, compiled)
-        losses = [step()]
+
+def try_step(step):
+    """Seconds of the faster of two steps after the first; the losses of the first two."""
+    losses, seconds = [], []
+    for _ in range(3):
         started = time.perf_counter()
         losses.append(step())
-        return time.perf_counter() - started, losses, step, compiled
+        seconds.append(time.perf_counter() - started)
+    return min(seconds[1:]), losses[:2]
 
 
 class Step:
