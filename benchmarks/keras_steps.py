@@ -44,26 +44,22 @@ class Steps:
         """The environment, and the policy that bin/train takes in it."""
         return describe_environment() | {"best_precision": precision.resolve("auto")}
 
-    def build(self, workload, start=None):
-        """Builds the networks, with the weights of `start` if given.
+    def build(self, workload):
+        """Builds the networks, with the same weights in every process and precision.
 
         Returns:
-            Tuple of `start`, with which another library begins at the same place, and the floating-point operations
-            that the step needs for one image.
+            Tuple of a dictionary of what another library needs to begin at the same place, and the floating-point
+            operations that the step needs for one image.
         """
-        self.model = self.parts = self.iterator = None
+        self.model = self.iterator = None
         keras.utils.clear_session()
         gc.collect()
         keras.utils.set_random_seed(0)
         self.batch = workload.batch()
         make = {"transform": self._transform, "classifier": self._classifier, "inverse": self._inverse}[workload.kind]
         with precision.dtype_policy(self.policy):
-            self.model, self.parts, extras, operations = make(workload.settings)
-        if start:
-            for name, part in self.parts.items():
-                for layer, values in zip(_layers(part), start["weights"][name], strict=True):
-                    layer.set_weights(values)
-        weights = {name: [layer.get_weights() for layer in _layers(part)] for name, part in self.parts.items()}
+            self.model, parts, extras, operations = make(workload.settings)
+        weights = {name: [layer.get_weights() for layer in _layers(part)] for name, part in parts.items()}
         learning_rate = float(self.model.optimizer.learning_rate)
         return {"weights": weights, "learning_rate": learning_rate} | extras, operations
 

@@ -161,10 +161,11 @@ def measure_workload(workload, contenders, products):
     """Rows of the table; adds the rates of matrix products to `products`."""
     batch_size = workload.recipe.batch_size
     print(f"{workload.name}, batch {batch_size} ...", file=sys.stderr, flush=True)
-    start, operations = contenders[0].call("build", workload)
     rows = []
     for contender in contenders:
-        if contender is not contenders[0]:
+        if contender.name == OWN:
+            start, operations = contender.call("build", workload)
+        else:
             contender.call("build", workload, start)
         losses, how = contender.call("warm_up")
         check_losses(workload, contender, losses, rows[0]["losses"] if rows else losses)
