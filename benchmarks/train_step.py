@@ -66,8 +66,12 @@ CHANGE_TOLERANCE = 0.1
 
 def main(arguments):
     """Measures, prints, writes."""
+    if FLAGS.data_dir and not (pathlib.Path(FLAGS.data_dir) / "cifar10").is_dir():
+        print(f"error: --data_dir={FLAGS.data_dir} has no folder cifar10", file=sys.stderr)
+        return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else the other processes would stay
-    os.environ.update({name: os.environ.get(name, value) for name, value in ENVIRONMENT.items()})
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     results = {}
     if "steps" in FLAGS.part:
@@ -78,6 +82,7 @@ def main(arguments):
         results["start"] = measure_start()
     if FLAGS.json:
         write_json(pathlib.Path(FLAGS.json), results)
+    return 0
 
 
 class Contender:
@@ -186,6 +191,9 @@ def measure_workload(workload, contenders, products):
             row["images_per_second"].append(contender.call("run", FLAGS.seconds))
             rate = contender.call("product", FLAGS.matrix)
             products.setdefault((contender.name, contender.precision), []).append(rate)
+    for row in rows:
+        rate = statistics.median(row["images_per_second"])
+        print(f"  {row['contender']}, {row['precision']}: {rate:.1f} images/s", file=sys.stderr, flush=True)
     return rows
 
 
