@@ -12,15 +12,16 @@ class ConvPair(nn.Sequential):
 
 
 class UNet(nn.Module):
-    """Float RGB images in [0, 1], `(batch, 3, height, width)`, to the same shape.
+    """Float images in [0, 1], `(batch, channels, height, width)`, to RGB in [0, 1] of the same size.
 
     Args:
         stackwise_filters: as in `i2p_tf.models.unet.STACKWISE_FILTERS`.
+        channels: of the input.
     """
 
-    def __init__(self, stackwise_filters):
+    def __init__(self, stackwise_filters, channels=3):
         super().__init__()
-        pairs = list(zip((3, *stackwise_filters[:-1]), stackwise_filters, strict=True))
+        pairs = list(zip((channels, *stackwise_filters[:-1]), stackwise_filters, strict=True))
         self.down = nn.ModuleList(ConvPair(inputs, filters) for inputs, filters in pairs)
         steps = list(zip(stackwise_filters[1:], stackwise_filters[:-1], strict=True))[::-1]
         self.up = nn.ModuleList(
@@ -31,6 +32,10 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(stackwise_filters[0], 3, 1)
 
     def forward(self, x):
+        return torch.sigmoid(self.logits(x))
+
+    def logits(self, x):
+        """What the sigmoid is applied to."""
         skips = []
         for level, block in enumerate(self.down):
             x = block(self.pool(x) if level else x)
@@ -38,7 +43,7 @@ class UNet(nn.Module):
         skips.pop()
         for up, merge in zip(self.up, self.merge, strict=True):
             x = merge(torch.cat([skips.pop(), up(x)], dim=1))
-        return torch.sigmoid(self.head(x))
+        return self.head(x)
 
 
 def conv(inputs, filters):

@@ -46,8 +46,7 @@ def fit(network, known, loss, training, seed, say):
         AttackError: if the loss is not finite.
     """
     steps_per_round = math.ceil(training.steps / ROUNDS)
-    schedule = keras.optimizers.schedules.CosineDecay(training.learning_rate, ROUNDS * steps_per_round)
-    network.compile(keras.optimizers.Adam(schedule, global_clipnorm=1.0), loss, jit_compile=False)
+    compile_network(network, loss, training.learning_rate, ROUNDS * steps_per_round)
     held_out = min(MOST_HELD_OUT, -(-len(known[0]) // 10))
     best = keras.callbacks.EarlyStopping(patience=ROUNDS, restore_best_weights=True)
     history = network.fit(
@@ -62,6 +61,12 @@ def fit(network, known, loss, training, seed, say):
     ).history
     if not math.isfinite(sum(history["loss"] + history["val_loss"])):
         raise AttackError(f"the loss of {network.name} became {history['loss'][-1]}; try another --seed")
+
+
+def compile_network(network, loss, learning_rate, total_steps):
+    """Makes a network ready for `total_steps` steps from `learning_rate` down to 0."""
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
+    network.compile(keras.optimizers.Adam(schedule, global_clipnorm=1.0), loss, jit_compile=False)
 
 
 class Rounds(keras.callbacks.Callback):

@@ -34,9 +34,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
     """
     steps = len(dataset.train.labels) // recipe.batch_size
     epochs = recipe.total_epochs(max(1, steps))
-    on_gpu = keras.backend.backend() == "tensorflow" and _has_gpu()
-    trainer.compile(optimizer=sgd(recipe, epochs * steps), jit_compile=on_gpu)
-    trainer.optimizer.build(trainer.network.trainable_variables)
+    compile_trainer(trainer, recipe, epochs * steps)
 
     state = State(trainer)
     former = checkpoint.load(run_dir.checkpoints, phase, state.shapes(), progress.warn)
@@ -64,6 +62,13 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
         run_dir.write_metrics(others + history)
         progress.end_epoch(line)
     state.take_best()
+
+
+def compile_trainer(trainer, recipe, total_steps):
+    """Makes a `Trainer` ready for `total_steps` steps of a `Recipe`."""
+    on_gpu = keras.backend.backend() == "tensorflow" and _has_gpu()
+    trainer.compile(optimizer=sgd(recipe, total_steps), jit_compile=on_gpu)
+    trainer.optimizer.build(trainer.network.trainable_variables)
 
 
 class State:

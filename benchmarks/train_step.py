@@ -1,0 +1,326 @@
+"""Speed of the training steps beside PyTorch and the limit of the machine; of the input pipeline; of bin/train's start.
+
+  python benchmarks/train_step.py --data_dir=DIR
+  python benchmarks/train_step.py --part=steps --nopeers
+  python benchmarks/train_step.py --quick
+
+Steps: images a second of each step in `workloads.py`, in float32 and in the precision that bin/train takes on this
+machine, beside PyTorch as published (float32, contiguous NCHW, eager) and tuned (`peers/torch_steps.py`); weights and
+images are random, for speed does not depend on them. Each contender has a process of its own, which sleeps while others
+have their turn: the thread pools of two libraries never share a process, and each finds the machine as it would alone.
+What is timed alternates, round by round, so that a change of the machine's speed meets all; ratios are taken within a
+round. Before that each contender takes two steps from the same weights, and their losses must agree.
+
+The limit is the step's floating-point operations at the rate of the best matrix product of the same precision in this
+run: 2 a MAC, times 3 for networks that are trained (forward, gradient by the input, gradient by the weights), times 2
+for frozen ones that a gradient passes, once more for φ on plain images.
+
+Pipeline: batches as of CIFAR-10 on one core, without a step. Start: seconds from the call of bin/train to its first
+step, and its resident memory; needs CIFAR-10, prepared by TensorFlow Datasets, in --data_dir.
+"""
+
+import concurrent.futures
+import contextlib
+import importlib
+import importlib.util
+import math
+import multiprocessing
+import os
+import pathlib
+import pty
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from absl import app, flags
+from workloads import quick_workloads, workloads
+
+from i2p_tf.cli.app import ENVIRONMENT
+from i2p_tf.presets import two_cores
+from i2p_tf.run_dir import write_json
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PARTS = ("steps", "pipeline", "start")
+FLAGS = flags.FLAGS
+flags.DEFINE_multi_enum("part", PARTS, PARTS, "what to measure; may be repeated")
+flags.DEFINE_boolean("peers", True, "time PyTorch too, where it is installed")
+flags.DEFINE_boolean("quick", False, "one round of small steps in small batches, to try things out")
+flags.DEFINE_integer("rounds", 3, "rounds; the median of the rounds counts")
+flags.DEFINE_float("seconds", 1.0, "least seconds of each measurement in each round")
+flags.DEFINE_integer("matrix", 2048, "side of the matrices of the limit")
+flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory with CIFAR-10, for the start")
+flags.DEFINE_string("json", None, "file to write the results to")
+
+CIFAR10_IMAGES = 45_000  # for training
+START_IMAGES = 256  # on which bin/train trains here: two steps a network, and whole validations and tests
+OWN, PUBLISHED, TUNED = "i2p_tf", "PyTorch as published", "PyTorch tuned"
+# How far losses of the same weights may differ, and in float32 what the first step changes them by, as shares.
+LOSS_TOLERANCE = {"float32": 0.001, "mixed_bfloat16": 0.05, "mixed_float16": 0.05}
+CHANGE_TOLERANCE = 0.1
+
+
+def main(arguments):
+    """Measures, prints, writes."""
+    if FLAGS.data_dir and not (pathlib.Path(FLAGS.data_dir) / "cifar10").is_dir():
+        print(f"error: --data_dir={FLAGS.data_dir} has no folder cifar10", file=sys.stderr)
+        return 2
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else the other processes would stay
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    results = {}
+    if "steps" in FLAGS.part:
+        results |= measure_steps()
+    if "pipeline" in FLAGS.part:
+        results["pipeline"] = measure_pipeline(results.get("steps", []))
+    if "start" in FLAGS.part:
+        results["start"] = measure_start()
+    if FLAGS.json:
+        write_json(pathlib.Path(FLAGS.json), results)
+    return 0
+
+
+class Contender:
+    """A `Steps` of `keras_steps` or `peers.torch_steps` in a process of its own.
+
+    Attributes:
+        name: for people.
+        precision: in which it computes.
+    """
+
+    def __init__(self, name, precision, module, *arguments):
+        self.name = name
+        self.precision = precision
+        self.pool = own_process(initializer=_begin, initargs=(module, *arguments))
+
+    def call(self, method, *arguments):
+        """What the method of its `Steps` returns."""
+        return self.pool.submit(_call, method, *arguments).result()
+
+
+def own_process(**options):
+    """An executor with one process that shares nothing with this one."""
+    return concurrent.futures.ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), **options)
+
+
+def _begin(module, *arguments):
+    global _steps
+    _steps = importlib.import_module(module).Steps(*arguments)
+
+
+def _call(method, *arguments):
+    return getattr(_steps, method)(*arguments)
+
+
+def measure_steps():
+    """Prints a table; returns it with what it was measured on."""
+    with contextlib.ExitStack() as stack:
+        contenders, environment = start_contenders(stack)
+        rows, products = [], {}
+        for workload in quick_workloads() if FLAGS.quick else workloads():
+            rows += measure_workload(workload, contenders, products)
+    limits = {}
+    for (name, precision), values in products.items():
+        rate = statistics.median(values)
+        limits[precision] = max(rate, limits.get(precision, 0.0))
+        print(f"matrix product, {name:22} {precision:14} {rate / 1e9:8.1f} GFLOP/s")
+    for row in rows:
+        row["limit_images_per_second"] = limits[row["precision"]] / row["operations"]
+    report(rows)
+    return {"environment": environment, "rounds": rounds(), "limits": limits, "steps": rows}
+
+
+def start_contenders(stack):
+    """Their list, float32 of this project first, and the environment; prints the latter. `stack` ends the processes."""
+
+    def start(*arguments):
+        contender = Contender(*arguments)
+        stack.callback(contender.pool.shutdown)
+        return contender
+
+    contenders = [start(OWN, "float32", "keras_steps", "float32")]
+    environment = contenders[0].call("describe")
+    best = environment["best_precision"]
+    if best != "float32":
+        contenders.append(start(OWN, best, "keras_steps", best))
+    packages = ", ".join(f"{name} {environment['packages'][name]}" for name in ("tensorflow", "keras", "numpy"))
+    print(f"{environment['processor']}, {environment['cores']} cores, GPUs {environment['gpus']}, ", end="")
+    print(f"commit {environment['commit']}, {packages}")
+    print(f"best precision of this machine: {best}; oneDNN {environment['onednn']}")
+    if FLAGS.peers and importlib.util.find_spec("torch"):
+        contenders.append(start(PUBLISHED, "float32", "peers.torch_steps", False, "float32"))
+        contenders.append(start(TUNED, best, "peers.torch_steps", True, best))
+        environment["peer"] = contenders[-1].call("describe")
+        print("torch {torch}, on {device}, {threads} threads".format(**environment["peer"]))
+    elif FLAGS.peers:
+        print("PyTorch is not installed: not measured")
+    return contenders, environment
+
+
+def measure_workload(workload, contenders, products):
+    """Rows of the table; adds the rates of matrix products to `products`."""
+    batch_size = workload.recipe.batch_size
+    print(f"{workload.name}, batch {batch_size} ...", file=sys.stderr, flush=True)
+    rows = []
+    for contender in contenders:
+        if contender.name == OWN:
+            start, operations = contender.call("build", workload)
+        else:
+            contender.call("build", workload, start)
+        losses, how = contender.call("warm_up")
+        check_losses(workload, contender, losses, rows[0]["losses"] if rows else losses)
+        rows.append(
+            {
+                "step": workload.name,
+                "batch_size": batch_size,
+                "contender": contender.name,
+                "precision": contender.precision,
+                "how": how,
+                "losses": losses,
+                "operations": operations,
+                "images_per_second": [],
+            }
+        )
+    for _ in range(rounds()):
+        for contender, row in zip(contenders, rows, strict=True):
+            row["images_per_second"].append(contender.call("run", FLAGS.seconds))
+            rate = contender.call("product", FLAGS.matrix)
+            products.setdefault((contender.name, contender.precision), []).append(rate)
+    for row in rows:
+        rate = statistics.median(row["images_per_second"])
+        print(f"  {row['contender']}, {row['precision']}: {rate:.1f} images/s", file=sys.stderr, flush=True)
+    return rows
+
+
+def check_losses(workload, contender, losses, expected):
+    """Raises if a contender does not compute what the first one does: loss and, as the second loss tells, gradients."""
+    same = math.isclose(losses[0], expected[0], rel_tol=LOSS_TOLERANCE[contender.precision])
+    if contender.precision == "float32":  # others are too coarse for what one step changes
+        changes = [second - first for first, second in (losses, expected)]
+        same = same and math.isclose(*changes, rel_tol=CHANGE_TOLERANCE)
+    if not same:
+        raise RuntimeError(f"{workload.name}: losses of {contender.name} are {losses}, those of {OWN} {expected}")
+
+
+def report(rows):
+    """Prints the table, and adds ratios and shares to the rows."""
+    print(f"\n{'':28} batch {'':35}  images/s  lowest highest  / published  / tuned  / limit")
+    for row in rows:
+        rates = row["images_per_second"]
+        median = statistics.median(rates)
+        row["share_of_limit"] = median / row["limit_images_per_second"]
+        row["ratios"] = {name: ratio_to(name, row, rows) for name in (PUBLISHED, TUNED)}
+        ratios = [f"{ratio:.2f}" if ratio else "" for ratio in row["ratios"].values()]
+        print(f"{row['step']:28} {row['batch_size']:5} {row['contender']:20} {row['precision']:14} ", end="")
+        print(f"{median:9.1f} {min(rates):7.1f} {max(rates):7.1f}  {ratios[0]:>11}  {ratios[1]:>7}", end="")
+        print(f"  {row['share_of_limit']:7.2f}  {row['how']}")
+
+
+def ratio_to(name, row, rows):
+    """The median over the rounds of the ratio to a peer on the same step; None without that peer."""
+    for peer in rows:
+        if (peer["contender"], peer["step"], peer["batch_size"]) == (name, row["step"], row["batch_size"]):
+            pairs = zip(row["images_per_second"], peer["images_per_second"], strict=True)
+            return statistics.median(own / other for own, other in pairs)
+    return None
+
+
+def measure_pipeline(rows):
+    """Prints the images a second of the input pipeline on one core, beside the fastest step's; returns them."""
+    config = two_cores("cifar10")
+    batch_size = config.transform_recipe.batch_size
+    images = 2_000 if FLAGS.quick else CIFAR10_IMAGES
+    with own_process(initializer=_keep_to_one_core) as pool:
+        settings = (images, batch_size, config.augmentation, rounds())
+        rates = pool.submit(_call_function, "keras_steps", "pipeline_rates", *settings).result()
+    print(f"\ninput pipeline, {config.augmentation}, batch {batch_size}, one core: ", end="")
+    print(f"{statistics.median(rates):.0f} images/s ({min(rates):.0f}, {max(rates):.0f})")
+    result = {"images": images, "batch_size": batch_size, "images_per_second": rates}
+    if rows:
+        fastest = max(statistics.median(row["images_per_second"]) for row in rows if row["contender"] == OWN)
+        result["times_fastest_step"] = statistics.median(rates) / fastest
+        print(f"that is {result['times_fastest_step']:.1f} times what the fastest step above consumes")
+    return result
+
+
+def _keep_to_one_core():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+
+def _call_function(module, name, *arguments):
+    return getattr(importlib.import_module(module), name)(*arguments)
+
+
+def measure_start():
+    """Prints the seconds to bin/train's first step, and the most resident memory of a whole run; returns them."""
+    if not FLAGS.data_dir:
+        print("\nstart of bin/train: needs --data_dir; not measured")
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        weights = pathlib.Path(folder) / "vgg.weights.h5"
+        with own_process() as pool:
+            pool.submit(_call_function, "keras_steps", "write_random_features", weights).result()
+        seconds = []
+        for index in range(rounds()):
+            began = time.perf_counter()
+            process, terminal = start_training(pathlib.Path(folder) / str(index), weights)
+            with process, open(terminal, "rb", buffering=0) as output:
+                wait_for(output, b"  step 1/")
+                seconds.append(time.perf_counter() - began)
+                if index < rounds() - 1:
+                    process.terminate()
+                wait_for(output, None)
+                memory = most_resident(process)
+    print(f"\nstart of bin/train --dataset=cifar10 to its first step: {statistics.median(seconds):.1f} s ", end="")
+    print(f"({min(seconds):.1f}, {max(seconds):.1f}); most resident memory {memory / 1e9:.2f} GB, ", end="")
+    print(f"trained on {START_IMAGES} images")
+    return {"seconds": seconds, "resident_bytes": memory, "training_images": START_IMAGES}
+
+
+def start_training(run_dir, weights):
+    """bin/train on CIFAR-10, and the terminal that it believes to write to, where its first step shows."""
+    command = [ROOT / "bin/train", "--dataset=cifar10", f"--data_dir={FLAGS.data_dir}", f"--run_dir={run_dir}"]
+    command += [f"--feature_weights={weights}", f"--training_images={START_IMAGES}", "--epochs=1"]
+    own_environment = {"VIRTUAL_ENV": sys.prefix} if sys.prefix != sys.base_prefix else {}
+    terminal, its_end = pty.openpty()
+    process = subprocess.Popen(
+        command, env=os.environ | own_environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=its_end
+    )
+    os.close(its_end)
+    return process, terminal
+
+
+def wait_for(output, text):
+    """Reads until `text` has been written, or to the end if it is None."""
+    seen = b""
+    with contextlib.suppress(OSError):  # which a terminal raises when its other end is closed
+        while text is None or text not in seen:
+            read = output.read(4096)
+            seen += read
+            if not read:
+                break
+    if text is not None and text not in seen:
+        raise RuntimeError(f"bin/train ended before its first step: {seen.decode(errors='replace')[-500:]}")
+
+
+def most_resident(process):
+    """Waits for the end of a process; returns the most bytes it had in memory."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 128 + signal.SIGTERM):
+        raise RuntimeError(f"bin/train ended with {process.returncode}")
+    return usage.ru_maxrss * 1024
+
+
+def rounds():
+    """How many there are."""
+    return 1 if FLAGS.quick else FLAGS.rounds
+
+
+if __name__ == "__main__":
+    app.run(main)
