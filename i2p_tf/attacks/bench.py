@@ -140,7 +140,8 @@ class Subject:
 
     def __init__(self, protect, bench, networks=None):
         self.protect, self.dataset, self.test, self.networks = protect, bench.dataset, bench.test, networks or {}
-        pairs = [attack.pairs for attack in (*bench.suite.attacks, bench.suite.control)]
+        suite = bench.suite
+        pairs = [attack.pairs for attack in (*suite.attacks, suite.control, suite.linear_map) if attack]
         self.most_pairs = None if None in pairs else max(pairs)
 
     @functools.cached_property

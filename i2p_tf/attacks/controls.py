@@ -22,10 +22,12 @@ class Control:
         protect: uint8 images to protected ones.
         at_least: the mean SSIM of restored images that the attack must reach; None where nothing is left to restore,
             and the attack must get what guessing the mean image gets.
+        far: whether it moves symbols so far that `linear_map` alone can be expected to find them again.
     """
 
     protect: Callable
     at_least: float | None
+    far: bool = False
 
 
 def _identity(images):
@@ -34,6 +36,10 @@ def _identity(images):
 
 def _fixed_key_pe(images):
     return encryption.scheme("pe", KEY, images.shape[1]).encrypt(images)
+
+
+def _fixed_key_etc(images):
+    return encryption.scheme("etc", KEY, images.shape[1]).encrypt(images)
 
 
 def _shifted(images):
@@ -49,6 +55,7 @@ CONTROLS = {
     "fixed_key_pe": Control(_fixed_key_pe, at_least=0.8),
     # The first guess of `inverse_network` undoes the two above by itself; here the network has to learn something.
     "shifted": Control(_shifted, at_least=0.8),
+    "fixed_key_etc": Control(_fixed_key_etc, at_least=0.95, far=True),
     "constant": Control(_constant, at_least=None),
 }
 

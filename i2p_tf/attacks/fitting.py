@@ -47,13 +47,13 @@ def fit(network, known, loss, training, seed, say):
     """
     steps_per_round = math.ceil(training.steps / ROUNDS)
     compile_network(network, loss, training.learning_rate, ROUNDS * steps_per_round)
-    held_out = min(MOST_HELD_OUT, -(-len(known[0]) // 10))
+    validating = held_out(len(known[0]))
     best = keras.callbacks.EarlyStopping(patience=ROUNDS, restore_best_weights=True)
     history = network.fit(
-        batches([array[:-held_out] for array in known], training.batch_size, seed),
+        batches([array[:-validating] for array in known], training.batch_size, seed),
         steps_per_epoch=steps_per_round,
         epochs=ROUNDS,
-        validation_data=tuple(_as_float(array[-held_out:]) for array in known),
+        validation_data=tuple(_as_float(array[-validating:]) for array in known),
         validation_batch_size=100,
         callbacks=[best, Rounds(say)],
         shuffle=False,
@@ -61,6 +61,11 @@ def fit(network, known, loss, training, seed, say):
     ).history
     if not math.isfinite(sum(history["loss"] + history["val_loss"])):
         raise AttackError(f"the loss of {network.name} became {history['loss'][-1]}; try another --seed")
+
+
+def held_out(count):
+    """How many of so many examples an attacker keeps for validation: a tenth, at most `MOST_HELD_OUT`."""
+    return min(MOST_HELD_OUT, -(-count // 10))
 
 
 def compile_network(network, loss, learning_rate, total_steps):

@@ -6,16 +6,18 @@ import hashlib
 
 import numpy as np
 
-from i2p_tf import evaluation
+from i2p_tf import encryption, evaluation
 from i2p_tf.attacks import (
     attribute_inference,
     brute_force,
     controls,
     feature_reconstruction,
+    fitting,
     floors,
     gan,
     gradient_inversion,
     inverse_network,
+    linear_map,
     linkage,
 )
 from i2p_tf.attacks.bench import Bench, Subject
@@ -53,6 +55,9 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
     suite = SUITES[name]
     suite = dataclasses.replace(suite, repetitions=repetitions or suite.repetitions)
     _check_image_size(name, dataset.image_size)
+    if linear_map.symbols(dataset.image_size, halves=True) > linear_map.MOST_SYMBOLS:
+        say(f"linear_map: left out, as images of {dataset.image_size}x{dataset.image_size} have too many values")
+        suite = dataclasses.replace(suite, linear_map=None)
     run_dir.remove_left_overs()
     bench = Bench(run_dir, dataset, suite, seed, say, controls_from)
     attacks = _attack_protection(bench)
@@ -102,6 +107,8 @@ def _attack_protection(bench):
         for seed in bench.seeds:
             name = f"{attack.name}_seed{seed}"
             attacks[name] = _train_inverse_network(bench, name, attack, subject, seed, control=False)
+    if suite.linear_map:
+        attacks[suite.linear_map.name] = _fit_linear_map(bench, suite.linear_map.name, subject, control=False)
     if suite.gan:
         attacks |= {f"{suite.gan.name}_seed{seed}": _train_gan(bench, suite.gan, seed) for seed in bench.seeds}
     if suite.gradient_inversion and bench.transform:
@@ -117,6 +124,8 @@ def _attack_controls(bench, mean_image_ssim):
     """Results by name of the control, and what is wrong with them, in lines."""
     results, failures = {}, []
     for name, control in controls.CONTROLS.items():
+        if control.far:
+            continue
         subject = Subject(control.protect, bench)
         results[name] = _train_inverse_network(
             bench, f"control_{name}", bench.suite.control, subject, bench.seed, control=True
@@ -130,6 +139,12 @@ def _attack_controls(bench, mean_image_ssim):
             results[key] = _invert_by_gradient(bench, f"control_{key}", transform, subject, control=True)
             ssim, floor = results[key]["ssim"]["mean"], results[key]["mean_image_ssim"]
             failures.append(controls.misbehaviour(name, ssim, floor, attack))
+    if bench.suite.linear_map:
+        attack = bench.suite.linear_map.name
+        for name in filter(controls.CONTROLS.get, _linear_map_controls(bench)):
+            subject, key = Subject(controls.CONTROLS[name].protect, bench), f"{attack}_{name}"
+            results[key] = _fit_linear_map(bench, f"control_{key}", subject, control=True)
+            failures.append(controls.misbehaviour(name, results[key]["ssim"]["mean"], mean_image_ssim, attack))
     return results, [failure for failure in failures if failure]
 
 
@@ -146,6 +161,31 @@ def _train_inverse_network(bench, name, attack, subject, seed, control):
         return inverse_network.restore(attack, subject.known, subject.protected, seed, bench.say)
 
     return bench.measure(name, specification, restore, subject)
+
+
+def _fit_linear_map(bench, name, subject, control):
+    attack = bench.suite.linear_map
+    halves = not control and bench.encryption in encryption.HALVING
+    specification = dataclasses.asdict(attack) | {
+        "attack": attack.name,
+        "control": control,
+        "seed": None,
+        "pairs": len(bench.dataset.train.labels[: attack.pairs]),
+        "halves": halves,
+    }
+
+    def restore():
+        known = tuple(images[: attack.pairs] for images in subject.known)
+        return linear_map.restore(known, subject.protected, halves, bench.say)
+
+    return bench.measure(name, specification, restore, subject)
+
+
+def _linear_map_controls(bench):
+    """Names; what moves far can be asked for only where there are more pairs to learn from than values."""
+    pairs = len(bench.dataset.train.labels[: bench.suite.linear_map.pairs])
+    enough = pairs - fitting.held_out(pairs) > linear_map.symbols(bench.dataset.image_size, halves=False)
+    return ("fixed_key_etc", "constant") if enough else ("constant",)
 
 
 def _train_gan(bench, attack, seed):

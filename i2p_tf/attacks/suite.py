@@ -45,6 +45,23 @@ class InverseNetwork:
 
 
 @dataclasses.dataclass(frozen=True)
+class LinearMap:
+    """Ridge regression from whole protected images to whole plain ones.
+
+    Attributes:
+        pairs: how many the attacker has; None for all training images.
+        threat_model: T1.
+    """
+
+    pairs: int | None = None
+    threat_model: str = T1.name
+
+    @property
+    def name(self):
+        return "linear_map"
+
+
+@dataclasses.dataclass(frozen=True)
 class GradientInversion:
     """Gradient descent through h_θ: Adam on the pixels, the learning rate falling to 0 along a cosine.
 
@@ -97,6 +114,7 @@ class Suite:
 
     Attributes:
         attacks: `InverseNetwork`s; attacks that take no training are always run.
+        linear_map: a `LinearMap`; None for none.
         gradient_inversion: a `GradientInversion`; None for none.
         gan: a `Gan`; None for none.
         control: the attack that is tried on the controls; weaker than those it speaks for, where it differs at all.
@@ -110,6 +128,7 @@ class Suite:
     judge: Training
     repetitions: int = 1
     test_images: int | None = None
+    linear_map: LinearMap | None = None
     gradient_inversion: GradientInversion | None = None
     gan: Gan | None = None
 
@@ -128,6 +147,7 @@ def _quick():
         control=dataclasses.replace(paper_loss, training=Training(steps=200)),
         judge=Training(steps=600),
         test_images=2_000,
+        linear_map=LinearMap(pairs=10_000),
         gradient_inversion=GradientInversion(images=20, steps=200),
     )
 
@@ -145,6 +165,7 @@ def _standard():
         (paper_loss, best_loss, perceptual, *others, leak),
         control,
         judge=Training(steps=1_500),
+        linear_map=LinearMap(),
         gradient_inversion=GradientInversion(images=100, steps=300),
         gan=Gan("unet_tiny", Training(steps=800, batch_size=32, learning_rate=1e-3)),
     )
@@ -167,6 +188,7 @@ def _full():
         control,
         judge=Training(steps=6_000),
         repetitions=3,
+        linear_map=LinearMap(),
         gradient_inversion=GradientInversion(images=500, steps=2_000),
         gan=Gan("unet_small", Training(steps=20_000, batch_size=32, learning_rate=5e-4)),
     )

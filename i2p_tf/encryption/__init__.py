@@ -9,6 +9,7 @@ from i2p_tf.encryption.learnable import ele, le
 from i2p_tf.encryption.pixel import pe
 from i2p_tf.encryption.scrambling import BLOCK, KEY_BYTES
 
+HALVING = ("le", "ele")  # they shuffle upper and lower halves of bytes, the others whole bytes
 SCHEMES = {"le": le, "ele": ele, "pe": pe, "etc": etc}
 
 

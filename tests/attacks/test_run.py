@@ -11,7 +11,7 @@ from PIL import Image
 
 from i2p_tf.attacks import brute_force, controls, fitting, inverse_network, run, summary
 from i2p_tf.attacks.bench import Bench
-from i2p_tf.attacks.suite import SUITES, Gan, GradientInversion, InverseNetwork, Suite, Training
+from i2p_tf.attacks.suite import SUITES, Gan, GradientInversion, InverseNetwork, LinearMap, Suite, Training
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir
@@ -25,6 +25,7 @@ REDUCED = Suite(
     judge=Training(steps=150, batch_size=32),
     repetitions=2,
     test_images=200,
+    linear_map=LinearMap(),
     gradient_inversion=GradientInversion(images=20, steps=60),
     gan=Gan("wide", Training(steps=10, batch_size=16), images=600),
 )
@@ -79,12 +80,15 @@ def test_results_have_what_the_schema_names(attacked, digits):
         "as_is",
         "feature_reconstruction",
         *seeds,
+        "linear_map",
         "gan_wide_seed0",
         "gan_wide_seed1",
         "gradient_inversion",
-        *(f"control_{name}" for name in controls.CONTROLS),
+        *(f"control_{name}" for name, control in controls.CONTROLS.items() if not control.far),
         "control_gradient_inversion_identity",
         "control_gradient_inversion_constant",
+        "control_linear_map_fixed_key_etc",
+        "control_linear_map_constant",
     ]
     for name, result in attacks.items():
         assert result["n"] == (20 if "gradient_inversion" in name else 200)
