@@ -4,6 +4,7 @@ Everything is measured on the 8-bit images that travel.
 """
 
 import functools
+import hashlib
 import io
 
 import keras
@@ -17,6 +18,7 @@ from i2p_tf.run_dir import write_atomically, write_json
 
 BATCH = 500
 SAMPLES = 10
+OF_ATTACKS = ("attacks", "floors", "linkage", "brute_force", "attribute_inference", "attack_suite")
 SIZED = 1_000  # test images whose PNG files are measured
 SAMPLE_PIXELS = 96  # height and width of a picture in samples.png
 
@@ -24,7 +26,7 @@ SAMPLE_PIXELS = 96  # height and width of a picture in samples.png
 def evaluate_run(run_dir, dataset, say):
     """Evaluates what `run_dir` has trained and writes results.json and samples.png.
 
-    What other commands have put into results.json stays.
+    What other commands have put into results.json stays, unless they attacked other networks than these.
 
     Args:
         run_dir: a `RunDir` with both networks.
@@ -41,7 +43,8 @@ def evaluate_run(run_dir, dataset, say):
     classifier = load_network(run_dir.classifier)
     say(f"evaluating {len(dataset.test.labels)} test images")
     protected = load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
-    results = run_dir.read_results() | {"schema": 1} | measure(classifier, dataset.test, protected)
+    results = _still_true(run_dir.read_results(), network_digests(run_dir, config))
+    results |= {"schema": 1} | measure(classifier, dataset.test, protected)
     results["cost"] = costs(classifier, None if config.encryption else load_network(run_dir.transform))
     write_json(run_dir.results, results)
     with write_atomically(run_dir.samples) as temporary:
@@ -68,6 +71,15 @@ def load_protection(run_dir, config, image_size):
     if config.encryption:
         return encryption.scheme(config.encryption, key_file.read(run_dir.encryption_key), image_size).encrypt
     return functools.partial(protect, load_network(run_dir.transform))
+
+
+def network_digests(run_dir, config):
+    """SHA-256 of what a run protects and classifies with, the key in the place of h_θ where there is one."""
+    files = {
+        "transform": run_dir.encryption_key if config.encryption else run_dir.transform,
+        "classifier": run_dir.classifier,
+    }
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
 
 
 def protect(transform, images):
@@ -189,6 +201,12 @@ def table(results):
     rows.append(("PNG file, bytes, protected", f"{sizes['protected_png']:.0f}", f"plain {sizes['plain_png']:.0f}"))
     width = max(len(row[0]) for row in rows)
     return "\n".join(f"{name:<{width}}  {value:>8}  {note}" for name, value, note in rows)
+
+
+def _still_true(results, networks):
+    """Former results without attacks on other networks."""
+    attacked = results.get("attack_suite", {}).get("networks", networks)
+    return results if attacked == networks else {name: results[name] for name in results if name not in OF_ATTACKS}
 
 
 def _png_size(image):

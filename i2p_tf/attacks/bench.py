@@ -33,11 +33,8 @@ class Bench:
             "judge": dataclasses.asdict(suite.judge) | {"seed": seed},
         }
         config = run_dir.load_config()
-        networks = {
-            "transform": _digest(run_dir.encryption_key if config.encryption else run_dir.transform),
-            "classifier": _digest(run_dir.classifier),
-        }
-        self.subject = Subject(evaluation.load_protection(run_dir, config, dataset.image_size), self, networks)
+        protect = evaluation.load_protection(run_dir, config, dataset.image_size)
+        self.subject = Subject(protect, self, evaluation.network_digests(run_dir, config))
 
     @functools.cached_property
     def transform(self):
@@ -100,7 +97,6 @@ class Bench:
         setting = self.setting | (subject or self.subject).networks
         asked = json.loads(json.dumps({"setting": setting, "specification": specification}))
         if former := self._finished(name, asked):
-            self.say(f"{name}: done earlier")
             return former["result"]
         self.say(name)
         result = specification | compute()
@@ -113,8 +109,11 @@ class Bench:
             former = place.read_attack(name)
             if {key: former.get(key) for key in asked} == asked:
                 if place is not self.run_dir:
+                    self.say(f"{name}: taken from {place.path}")
                     self._copy(place.attack(name), name)
                     self.run_dir.write_attack(name, former)
+                else:
+                    self.say(f"{name}: done earlier")
                 return former
         return {}
 
@@ -154,10 +153,6 @@ class Subject:
     def protected(self):
         """The protected test images."""
         return self.protect(self.test.images)
-
-
-def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _digest_of_arrays(*splits):

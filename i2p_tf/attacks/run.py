@@ -52,7 +52,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
         InputError: if a network is missing or can't be read, or the suite has networks that don't fit the images.
         AttackError: if an attack can't be carried out.
     """
-    suite = SUITES[name]
+    former, suite = run_dir.read_results(), SUITES[name]
     suite = dataclasses.replace(suite, repetitions=repetitions or suite.repetitions)
     _check_image_size(name, dataset.image_size)
     if linear_map.symbols(dataset.image_size, halves=True) > linear_map.MOST_SYMBOLS:
@@ -63,7 +63,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
     attacks = _attack_protection(bench)
     floor_results = _measure_floors(bench)
     control_results, failures = _attack_controls(bench, floor_results["mean_image"]["ssim"]["mean"])
-    results = run_dir.read_results() | {
+    results = former | {
         "schema": 1,
         "attacks": attacks | {f"control_{key}": result for key, result in control_results.items()},
         "floors": floor_results,
@@ -75,6 +75,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
             "failed_controls": failures,
             "strongest": strongest(attacks),
             "judge": bench.judge_accuracy(),
+            "networks": bench.subject.networks,
             "environment": describe_environment(),
         },
     }

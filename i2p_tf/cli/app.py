@@ -9,6 +9,7 @@ import sys
 
 from absl import flags
 
+from i2p_tf import key_file
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
 
@@ -55,6 +56,14 @@ def given_run_dir(arguments, path):
     if not path:
         raise InputError("--run_dir is missing; it is a directory that bin/train has written")
     return RunDir(path)
+
+
+def finished_config(run_dir):
+    """The `Config` of a run that has all that protects and classifies, its key included; else `InputError`."""
+    config = run_dir.finished_config()
+    if config.encryption:
+        key_file.read(run_dir.encryption_key)
+    return config
 
 
 def _run(documentation, command_flags, main, failures, stopped):

@@ -1,4 +1,4 @@
-"""Attacks the transformation network of a run, and says how much of the plain images can be got back.
+"""Attacks what protects the pictures of a run, and says how much of the plain images can be got back.
 
   bin/attack --run_dir=runs/digits_resnet20
   bin/attack --run_dir=runs/cifar10_resnet20 --suite=standard
@@ -19,6 +19,8 @@ from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
 
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
+MOST_REPETITIONS = 1_000
+MOST_SEED = 2**32 - 1 - MOST_REPETITIONS  # Keras takes 32 bits
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
@@ -55,14 +57,14 @@ def main(arguments):
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
     if FLAGS.suite not in SUITES:
         raise unknown_name("suite", FLAGS.suite, tuple(SUITES))
-    if FLAGS.seed < 0:
-        raise InputError(f"--seed must be an integer of at least 0. Received: {FLAGS.seed}")
-    if FLAGS.repetitions is not None and FLAGS.repetitions < 1:
-        raise InputError(f"--repetitions must be an integer of at least 1. Received: {FLAGS.repetitions}")
-    config = run_dir.finished_config()
-    controls_from = RunDir(FLAGS.controls_from) if FLAGS.controls_from else None
-    if controls_from:
-        controls_from.load_config()  # refuses what is no run
+    if not 0 <= FLAGS.seed <= MOST_SEED:
+        raise InputError(f"--seed must be an integer from 0 to {MOST_SEED}. Received: {FLAGS.seed}")
+    if FLAGS.repetitions is not None and not 1 <= FLAGS.repetitions <= MOST_REPETITIONS:
+        raise InputError(
+            f"--repetitions must be an integer from 1 to {MOST_REPETITIONS}. Received: {FLAGS.repetitions}"
+        )
+    config = app.finished_config(run_dir)
+    controls_from = _attacked(FLAGS.controls_from) if FLAGS.controls_from else None
     if FLAGS.attribute is not None:
         sources.check_attribute(config.dataset, FLAGS.attribute)
     with run_dir.lock():
@@ -82,6 +84,15 @@ def run():
     from i2p_tf.attacks.errors import AttackError
 
     app.run(__doc__, FLAGS, main, failures=(AttackError,), stopped="stopped; the same command goes on from here")
+
+
+def _attacked(path):
+    """The `RunDir` of --controls_from."""
+    run_dir = RunDir(path)
+    run_dir.load_config()
+    if "attack_suite" not in run_dir.read_results():
+        raise InputError(f"--controls_from={path} has not been attacked; bin/attack --run_dir={path} does that")
+    return run_dir
 
 
 def _report_failures(failures):

@@ -16,7 +16,7 @@ flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, i
 
 def main(arguments):
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
-    config = run_dir.finished_config()
+    config = app.finished_config(run_dir)
     with run_dir.lock():
         from i2p_tf import evaluation
         from i2p_tf.data import sources

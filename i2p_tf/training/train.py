@@ -42,8 +42,8 @@ def train_and_evaluate(config, run_dir, progress):
     config.check_image_size(dataset.image_size)
     if config.encryption is None:
         check_feature_weights(config, dataset)
-    elif not run_dir.encryption_key.is_file():
-        key_file.create(run_dir.encryption_key)
+    else:
+        _make_key(run_dir)
     _report_data(dataset, progress)
     policy = precision.resolve(config.precision)
     _record_environment(run_dir, policy)
@@ -63,6 +63,18 @@ def _record_environment(run_dir, policy):
             "give another --run_dir"
         )
     write_json(run_dir.environment, former | describe_environment() | {"precision": policy})
+
+
+def _make_key(run_dir):
+    """A new key for a run that has learned nothing yet; a lost one can't be replaced."""
+    if run_dir.encryption_key.is_file():
+        return
+    if run_dir.classifier.is_file() or any(run_dir.checkpoints.glob("*.npz")):
+        raise InputError(
+            f"{run_dir.encryption_key} is missing, and what this run has learned can be used with that key alone; put "
+            "it back, or give another --run_dir"
+        )
+    key_file.create(run_dir.encryption_key)
 
 
 def _classifier(config, dataset, policy, run_dir, progress):

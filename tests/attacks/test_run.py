@@ -113,10 +113,10 @@ def test_controls_and_judge_of_another_run_are_taken_and_nothing_else(attacked, 
     transform.save(run_dir.transform)
     lines = []
     results = run.run_suite(run_dir, digits, "quick", 0, lines.append, controls_from=other)
-    taken = {line.removesuffix(": done earlier") for line in lines if line.endswith(": done earlier")}
-    assert taken == {name for name, result in expected["attacks"].items() if result["control"]}
-    assert not any(line.startswith("judge") for line in lines)
-    for name in taken:
+    taken = {line.partition(": ")[0] for line in lines if line.endswith(f": taken from {other.path}")}
+    assert taken == {"judge"} | {name for name, result in expected["attacks"].items() if result["control"]}
+    assert not any(line.startswith("judge: training") or line.endswith("done earlier") for line in lines)
+    for name in taken - {"judge"}:
         assert results["attacks"][name] == expected["attacks"][name]
         assert (run_dir.attack(name) / "samples.png").is_file()
     assert results["attacks"]["as_is"] != expected["attacks"]["as_is"]

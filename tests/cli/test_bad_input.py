@@ -118,8 +118,9 @@ def test_evaluate_refuses(arguments, words, tmp_path):
         ([], ["--run_dir is missing"]),
         (["--run_dir=nowhere"], ["nowhere", "no config.json"]),
         (["--run_dir=nowhere", "--suite=quik"], ["unknown suite 'quik'", "Did you mean quick?"]),
-        (["--run_dir=nowhere", "--seed=-1"], ["--seed", "at least 0", "-1"]),
-        (["--run_dir=nowhere", "--repetitions=0"], ["--repetitions", "at least 1", "0"]),
+        (["--run_dir=nowhere", "--seed=-1"], ["--seed", "from 0 to", "-1"]),
+        (["--run_dir=nowhere", "--seed=4294967296"], ["--seed", "from 0 to", "4294967296"]),
+        (["--run_dir=nowhere", "--repetitions=0"], ["--repetitions", "from 1 to", "0"]),
         (["--run_dir=run"], ["transform.keras does not exist"]),
     ],
 )

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,17 @@ def test_evaluate_gives_the_same_results_and_keeps_what_others_wrote(finished):
     assert (run_dir / "samples.png").exists()
 
 
+def test_attacks_on_another_network_do_not_stay(finished, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(finished[0], run_dir)
+    before = json.loads((run_dir / "results.json").read_text())
+    stale = {"attacks": {}, "floors": {}, "attack_suite": {"networks": {"transform": "00", "classifier": "00"}}}
+    (run_dir / "results.json").write_text(json.dumps(before | stale))
+    command = [TRAIN.with_name("evaluate"), f"--run_dir={run_dir}"]
+    subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=True)
+    assert json.loads((run_dir / "results.json").read_text()) == before
+
+
 def test_stopped_and_killed_a_run_goes_on_to_the_same_result(finished, tmp_path):
     expected, _, _ = finished
     run_dir = tmp_path / "interrupted"
@@ -198,6 +210,9 @@ def test_a_classifier_of_encrypted_pictures(tmp_path):
     (run_dir / "encryption.key").chmod(0o644)
     _, stderr = finish(start(run_dir, *arguments), 2)
     assert "mode 644" in stderr
+    (run_dir / "encryption.key").unlink()
+    _, stderr = finish(start(run_dir, *arguments), 2)
+    assert "encryption.key is missing" in stderr and not (run_dir / "encryption.key").exists()
 
 
 def test_a_loss_that_is_not_finite_stops_with_advice(tmp_path):
