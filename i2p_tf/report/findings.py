@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+from i2p_tf.attacks import summary
 from i2p_tf.attacks.controls import TOLERANCE
 
 
@@ -24,12 +25,8 @@ class Metric:
         return value["mean"] if isinstance(value, dict) else value
 
 
-SSIM = Metric("ssim", "SSIM, mean")
-PSNR = Metric("psnr", "PSNR, mean [dB]")
-CLASS = Metric("accuracy_on_restored", "class read")
-TOP1 = Metric("reidentification_top1", "source found, top-1")
-TOP5 = Metric("reidentification_top5", "source found, top-5")
-METRICS = (SSIM, PSNR, CLASS, TOP1, TOP5)
+TITLES = ("SSIM, mean", "PSNR, mean [dB]", "class read", "source found, top-1", "source found, top-5")
+SSIM, PSNR, CLASS, TOP1, TOP5 = METRICS = tuple(map(Metric, summary.METRICS, TITLES))
 
 
 def strongest(results, metric):

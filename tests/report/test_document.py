@@ -248,6 +248,26 @@ def test_a_measure_that_is_not_known_is_listed(write_run):
         (lambda results: results.pop("floors"), "floors is missing"),
         (lambda results: results["attack_suite"].update(valid=1), "attack_suite.valid is not true or false"),
         (lambda results: results["attacks"].pop("inverse_network_seed0"), ".attack is not among the attacks"),
+        (lambda results: results["accuracy"].update(plain="much"), "accuracy.plain is not a finite number"),
+        (lambda results: results["accuracy"].update(plain=10**400), "accuracy.plain is not a finite number"),
+        (lambda results: results["cost"].update(transform_macs="many"), "cost.transform_macs is not a finite number"),
+        (lambda results: results["cost"].pop("transform_parameters"), "cost.transform_parameters is missing"),
+        (lambda results: results["cost"].update(classifier_macs=0), "cost.classifier_macs is not a number above 0"),
+        (lambda results: results["bytes"].update(raw=0), "bytes.raw is not a number above 0"),
+        (lambda results: results["attack_suite"]["judge"].update(n=0), "attack_suite.judge.n is not a number above 0"),
+        (lambda results: results["attack_suite"].update(environment=[1]), "attack_suite.environment is not an object"),
+        (lambda results: results["attack_suite"].update(failed_controls=[1]), "failed_controls.0 is not a text"),
+        (
+            lambda results: results["attack_suite"]["strongest"]["ssim"].update(range=[0, 1, 2]),
+            "range is not two numbers",
+        ),
+        (
+            lambda results: results["attack_suite"]["strongest"]["ssim"].update(attack="control_identity"),
+            ".attack is not among the attacks",
+        ),
+        (lambda results: results["attacks"]["as_is"].update(attack=[]), "attacks.as_is.attack is not a text"),
+        (lambda results: results["attacks"]["as_is"].update(seed="one"), "attacks.as_is.seed is not a finite number"),
+        (lambda results: results["attacks"]["as_is"].update(mean_image_ssim=""), "as_is.mean_image_ssim is not a fin"),
     ],
 )
 def test_damaged_results_are_named(damage, message, write_run):
