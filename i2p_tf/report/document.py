@@ -68,9 +68,10 @@ def _comparison(records):
     )
     text = (
         "One row a run. Plain and protected: accuracy of ψ. SSIM restored and top-1: the strongest attack by each, "
-        "with its range over seeds. Cost: multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size "
-        "of a protected image. Rows that do not compare had other data, another suite or another number of test "
-        "images than the reference: their figures must not be set against its figures."
+        "with its range over seeds and its n; a small n is that of an attack on a sample of the test images. Cost: "
+        "multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size of a protected image. Rows that do "
+        "not compare had other data, another suite or another number of test images than the reference: their figures "
+        "must not be set against its figures."
     )
     blocks = (Table("The runs side by side", columns, tuple(rows), words=4), Paragraph(text), plots.runs(records))
     return Section("Comparison", blocks)
@@ -82,11 +83,15 @@ def _leaks(record):
     results = record.results
     by_ssim, by_top1 = findings.strongest(results, SSIM), findings.strongest(results, TOP1)
     return (
-        spread(sorted(set(by_ssim["range"])), ssim),
+        f"{spread(by_ssim['range'], ssim)}, {_n(by_ssim, results)}",
         ssim(SSIM.of(results["floors"]["label_only"])),
-        spread(sorted(set(by_top1["range"])), share),
+        f"{spread(by_top1['range'], share)}, {_n(by_top1, results)}",
         share(findings.chance(results, TOP1)),
     )
+
+
+def _n(best, results):
+    return f"n = {count(results['attacks'][best['attack']]['n'])}"
 
 
 def _setting(record):

@@ -55,12 +55,16 @@ def attacks_by_kind(results):
 
 
 def exceeds_floors(results):
-    """Whether any attack got more than the floors, by SSIM or by re-identification."""
-    return any(
-        _exceeds_by_ssim(run, results) or _exceeds_by_source(run, results)
-        for runs in attacks_by_kind(results).values()
-        for run in runs
+    """Whether any attack got more than the floors, by SSIM beyond the controls' tolerance or by re-identification."""
+    return largest_surplus(results)[1] > TOLERANCE or any(
+        _exceeds_by_source(run, results) for runs in attacks_by_kind(results).values() for run in runs
     )
+
+
+def largest_surplus(results):
+    """The attack that got most beyond the floors by SSIM: its kind, and how much that is, below 0 if it is less."""
+    surpluses = {kind: max(_surplus(run, results) for run in runs) for kind, runs in attacks_by_kind(results).items()}
+    return max(surpluses.items(), key=lambda entry: entry[1])
 
 
 def mean_image(metric, result, results):
@@ -69,10 +73,10 @@ def mean_image(metric, result, results):
     return result.get("mean_image_ssim", on_all) if metric is SSIM else on_all
 
 
-def _exceeds_by_ssim(result, results):
-    """By more than the tolerance of the controls. Floors of a sample are as much higher as its mean image is."""
-    easier = max(0.0, mean_image(SSIM, result, results) - SSIM.of(results["floors"]["mean_image"]))
-    return SSIM.of(result) > floor(results, SSIM) + easier + TOLERANCE
+def _surplus(result, results):
+    """SSIM beyond the highest floor. Floors of a sample are as much higher, or lower, as its mean image is."""
+    easier = mean_image(SSIM, result, results) - SSIM.of(results["floors"]["mean_image"])
+    return SSIM.of(result) - (floor(results, SSIM) + easier)
 
 
 def _exceeds_by_source(result, results):
