@@ -130,7 +130,7 @@ class Config:
                 _check_text(name, getattr(self, name))
         _check_choice("classifier", self.classifier, CLASSIFIERS)
         if self.encryption is not None:
-            _check_choice("encryption", self.encryption, ENCRYPTIONS)
+            _check_choice("encryption", self.encryption, ENCRYPTIONS, quoted=True)
             if self.classifier_path is not None:
                 raise InputError(
                     "encryption and classifier_path exclude each other: the classifier has to learn to read"
@@ -210,10 +210,10 @@ def _check_text(name, value):
         raise InputError(f"{name} must be a text. Received: {value!r}")
 
 
-def _check_choice(name, value, allowed):
+def _check_choice(name, value, allowed, quoted=False):
     _check_text(name, value)
     if value not in allowed:
-        raise unknown_name(name, value, allowed)
+        raise unknown_name(name, value, allowed, quoted)
 
 
 def _check_integer(name, value, minimum):
