@@ -54,6 +54,14 @@ def attacks_by_kind(results):
     return kinds
 
 
+def seeds(results):
+    """The seeds of all attacks, without controls."""
+    attacks = results["attacks"].values()
+    return sorted(
+        {result["seed"] for result in attacks if result.get("seed") is not None and not result.get("control")}
+    )
+
+
 def exceeds_floors(results):
     """Whether any attack got more than the floors, by SSIM beyond the controls' tolerance or by re-identification."""
     return largest_surplus(results)[1] > TOLERANCE or any(

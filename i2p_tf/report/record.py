@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import shlex
 import sys
 
 from i2p_tf import pictures
@@ -70,6 +71,12 @@ class Record:
     environment: dict
     results: dict
     run_dir: RunDir
+
+    @property
+    def place(self):
+        """The run as one types it: its path, if that is relative; else its name, as folders say more of their owner."""
+        path = self.run_dir.path
+        return shlex.quote(self.name if path.is_absolute() else str(path))
 
     @property
     def encryption(self):

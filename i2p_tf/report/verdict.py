@@ -4,7 +4,7 @@ from i2p_tf.attacks.controls import TOLERANCE
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.attacks.threat_models import THREAT_MODELS
 from i2p_tf.report import findings
-from i2p_tf.report.blocks import Notice
+from i2p_tf.report.blocks import Alarm, Notice
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
 
@@ -46,7 +46,7 @@ def short(record):
     if not record.attacked:
         return "not attacked"
     if not record.results["attack_suite"]["valid"]:
-        return "NOT VALID"
+        return Alarm("NOT VALID")
     return (
         "restored beyond the floors" if findings.exceeds_floors(record.results) else f"not beyond floors + {TOLERANCE}"
     )
@@ -77,7 +77,7 @@ def _not_attacked(record):
         title,
         (
             "How much of the plain pictures can be got back has not been measured. That they look changed, or that "
-            f"their SSIM is low, says little about it. {code(f'bin/attack --run_dir={record.name}')} measures it"
+            f"their SSIM is low, says little about it. {code(f'bin/attack --run_dir={record.place}')} measures it"
             f"{' and goes on where it was stopped' if begun else ''}; then make this report again.",
         ),
     )

@@ -9,7 +9,7 @@ from PIL import Image
 
 from i2p_tf.errors import InputError
 from i2p_tf.report import document, formats, record
-from i2p_tf.report.blocks import Gallery, Notice, Paragraph, Plot, Table
+from i2p_tf.report.blocks import Commands, Gallery, Notice, Paragraph, Plot, Table
 
 
 def report_on(*run_dirs):
@@ -224,6 +224,17 @@ def test_an_attack_on_a_sample_has_the_floors_of_that_sample(floor, ssim, surplu
         "yes",
         "20",
     )
+
+
+def test_commands_are_those_that_can_be_typed_again(write_run, tmp_path, monkeypatch):
+    run_dir = write_run("my run", ssim=(0.71, 0.64))
+    for name in ("inverse_network_seed0", "inverse_network_seed1"):
+        change(run_dir, lambda results, name=name: results["attacks"][name].update(seed=5 + int(name[-1])))
+    attack = "bin/attack --run_dir='my run' --suite=quick --seed=5 --repetitions=2"
+    assert attack in blocks(report_on(run_dir), Commands)[0].lines
+    monkeypatch.chdir(tmp_path.parent)
+    relative = document.report([record.read(f"{tmp_path.name}/my run")])
+    assert f"bin/report '{tmp_path.name}/my run'" in blocks(relative, Commands)[0].lines
 
 
 def test_linkage_stands_beside_plain_images_and_chance(write_run):
