@@ -5,6 +5,7 @@ Standard library only, so that a command can refuse bad input before it loads Te
 
 import dataclasses
 import math
+import sys
 
 from i2p_tf.errors import InputError, unknown_name
 
@@ -122,9 +123,14 @@ class Config:
     seed: int = 0
 
     def __post_init__(self):
+        for name in ("dataset", "feature_weights"):
+            _check_text(name, getattr(self, name))
+        for name in ("data_dir", "classifier_path"):
+            if getattr(self, name) is not None:
+                _check_text(name, getattr(self, name))
         _check_choice("classifier", self.classifier, CLASSIFIERS)
         if self.encryption is not None:
-            _check_choice("encryption", self.encryption, ENCRYPTIONS)
+            _check_choice("encryption", self.encryption, ENCRYPTIONS, quoted=True)
             if self.classifier_path is not None:
                 raise InputError(
                     "encryption and classifier_path exclude each other: the classifier has to learn to read"
@@ -174,7 +180,9 @@ class Config:
             values = dict(values)
             recipes = {key: Recipe(**values.pop(key)) for key in ("classifier_recipe", "transform_recipe")}
             return cls(**recipes, **values)
-        except (KeyError, TypeError) as error:
+        except InputError:
+            raise
+        except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not a configuration of this version: {error}") from error
 
     def differences(self, other):
@@ -197,9 +205,15 @@ def _flat(values, prefix=""):
     return flat
 
 
-def _check_choice(name, value, allowed):
+def _check_text(name, value):
+    if not isinstance(value, str):
+        raise InputError(f"{name} must be a text. Received: {value!r}")
+
+
+def _check_choice(name, value, allowed, quoted=False):
+    _check_text(name, value)
     if value not in allowed:
-        raise unknown_name(name, value, allowed)
+        raise unknown_name(name, value, allowed, quoted)
 
 
 def _check_integer(name, value, minimum):
@@ -208,5 +222,6 @@ def _check_integer(name, value, minimum):
 
 
 def _check_number(name, value, zero=True):
-    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0 or (value == 0 and not zero):
+    finite = isinstance(value, int | float) and abs(value) <= sys.float_info.max
+    if not finite or value < 0 or (value == 0 and not zero):
         raise InputError(f"{name} must be a finite number {'of at least' if zero else 'above'} 0. Received: {value!r}")

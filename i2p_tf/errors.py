@@ -7,8 +7,13 @@ class InputError(ValueError):
     """What the user gave can't be used. The message is one line: what was wrong, what was received, what is allowed."""
 
 
-def unknown_name(what, received, allowed):
-    """An `InputError` for a name that is not among `allowed`, with the nearest one that is."""
+def unknown_name(what, received, allowed, quoted=False):
+    """An `InputError` for a name that is not among `allowed`, with the nearest one that is.
+
+    `quoted` is for names that would be read as words of the sentence.
+    """
     nearest = difflib.get_close_matches(received, allowed, n=1)
     hint = f" Did you mean {nearest[0]}?" if nearest else ""
-    return InputError(f"unknown {what} {received!r}; allowed: {', '.join(allowed)}.{hint}")
+    return InputError(
+        f"unknown {what} {received!r}; allowed: {', '.join(map(repr, allowed) if quoted else allowed)}.{hint}"
+    )

@@ -9,17 +9,25 @@ from i2p_tf.encryption import KEY_BYTES
 from i2p_tf.errors import InputError
 
 
-def create(path):
-    """Makes a key with the system's cryptographic generator and keeps it in a new file of mode 600.
+def new():
+    """A key from the system's cryptographic generator, bytes."""
+    return secrets.token_bytes(KEY_BYTES)
 
-    Returns:
-        The key, bytes.
+
+def create(path):
+    """Makes a key and keeps it as `write` does; returns it."""
+    key = new()
+    write(path, key)
+    return key
+
+
+def write(path, key):
+    """Keeps a key in a new file of mode 600.
 
     Raises:
         InputError: if there is a file already, which is never overwritten, or the file can't be written.
     """
     path = pathlib.Path(path)
-    key = secrets.token_bytes(KEY_BYTES)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
@@ -35,7 +43,6 @@ def create(path):
     except BaseException:
         path.unlink()
         raise
-    return key
 
 
 def read(path):

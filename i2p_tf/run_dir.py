@@ -42,14 +42,18 @@ def write_json(path, value):
 
 
 def _read_json(path):
-    return _parse(path.read_text(), path)
+    return _parse(path.read_bytes(), path)
 
 
 def _parse(text, path):
+    """The dictionary in JSON text, given as bytes."""
     try:
-        return json.loads(text)
-    except ValueError as error:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is damaged: it holds no JSON object")
+    return value
 
 
 class RunDir:
@@ -154,7 +158,7 @@ class RunDir:
 
     def read_metrics(self):
         """The lines of metrics.jsonl as dictionaries; empty where there is none yet."""
-        lines = self.metrics.read_text().splitlines() if self.metrics.is_file() else []
+        lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
         return [_parse(line, self.metrics) for line in lines]
 
     def attack(self, name):

@@ -41,6 +41,11 @@ def test_json_gives_back_an_equal_configuration(preset, dataset):
         ({"adversary_weight": math.nan}, ["adversary_weight", "nan"]),
         ({"distillation_weight": 1.5}, ["distillation_weight", "0 to 1", "1.5"]),
         ({"seed": -1}, ["seed", "-1"]),
+        ({"dataset": None}, ["dataset must be a text", "None"]),
+        ({"classifier": 20}, ["classifier must be a text", "20"]),
+        ({"classifier_path": -1}, ["classifier_path must be a text", "-1"]),
+        ({"data_dir": ["here"]}, ["data_dir must be a text", "'here'"]),
+        ({"adversary_weight": 10**400}, ["adversary_weight", "at least 0"]),
         ({"image_size": 33}, ["multiple of 8", "40", "33"]),
         ({"image_size": 8}, ["at least 12", "8"]),
         ({"image_size": 48, "classifier": "vgg16"}, ["multiple of 32", "64", "48"]),
@@ -97,6 +102,8 @@ def test_a_foreign_json_is_refused():
     del values["transform_recipe"]
     with pytest.raises(InputError, match="transform_recipe"):
         Config.from_json(values)
+    with pytest.raises(InputError, match="not a configuration of this version"):
+        Config.from_json("abc")
 
 
 def test_the_methods_are_those_of_the_package():

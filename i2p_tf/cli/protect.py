@@ -27,6 +27,8 @@ from i2p_tf.client import protect
 from i2p_tf.client.encryption import KeyedTransform
 from i2p_tf.errors import InputError, unknown_name
 
+METHODS = ", ".join(map(repr, encryption.SCHEMES))
+
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # flags may stand behind the file names
 flags.DEFINE_string(
@@ -44,11 +46,9 @@ flags.DEFINE_string(
     f"how a picture is made square: {', '.join(pictures.RESIZE_RULES)}; as in training if not given",
     flag_values=FLAGS,
 )
-flags.DEFINE_string(
-    "encryption", None, f"keyed method instead of a transform: {', '.join(encryption.SCHEMES)}", flag_values=FLAGS
-)
+flags.DEFINE_string("encryption", None, f"keyed method instead of a transform: {METHODS}", flag_values=FLAGS)
 flags.DEFINE_string("key_file", None, "file with the key of --encryption, of mode 600", flag_values=FLAGS)
-flags.DEFINE_boolean("new_key", False, "make the key file; without it nobody can decrypt", flag_values=FLAGS)
+flags.DEFINE_boolean("new_key", False, "make the key file; whoever loses it can't decrypt", flag_values=FLAGS)
 flags.DEFINE_integer("image_size", None, "height and width with --encryption; 32 if not given", flag_values=FLAGS)
 flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
 flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
@@ -79,21 +79,23 @@ def main(arguments):
 
 
 def run():
-    app.run(__doc__, FLAGS, main, stopped="stopped; the same command goes on from here")
+    app.run(__doc__, FLAGS, main, stopped="stopped; the same command, without --new_key, goes on from here")
 
 
 def _trained_transform():
     for flag in ("key_file", "new_key", "image_size"):
         if FLAGS[flag].present:
-            raise InputError(f"--{flag} belongs to --encryption, one of {', '.join(encryption.SCHEMES)}")
+            raise InputError(f"--{flag} belongs to --encryption, one of {METHODS}")
     return transforms.load(transforms.find(FLAGS.transform), FLAGS.variant, FLAGS.threads)
 
 
 def _keyed_transform():
     if FLAGS.encryption not in encryption.SCHEMES:
-        raise unknown_name("encryption", FLAGS.encryption, tuple(encryption.SCHEMES))
+        raise unknown_name("encryption", FLAGS.encryption, tuple(encryption.SCHEMES), quoted=True)
     if FLAGS.transform:
         raise InputError("--transform and --encryption exclude each other; give one of them")
+    if FLAGS["variant"].present:
+        raise InputError("--variant is of a transform, and --encryption takes its place; leave one of them out")
     if not FLAGS.key_file:
         raise InputError("--key_file is missing: the file with the key of --encryption; --new_key makes one")
     if FLAGS.threads is not None and FLAGS.threads < 1:
@@ -101,8 +103,14 @@ def _keyed_transform():
     size = DEFAULT_IMAGE_SIZE if FLAGS.image_size is None else FLAGS.image_size
     if size < encryption.BLOCK or size % encryption.BLOCK:
         raise InputError(f"--image_size must be a multiple of {encryption.BLOCK} with --encryption. Received: {size}")
-    key = key_file.create(FLAGS.key_file) if FLAGS.new_key else key_file.read(FLAGS.key_file)
+    key = key_file.new() if FLAGS.new_key else key_file.read(FLAGS.key_file)
     return KeyedTransform(FLAGS.encryption, key, size, FLAGS.threads)
+
+
+def _keep_new_key(model):
+    """Writes the key file of --new_key: only now that nothing else stands in the way, and before what it encrypts."""
+    if FLAGS.new_key:
+        key_file.write(FLAGS.key_file, model.key)
 
 
 def _is_folder(output):
@@ -118,6 +126,8 @@ def _protect_one(source, output, model, rule):
             )
         if source != STREAM and target.exists() and target.samefile(source):
             raise InputError(f"{protect.printable(target)} would overwrite the input; give another name")
+        if FLAGS.key_file and target.absolute() == pathlib.Path(FLAGS.key_file).absolute():
+            raise InputError(f"{protect.printable(target)} is the key file; give another name")
         if target.exists() and not FLAGS.overwrite:
             raise InputError(f"{protect.printable(target)} exists; give another name, or --overwrite")
     try:
@@ -126,6 +136,7 @@ def _protect_one(source, output, model, rule):
         name = "standard input" if source == STREAM else protect.printable(source)
         print(f"error: {name}: {error}", file=sys.stderr)
         return 1
+    _keep_new_key(model)
     if output == STREAM:
         sys.stdout.buffer.write(png)
         sys.stdout.buffer.flush()
@@ -140,7 +151,11 @@ def _protect_many(inputs, output, model, rule):
     jobs, failures = protect.plan(inputs, output)
     if not jobs and not failures:
         raise InputError(f"no files in {', '.join(map(protect.printable, inputs))}")
+    if not any(job.source.exists() for job in jobs):
+        raise InputError(f"no such file: {', '.join(map(protect.printable, inputs))}")
     settings = model.identity | {"resize": rule}
+    protect.check(output, settings, jobs, FLAGS.overwrite)
+    _keep_new_key(model)
     finished_after = protect.claim(output, settings, jobs, FLAGS.overwrite)
     outcomes = protect.protect_pictures(jobs, model, rule, finished_after)
     return Report(len(jobs) + len(failures)).follow([*failures], outcomes)

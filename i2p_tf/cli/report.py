@@ -32,7 +32,7 @@ def main(arguments):
         raise InputError(f"--output is missing: where the report on {len(arguments)} runs is to lie")
     if FLAGS.output and pathlib.Path(FLAGS.output).exists() and not pathlib.Path(FLAGS.output).is_dir():
         raise InputError(f"--output={FLAGS.output} is no folder")
-    from i2p_tf.report import document, markdown, page, record
+    from i2p_tf.report import document, galleries, markdown, page, record
 
     report = document.report([record.read(path) for path in arguments])
     place = RunDir(FLAGS.output or arguments[0])  # another folder has the same names
@@ -47,6 +47,10 @@ def main(arguments):
         with write_atomically(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
         print(path)
+    shown = {picture.name for picture in report.pictures}
+    for path in place.report_pictures.glob("*.png"):
+        if galleries.is_picture(path.name) and path.name not in shown:  # of a former report
+            path.unlink()
 
 
 def run():

@@ -43,8 +43,8 @@ _define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to 
 _define(
     flags.DEFINE_string,
     "encryption",
-    "le, ele, pe or etc, instead of a transform: the classifier learns from encrypted pictures; the key is made, and "
-    "kept in the run directory",
+    "'le', 'ele', 'pe' or 'etc', instead of a transform: the classifier learns from encrypted pictures; the key is "
+    "made, and kept in the run directory",
 )
 _define(
     flags.DEFINE_string,
@@ -97,6 +97,17 @@ CONFIG_FLAGS = (
     "precision",
     "seed",
 )
+# Those of CONFIG_FLAGS that have a meaning for a transform only.
+TRANSFORM_FLAGS = (
+    "transform",
+    "encoder_start",
+    "objective",
+    "adversary_weight",
+    "distillation_weight",
+    "feature_loss_weight",
+    "feature_distance",
+    "feature_weights",
+)
 RECIPE_FLAGS = ("epochs", "batch_size", "learning_rate", "clip_norm")
 
 
@@ -109,6 +120,9 @@ def config_from_flags():
         raise unknown_name("preset", FLAGS.preset, tuple(presets.PRESETS))
     if FLAGS.classifier_path and not pathlib.Path(FLAGS.classifier_path).is_file():
         raise InputError(f"--classifier_path: no such file: {FLAGS.classifier_path}")
+    if FLAGS.encryption and _given(TRANSFORM_FLAGS):
+        given = ", ".join(f"--{name}" for name in _given(TRANSFORM_FLAGS))
+        raise InputError(f"{given}: for a transform only, and --encryption takes its place; leave one of them out")
     weights = FLAGS.feature_weights
     if weights and weights not in FEATURE_WEIGHTS and not pathlib.Path(weights).is_file():
         raise InputError(f"--feature_weights: no such file: {weights}; allowed: {', '.join(FEATURE_WEIGHTS)} or a file")

@@ -24,6 +24,7 @@ class KeyedTransform:
         self.threads = threads or os.cpu_count() or 1
         # Enough of a hash to tell two keys apart; it helps nobody to find a key of 256 random bits.
         fingerprint = hashlib.sha256(b"i2p_tf.key_fingerprint\0" + key).hexdigest()[:16]
+        self.key = key
         self.identity = {"encryption": name, "key": fingerprint, "image_size": image_size}
         self._scheme = encryption.scheme(name, key, image_size)
 

@@ -125,26 +125,39 @@ def claim(output, settings, jobs, overwrite):
         The modification time in nanoseconds from which on targets are finished, for `protect_pictures`.
 
     Raises:
+        InputError: as `check`.
+    """
+    check(output, settings, jobs, overwrite)
+    record = output / RECORD
+    if overwrite or not record.is_file():
+        write_atomically(record, json.dumps(settings).encode())
+    return record.stat().st_mtime_ns
+
+
+def check(output, settings, jobs, overwrite):
+    """Raises what `claim` would raise; writes nothing.
+
+    Raises:
         InputError: if it holds pictures with other settings, or files in the way that no such command has written.
     """
     record = output / RECORD
-    if not overwrite and record.is_file():
+    if overwrite:
+        return
+    if record.is_file():
         former = _read_record(record)
         if former == settings:
-            return record.stat().st_mtime_ns
+            return
         differences = [f"{name}: {former.get(name)} -> {value}" for name, value in settings.items()]
         raise InputError(
             f"{printable(output)} holds pictures that were made in another way ({'; '.join(differences)}). "
             "Give another folder, or --overwrite to make them again"
         )
-    in_the_way = [] if overwrite else [job.target for job in jobs if os.path.lexists(job.target)]
+    in_the_way = [job.target for job in jobs if os.path.lexists(job.target)]
     if in_the_way:
         raise InputError(
             f"{printable(in_the_way[0])} is there already and nothing says that it is protected. "
             "Give another folder, or --overwrite to replace it"
         )
-    write_atomically(record, json.dumps(settings).encode())
-    return record.stat().st_mtime_ns
 
 
 def write_atomically(path, content):

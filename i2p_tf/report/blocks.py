@@ -33,6 +33,10 @@ class Commands:
     lines: tuple[str, ...]
 
 
+class Alarm(str):
+    """A cell of a table that must not be overlooked."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
     """Rows of text under columns; the first cell of a row is its heading.

@@ -1,9 +1,10 @@
 """Runs to a report: which blocks, in which order. Knows neither HTML nor Markdown."""
 
 import pathlib
+import shlex
 
 from i2p_tf.report import findings, galleries, plots, reading, tables, verdict
-from i2p_tf.report.blocks import Commands, Paragraph, Report, Section, Table
+from i2p_tf.report.blocks import Alarm, Commands, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
 from i2p_tf.report.record import PARTS
@@ -68,9 +69,10 @@ def _comparison(records):
     )
     text = (
         "One row a run. Plain and protected: accuracy of ψ. SSIM restored and top-1: the strongest attack by each, "
-        "with its range over seeds. Cost: multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size "
-        "of a protected image. Rows that do not compare had other data, another suite or another number of test "
-        "images than the reference: their figures must not be set against its figures."
+        "with its range over seeds and its n; a small n is that of an attack on a sample of the test images. Cost: "
+        "multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size of a protected image. Rows that do "
+        "not compare had other data, another suite or another number of test images than the reference: their figures "
+        "must not be set against its figures."
     )
     blocks = (Table("The runs side by side", columns, tuple(rows), words=4), Paragraph(text), plots.runs(records))
     return Section("Comparison", blocks)
@@ -82,11 +84,15 @@ def _leaks(record):
     results = record.results
     by_ssim, by_top1 = findings.strongest(results, SSIM), findings.strongest(results, TOP1)
     return (
-        spread(sorted(set(by_ssim["range"])), ssim),
+        f"{spread(by_ssim['range'], ssim)}, {_n(by_ssim, results)}",
         ssim(SSIM.of(results["floors"]["label_only"])),
-        spread(sorted(set(by_top1["range"])), share),
+        f"{spread(by_top1['range'], share)}, {_n(by_top1, results)}",
         share(findings.chance(results, TOP1)),
     )
+
+
+def _n(best, results):
+    return f"n = {count(results['attacks'][best['attack']]['n'])}"
 
 
 def _setting(record):
@@ -104,7 +110,7 @@ def _comparable(record, reference):
     other = [what for what in wanted if setting[what] != wanted[what]]
     if not record.attacked:
         return "no: not attacked" if "data" not in other else "no: other data; not attacked"
-    return f"NO: other {', '.join(other)}" if other else "yes"
+    return Alarm(f"NO: other {', '.join(other)}") if other else "yes"
 
 
 def _subject(record):
@@ -140,7 +146,7 @@ def _subject(record):
 
 def _accuracy(record):
     if "accuracy" not in record.results:
-        yield Paragraph(f"Not evaluated. {code(f'bin/evaluate --run_dir={record.name}')} measures it.")
+        yield Paragraph(f"Not evaluated. {code(f'bin/evaluate --run_dir={record.place}')} measures it.")
         return
     yield tables.accuracy(record.results, record.encryption)
 
@@ -157,7 +163,7 @@ def _attacks(record, prefix):
         yield tables.controls(results)
         yield from _others(results)
     else:
-        yield Paragraph(f"Not measured; {code(f'bin/attack --run_dir={record.name}')} does it.")
+        yield Paragraph(f"Not measured; {code(f'bin/attack --run_dir={record.place}')} does it.")
     if "protection" in results:
         yield tables.protection(results)
         yield Paragraph(
@@ -217,12 +223,12 @@ def _costs(record):
         if record.encryption:
             yield Paragraph("A keyed method needs no network on the device.")
     else:
-        yield Paragraph(f"Not measured; {code(f'bin/evaluate --run_dir={record.name}')} counts it.")
+        yield Paragraph(f"Not measured; {code(f'bin/evaluate --run_dir={record.place}')} counts it.")
     if "bytes" in results:
         yield tables.transferred(results)
     else:
         yield Paragraph(
-            f"Bytes sent: not measured; {code(f'bin/evaluate --run_dir={record.name}')} of this version does."
+            f"Bytes sent: not measured; {code(f'bin/evaluate --run_dir={record.place}')} of this version does."
         )
 
 
@@ -230,10 +236,10 @@ def _making(record):
     suite = record.results.get("attack_suite")
     yield Commands(
         (
-            f"bin/train --dataset={record.dataset} --run_dir={record.name}    # with the settings below",
-            f"bin/evaluate --run_dir={record.name}",
-            *((f"bin/attack --run_dir={record.name} --suite={suite['name']}",) if suite else ()),
-            f"bin/report {record.name}",
+            f"bin/train --dataset={shlex.quote(record.dataset)} --run_dir={record.place}    # with the settings below",
+            f"bin/evaluate --run_dir={record.place}",
+            *((f"bin/attack --run_dir={record.place} --suite={suite['name']}{_seeds(record)}",) if suite else ()),
+            f"bin/report {record.place}",
         )
     )
     if record.environment:
@@ -241,15 +247,18 @@ def _making(record):
     else:
         yield Paragraph("Where it was trained is not known: environment.json is missing.")
     if suite:
-        seeds = sorted(
-            {result["seed"] for result in record.results["attacks"].values() if result.get("seed") is not None}
-        )
-        attacked = {"suite": suite["name"], "seeds": seeds} | suite.get("environment", {})
+        attacked = {"suite": suite["name"], "seeds": findings.seeds(record.results)} | suite.get("environment", {})
         yield tables.listing("Where it was attacked, and with what", attacked)
     yield tables.listing(
         "Settings (config.json without folders); those of an objective that was not taken have no effect",
         _settings(record),
     )
+
+
+def _seeds(record):
+    """The flags of bin/attack that give the seeds in the results."""
+    seeds = findings.seeds(record.results)
+    return f" --seed={seeds[0]} --repetitions={len(seeds)}" if seeds else ""
 
 
 def _settings(record):

@@ -1,11 +1,14 @@
 """Pictures of a run to the ones that a report shows: the worst, the typical and the best restored."""
 
 import io
+import re
 
 from i2p_tf.report.blocks import Gallery, Picture
 
 RESTORED_ROWS = ("plain", "protected", "restored")
 PROTECTED_ROWS = ("plain", "protected")
+PARTS = (("worst", "Worst restored", 0.0), ("typical", "Typical", 0.5), ("best", "Best restored", 1.0))
+SAMPLES = "samples"
 SHOWN = 3  # columns of a picture
 
 
@@ -20,13 +23,17 @@ def restored(caption, samples, prefix):
     Returns:
         A `Gallery`, or None if `samples` does not have that form.
     """
-    parts = (("worst", "Worst restored", 0.0), ("typical", "Typical", 0.5), ("best", "Best restored", 1.0))
-    return _gallery(caption, samples, RESTORED_ROWS, [(f"{prefix}{name}.png", title, at) for name, title, at in parts])
+    return _gallery(caption, samples, RESTORED_ROWS, [(f"{prefix}{name}.png", title, at) for name, title, at in PARTS])
 
 
 def protected(caption, samples, prefix):
     """From the samples of a run, as `restored`, with two rows: the first test images."""
-    return _gallery(caption, samples, PROTECTED_ROWS, [(f"{prefix}samples.png", "First test images", 0.0)])
+    return _gallery(caption, samples, PROTECTED_ROWS, [(f"{prefix}{SAMPLES}.png", "First test images", 0.0)])
+
+
+def is_picture(name):
+    """Whether a file of this name may be one of a report: a prefix, which is none or a run's number, and a part."""
+    return bool(re.fullmatch(rf"(\d+_)?({'|'.join([SAMPLES, *(part for part, _, _ in PARTS)])})\.png", name))
 
 
 def _gallery(caption, samples, rows, parts):

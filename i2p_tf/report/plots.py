@@ -5,6 +5,7 @@ import math
 from i2p_tf.report import findings
 from i2p_tf.report.blocks import Dot, Plot
 from i2p_tf.report.findings import SSIM
+from i2p_tf.report.formats import count
 from i2p_tf.report.tables import WRITTEN
 
 
@@ -24,9 +25,11 @@ def runs(records):
     for record in records:
         if record.attacked:
             best = findings.strongest(record.results, SSIM)
-            marks = _marks(SSIM, record.results["attacks"][best["attack"]], record.results)
+            result = record.results["attacks"][best["attack"]]
+            marks = _marks(SSIM, result, record.results)
+            text = f"{WRITTEN[SSIM](best['value'])}, n = {count(result['n'])}"
             name = record.name if record.results["attack_suite"]["valid"] else f"{record.name}: NOT VALID"
-            dots.append(Dot(name, best["value"], WRITTEN[SSIM](best["value"]), tuple(best["range"]), marks))
+            dots.append(Dot(name, best["value"], text, tuple(best["range"]), marks))
     return _plot("Mean SSIM that the strongest attack restores, against the floors", dots)
 
 

@@ -53,7 +53,7 @@ THREATS = Table(
     "Who attacks",
     ("threat model", "the attacker holds"),
     (
-        ("T0", "protected images only"),
+        ("T0", "protected images, and perhaps other plain pictures of the same kind"),
         (
             "T1",
             "besides: any number of pairs. h_θ is public, so anybody can make them; of a keyed method, of one key",

@@ -1,47 +1,57 @@
 """What a run has left behind, read and checked: the only part of the report that knows files."""
 
 import dataclasses
-import math
 import pathlib
+import shlex
+import sys
 
 from i2p_tf import pictures
+from i2p_tf.attacks.summary import METRICS
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
 from i2p_tf.run_dir import RunDir
 
+# Forms: a type, or parts by key. `float` stands for any finite number, `int` for one above 0, as what is divided by is.
 _SUMMARY = dict.fromkeys(("mean", "median", "p95", "max"), float)
-_LEAKAGE = {
-    "ssim": _SUMMARY,
-    "psnr": _SUMMARY,
-    "accuracy_on_restored": float,
-    "reidentification_top1": float,
-    "reidentification_top5": float,
-    "n": float,
-}
+_SUMMARIES = dict.fromkeys(("ssim", "psnr"), _SUMMARY) | {"n": int}
+_LEAKAGE = dict.fromkeys(METRICS, float) | _SUMMARIES
 _ATTACK = _LEAKAGE | {"control": bool, "threat_model": str, "pairs": float}
-_ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_class", "n"), float)
+_ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_class"), float) | {"n": int}
+_STRONGEST = {"attack": str, "value": float, "range": list}
 PARTS = {
-    "accuracy": {"protected": float, "n": float},
-    "protection": {"ssim": _SUMMARY, "psnr": _SUMMARY, "n": float},
-    "cost": {"classifier_macs": float, "classifier_parameters": float},
-    "bytes": {"raw": float, "plain_png": float, "protected_png": float, "n": float},
+    "accuracy": {"protected": float, "n": int},
+    "protection": _SUMMARIES,
+    "cost": {"classifier_macs": int, "classifier_parameters": float},
+    "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},
     "attacks": {},
     "floors": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
-    "linkage": dict.fromkeys(("protected", "plain", "chance"), {"top1": float, "top5": float}) | {"n": float},
-    "brute_force": dict.fromkeys(("choices_bits", "key_bits", "shrunken_key_bits", "recognised", "chance", "n"), float),
+    "linkage": dict.fromkeys(("protected", "plain", "chance"), {"top1": float, "top5": float}) | {"n": int},
+    "brute_force": dict.fromkeys(("choices_bits", "key_bits", "shrunken_key_bits", "recognised", "chance"), float)
+    | {"n": int},
     "attribute_inference": {},
     "attack_suite": {
         "name": str,
         "valid": bool,
         "failed_controls": list,
-        "strongest": dict.fromkeys(
-            ("ssim", "psnr", "accuracy_on_restored", "reidentification_top1", "reidentification_top5"),
-            {"attack": str, "value": float, "range": list},
-        ),
-        "judge": {"plain": float, "protected": float, "n": float},
+        "strongest": dict.fromkeys(METRICS, _STRONGEST),
+        "judge": {"plain": float, "protected": float, "n": int},
     },
 }
-_KINDS = {float: "a finite number", bool: "true or false", str: "a text", list: "a list", dict: "an object"}
+# What a keyed method or an older version leaves out. The keys of one form go together.
+_OPTIONAL = {
+    "accuracy": ({"plain": float},),
+    "cost": ({"transform_macs": float, "transform_parameters": float},),
+    "attack_suite": ({"environment": {}},),
+}
+_OPTIONAL_IN_ATTACKS = ({"attack": str}, {"seed": float}, {"mean_image_ssim": float})
+_KINDS = {
+    float: "a finite number",
+    int: "a number above 0",
+    bool: "true or false",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +71,12 @@ class Record:
     environment: dict
     results: dict
     run_dir: RunDir
+
+    @property
+    def place(self):
+        """The run as one types it: its path, if that is relative; else its name, as folders say more of their owner."""
+        path = self.run_dir.path
+        return shlex.quote(self.name if path.is_absolute() else str(path))
 
     @property
     def encryption(self):
@@ -112,6 +128,7 @@ def _check_results(results):
     for part, form in PARTS.items():
         if part in results:
             _check(results[part], form, part)
+            _check_optional(results[part], _OPTIONAL.get(part, ()), part)
     for name, read in results.get("attribute_inference", {}).items():
         _check(read, _ATTRIBUTE, f"attribute_inference.{name}")
     if "attack_suite" not in results:
@@ -119,25 +136,49 @@ def _check_results(results):
     _check(results, dict.fromkeys(("attacks", "floors"), {}), "")
     for name, attack in results["attacks"].items():
         _check(attack, {}, f"attacks.{name}")
+        _check_optional(attack, _OPTIONAL_IN_ATTACKS, f"attacks.{name}")
         if "ssim" in attack:  # others restore no pictures
             _check(attack, _ATTACK, f"attacks.{name}")
     for name, floor in results["floors"].items():
         _check(floor, _LEAKAGE, f"floors.{name}")
-    for metric, best in results["attack_suite"]["strongest"].items():
-        place = f"attack_suite.strongest.{metric}"
-        if "ssim" not in results["attacks"].get(best["attack"], {}):
+    _check_suite(results["attack_suite"], results["attacks"])
+
+
+def _check_suite(suite, attacks):
+    for number, line in enumerate(suite["failed_controls"]):
+        _check(line, str, f"attack_suite.failed_controls.{number}")
+    for metric in METRICS:
+        best, place = suite["strongest"][metric], f"attack_suite.strongest.{metric}"
+        if attacks.get(best["attack"], {}).get("control") is not False:
             raise ValueError(f"{place}.attack is not among the attacks")
+        _check(attacks[best["attack"]], _ATTACK, f"attacks.{best['attack']}")
+        if len(best["range"]) != 2:
+            raise ValueError(f"{place}.range is not two numbers")
         _check(dict(enumerate(best["range"])), {0: float, 1: float}, f"{place}.range")
 
 
+def _check_optional(value, forms, place):
+    """As `_check`, of those `forms` of which `value` has anything."""
+    for form in forms:
+        if any(value.get(key) is not None for key in form):
+            _check(value, form, place)
+
+
 def _check(value, form, place):
-    """Raises `ValueError`, which says where, if `value` lacks a part of `form`: a type, or parts by key."""
+    """Raises `ValueError`, which says where, if `value` lacks a part of `form`."""
     kind = dict if isinstance(form, dict) else form
-    number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not (number if kind is float else isinstance(value, kind)):
+    if not _is(kind, value):
         raise ValueError(f"{place or 'the file'} is not {_KINDS[kind]}")
     for key, part in form.items() if kind is dict else ():
         inner = f"{place}.{key}".lstrip(".")
         if key not in value:
             raise ValueError(f"{inner} is missing")
         _check(value[key], part, inner)
+
+
+def _is(kind, value):
+    if kind not in (float, int):
+        return isinstance(value, kind)
+    # Not math.isfinite, which fails for an integer beyond the range of a float.
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return number and (kind is float or value > 0)

@@ -2,7 +2,7 @@
 
 from i2p_tf.attacks.controls import CONTROLS, TOLERANCE
 from i2p_tf.report import findings
-from i2p_tf.report.blocks import Table
+from i2p_tf.report.blocks import Alarm, Table
 from i2p_tf.report.findings import CLASS, PSNR, SSIM, TOP1, TOP5
 from i2p_tf.report.formats import code, count, decibels, millions, share, spread, ssim
 
@@ -94,7 +94,7 @@ def controls(results):
         failed = any(line.startswith(f"{control} ") for line in results["attack_suite"]["failed_controls"])
         measured = ssim(result["ssim"]["mean"])
         due = _due(control.removeprefix(f"{result.get('attack')}_"), findings.mean_image(SSIM, result, results))
-        rows.append((code(control), due, measured, "NO" if failed else "yes", count(result["n"])))
+        rows.append((code(control), due, measured, Alarm("NO") if failed else "yes", count(result["n"])))
     columns = ("control", "SSIM that is due", "SSIM", "behaves", "n")
     return Table("Controls: protections whose result is known beforehand", columns, tuple(rows), words=2)
 

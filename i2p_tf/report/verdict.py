@@ -1,9 +1,10 @@
 """What a run shows, in plain words, and no more than was measured."""
 
+from i2p_tf.attacks.controls import TOLERANCE
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.attacks.threat_models import THREAT_MODELS
 from i2p_tf.report import findings
-from i2p_tf.report.blocks import Notice
+from i2p_tf.report.blocks import Alarm, Notice
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
 
@@ -30,7 +31,7 @@ def notice(record):
     if findings.exceeds_floors(record.results):
         return Notice("Not protected against these attacks", _findings(record))
     return Notice(
-        f"No attack of the suite {code(suite['name'])} got more than a guess that knows the class",
+        f"No attack of the suite {code(suite['name'])} got more than the tolerance of {TOLERANCE} beyond the class",
         (
             *_findings(record),
             "This says what these attacks did not find, by SSIM and by re-identification; it proves no protection. "
@@ -45,8 +46,10 @@ def short(record):
     if not record.attacked:
         return "not attacked"
     if not record.results["attack_suite"]["valid"]:
-        return "NOT VALID"
-    return "restored beyond the floors" if findings.exceeds_floors(record.results) else "not beyond the floors"
+        return Alarm("NOT VALID")
+    return (
+        "restored beyond the floors" if findings.exceeds_floors(record.results) else f"not beyond floors + {TOLERANCE}"
+    )
 
 
 def method(record):
@@ -74,16 +77,14 @@ def _not_attacked(record):
         title,
         (
             "How much of the plain pictures can be got back has not been measured. That they look changed, or that "
-            f"their SSIM is low, says little about it. {code(f'bin/attack --run_dir={record.name}')} measures it"
+            f"their SSIM is low, says little about it. {code(f'bin/attack --run_dir={record.place}')} measures it"
             f"{' and goes on where it was stopped' if begun else ''}; then make this report again.",
         ),
     )
 
 
 def _findings(record):
-    controls = sum(result["control"] for result in record.results["attacks"].values() if "ssim" in result)
-    trust = f"All {controls} controls behave: what has to be restored is, and where nothing is left nothing is found."
-    return (_strongest(record), _reidentified(record), trust)
+    return (_strongest(record), _surplus(record), _reidentified(record), _trust(record))
 
 
 def _failures(suite):
@@ -108,6 +109,25 @@ def _strongest(record):
         f"attacker holds {holds(record, result['threat_model'])}. Without looking, the mean image{sample} gets "
         f"{ssim(findings.mean_image(SSIM, result, record.results))}; the class alone gives away "
         f"{ssim(SSIM.of(floors['label_only']))}."
+    )
+
+
+def _surplus(record):
+    kind, surplus = findings.largest_surplus(record.results)
+    return (
+        f"Most beyond the floors, those of the same images where it is a sample, gets {code(kind)}: {surplus:+.3f} of "
+        f"SSIM. More than the tolerance of {TOLERANCE} counts as restored."
+    )
+
+
+def _trust(record):
+    controls = [result for result in record.results["attacks"].values() if "ssim" in result and result["control"]]
+    with_control = dict.fromkeys(result["attack"] for result in controls if result.get("attack"))
+    without = [kind for kind in findings.attacks_by_kind(record.results) if kind not in with_control]
+    others = f" The others have none: {', '.join(map(code, without))}." if without else ""
+    return (
+        f"All {len(controls)} controls behave: what has to be restored is, and where nothing is left nothing is found. "
+        f"They speak for the attacks that were tried on them: {', '.join(map(code, with_control))}.{others}"
     )
 
 

@@ -232,7 +232,7 @@ def test_images_that_a_suite_does_not_fit_are_refused(attacked):
 def test_the_strongest_attack_counts_by_metric_with_its_range_over_seeds():
     def result(ssim, top1, **values):
         shares = dict.fromkeys(summary.METRICS[2:], top1)
-        return {"ssim": {"mean": ssim}, "psnr": {"mean": 10 * ssim}, "control": False} | shares | values
+        return {"ssim": {"mean": ssim}, "psnr": {"mean": 10 * ssim}, "control": False, "n": 9} | shares | values
 
     best = summary.strongest(
         {
@@ -240,7 +240,9 @@ def test_the_strongest_attack_counts_by_metric_with_its_range_over_seeds():
             "net_seed0": result(0.4, 0.2, attack="net"),
             "net_seed1": result(0.6, 0.3, attack="net"),
             "other_seed0": result(0.5, 0.1, attack="other"),
+            "sample": result(0.2, 1.0, attack="sample", n=2),
         }
     )
+    assert best["accuracy_on_restored"] == {"attack": "as_is", "value": 0.9, "range": [0.9, 0.9]}
+    assert best["reidentification_top5"] == {"attack": "sample", "value": 1.0, "range": [1.0, 1.0]}
     assert best["ssim"] == {"attack": "net_seed1", "value": 0.6, "range": [0.4, 0.6]}
-    assert best["reidentification_top1"] == {"attack": "as_is", "value": 0.9, "range": [0.9, 0.9]}

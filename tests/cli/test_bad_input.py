@@ -41,7 +41,11 @@ def call(command, *arguments, cwd):
         (["--dataset=digits", "--learning_rate=0"], ["learning_rate", "above 0"]),
         (["--dataset=digits", "--image_size=30"], ["image_size", "32", "30"]),
         (["--dataset=digits", "--transform=huge"], ["transform", "'huge'"]),
-        (["--dataset=digits", "--encryption=aes"], ["encryption", "'aes'", "le, ele, pe, etc"]),
+        (["--dataset=digits", "--encryption=aes"], ["encryption", "'aes'", "'le', 'ele', 'pe', 'etc'"]),
+        (
+            ["--dataset=digits", "--encryption=pe", "--objective=paper", "--feature_distance=cosine"],
+            ["--objective, --feature_distance", "--encryption takes its place"],
+        ),
         (["--dataset=digits", "--objective=papre"], ["objective", "'papre'", "Did you mean paper?"]),
         (["--dataset=digits", "--adversary_weight=-1"], ["adversary_weight", "at least 0", "-1"]),
         (["--dataset=digits", "--distillation_weight=2"], ["distillation_weight", "0 to 1", "2"]),

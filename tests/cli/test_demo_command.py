@@ -81,6 +81,21 @@ def test_the_served_accuracy_is_the_evaluated_one(folder):
     assert processes_of(process.pid) == []
 
 
+def test_a_control_that_misbehaves_is_reported_and_then_fails(folder):
+    suite = folder / "sitecustomize.py"
+    unreachable = "import dataclasses\ncontrol = controls.CONTROLS['identity']\n"
+    unreachable += "controls.CONTROLS['identity'] = dataclasses.replace(control, at_least=1.5)\n"
+    suite.write_text(BRIEF_SUITE + unreachable)
+    try:
+        process = start(folder)
+        stdout, stderr = process.communicate(timeout=300)
+    finally:
+        suite.write_text(BRIEF_SUITE)
+    assert process.returncode == 1 and "how to read it: run/report.html" in stdout
+    assert stderr.splitlines()[-1].startswith("error: the attacks are not valid: control identity is restored")
+    assert "NOT VALID: a control misbehaves" in (folder / "run" / "report.html").read_text()
+
+
 def test_an_interrupt_leaves_no_process_behind(folder):
     process = start(folder)
     for line in process.stderr:

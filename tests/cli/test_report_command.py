@@ -40,6 +40,16 @@ def test_a_run_gets_its_report_beside_its_results(write_run, tmp_path):
     assert call("run", cwd=tmp_path).returncode == 0 and contents(run_dir.path) == after
 
 
+def test_pictures_of_a_former_report_are_removed_and_no_others(write_run, tmp_path):
+    write_run("first"), write_run("second")
+    assert call("first", "second", "--output=both", cwd=tmp_path).returncode == 0
+    mine = tmp_path / "both" / "report" / "holidays.png"
+    mine.write_bytes(b"mine")
+    assert call("first", "--output=both", cwd=tmp_path).returncode == 0
+    names = {path.name for path in mine.parent.iterdir()}
+    assert names == {"worst.png", "typical.png", "best.png", "holidays.png"}
+
+
 def test_another_experiment_in_the_folder_deletes_the_report(write_run, tmp_path):
     run_dir = write_run()
     assert call("run", cwd=tmp_path).returncode == 0

@@ -55,7 +55,10 @@ def test_a_folder_is_of_one_key(here):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--encryption=etx", "--key_file=key"], "unknown encryption 'etx'; allowed: le, ele, pe, etc."),
+        (
+            ["--encryption=etx", "--key_file=key"],
+            "unknown encryption 'etx'; allowed: 'le', 'ele', 'pe', 'etc'. Did you mean etc?",
+        ),
         (["--encryption=ele"], "--key_file is missing"),
         ([*KEY], "key file key does not exist"),
         (["--encryption=ele", "--key_file=public"], "mode 644"),
@@ -66,6 +69,8 @@ def test_a_folder_is_of_one_key(here):
         ([*KEY, "--new_key", "--threads=0"], "threads must be at least 1"),
         ([*KEY, "--new_key", "--transform=exports/x"], "exclude each other"),
         (["--key_file=key"], "--key_file belongs to --encryption"),
+        ([*KEY, "--new_key", "--variant=int8"], "--variant is of a transform"),
+        ([*KEY, "--new_key", "--resize=round"], "resize rule 'round'"),
         (["--image_size=32"], "--image_size belongs to --encryption"),
     ],
 )
@@ -79,3 +84,35 @@ def test_bad_commands(arguments, words, here):
     assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
     assert words in result.stderr
     assert not Path("out").exists() and not Path("key").exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        (["in", "in"], "both input and output"),
+        (["in", "in/a.png"], "is a file; several pictures need a folder"),
+        (["empty", "out"], "no files in empty"),
+        (["nowhere", "out/"], "no such file: nowhere"),
+        (["nowhere.png", "out.png"], "nowhere.png"),
+        (["key_of_another.txt", "out.png"], "key_of_another.txt"),
+        (["in/a.png", "in/b.png"], "in/b.png exists"),
+        (["in/a.png", "out.jpg"], "ends in .png"),
+        (["in/a.png", "out.png", "--key_file=./out.png", "--overwrite"], "is the key file"),
+        (["in", "full"], "full/a.png is there already"),
+    ],
+)
+def test_no_new_key_is_left_where_there_is_nothing_to_encrypt(files, words, here):
+    for folder in ("empty", "full"):
+        Path(folder).mkdir()
+    Path("full", "a.png").write_bytes(b"mine")
+    Path("key_of_another.txt").write_text("no picture")
+    before = sorted(here.rglob("*"))
+    result = run(*KEY, "--new_key", *files)
+    assert result.returncode and words in result.stderr and result.stderr.count("\n") == 1
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_key_that_can_not_be_kept_encrypts_nothing(here):
+    result = run("--encryption=ele", "--key_file=nowhere/key", "--new_key", "in", "out")
+    assert result.returncode == 2 and "nowhere/key cannot be written" in result.stderr
+    assert not Path("out").exists()

@@ -223,3 +223,12 @@ def test_a_line_that_is_not_like_the_first_is_named(animals, line):
     write_attributes(animals, [line])
     with pytest.raises(InputError, match="attributes.csv, line 2: must have 3 values"):
         load(animals, attribute="light")
+    write_attributes(animals, ["", "ant/1.png,here,dim", "", "", line])
+    with pytest.raises(InputError, match="attributes.csv, line 6: must have 3 values"):
+        load(animals, attribute="light")
+
+
+def test_a_file_that_is_listed_twice_is_named(animals):
+    write_attributes(animals, ["ant/0.png,here,dim", "", "ant/0.png,there,dim"])
+    with pytest.raises(InputError, match="attributes.csv, line 4: 'ant/0.png' has a line already"):
+        load(animals, attribute="place")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from i2p_tf.report import document, markdown, page, record
-from i2p_tf.report.blocks import Commands, Notice, Paragraph, Points, Report, Section, Table
+from i2p_tf.report.blocks import Alarm, Commands, Notice, Paragraph, Points, Report, Section, Table
 
 HOSTILE = '<script>alert(1)</script> | *bold* [a](b) & "q"'
 
@@ -109,3 +109,7 @@ def test_text_is_never_markup_in_markdown():
 
 def test_an_alarm_looks_like_one():
     assert 'class="notice alarm"' in page.render(hostile())
+    rows = (("a", Alarm("NO")), ("b", "NORMAL"))
+    text = page.render(Report("title", (Section("title", (Table("caption", ("one", "two"), rows),)),)))
+    cells = re.findall(r'<td class="(.*?)">(.*?)</td>', text)
+    assert [(words.split(), cell) for words, cell in cells] == [(["number", "alarm"], "NO"), (["number"], "NORMAL")]
