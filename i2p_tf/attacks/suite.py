@@ -136,7 +136,7 @@ class Suite:
 def _quick():
     """For two cores: 10,000 pairs, the smallest U-Net, 2,000 test images, gradient descent for 20 of them.
 
-    CIFAR-10 at 32x32 on one core of an AMD EPYC (Zen 3), float32: 11 minutes beside other work on the other core.
+    CIFAR-10 at 32x32 on one core of an AMD EPYC (Zen 3), float32: 12 minutes beside other work on the other core.
     Results: docs/results/cifar10_comparison/.
     """
     training = Training(steps=600)
