@@ -77,27 +77,8 @@ _define(flags.DEFINE_string, "augmentation", "none, crop or flip_crop")
 _define(flags.DEFINE_string, "precision", "auto, float32, mixed_bfloat16 or mixed_float16")
 _define(flags.DEFINE_integer, "seed", "drives initialisation, order and augmentation")
 
-# Flags that replace a field of the preset's Config, and those that replace a field of both its recipes.
-CONFIG_FLAGS = (
-    "data_dir",
-    "image_size",
-    "training_images",
-    "classifier",
-    "classifier_path",
-    "encryption",
-    "transform",
-    "encoder_start",
-    "objective",
-    "adversary_weight",
-    "distillation_weight",
-    "feature_loss_weight",
-    "feature_distance",
-    "feature_weights",
-    "augmentation",
-    "precision",
-    "seed",
-)
-# Those of CONFIG_FLAGS that have a meaning for a transform only.
+# Flags that replace a field of the preset's Config: those that have a meaning for a transform only, and all; and those
+# that replace a field of both its recipes.
 TRANSFORM_FLAGS = (
     "transform",
     "encoder_start",
@@ -107,6 +88,18 @@ TRANSFORM_FLAGS = (
     "feature_loss_weight",
     "feature_distance",
     "feature_weights",
+)
+CONFIG_FLAGS = (
+    "data_dir",
+    "image_size",
+    "training_images",
+    "classifier",
+    "classifier_path",
+    "encryption",
+    *TRANSFORM_FLAGS,
+    "augmentation",
+    "precision",
+    "seed",
 )
 RECIPE_FLAGS = ("epochs", "batch_size", "learning_rate", "clip_norm")
 
