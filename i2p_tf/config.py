@@ -11,14 +11,18 @@ from i2p_tf.errors import InputError, unknown_name
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
 # Height and width must be a multiple of this: the transforms' poolings and the classifiers' strides.
+CODEBOOKS = ("codebook", "codebook_small", "codebook_tiny")
 TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4, "bottleneck": 4, "bottleneck_small": 4}
+TRANSFORM_MULTIPLES |= dict.fromkeys(CODEBOOKS, 4)
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
 SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
 FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file
 FEATURE_DISTANCES = ("squared", "cosine")
-OBJECTIVES = ("paper", "adversarial")
+OBJECTIVES = ("codebook", "paper", "adversarial")
+TRANSPORTS = ("png", "jpeg")
 ENCODER_STARTS = ("classifier", "random")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+OPTIMIZERS = ("sgd", "muon")
 SCHEDULES = ("one_cycle", "steps")
 AUGMENTATIONS = ("none", "crop", "flip_crop")
 ENCRYPTIONS = ("le", "ele", "pe", "etc")
@@ -26,7 +30,7 @@ ENCRYPTIONS = ("le", "ele", "pe", "etc")
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How one network is trained: SGD with momentum 0.9, Nesterov's with `one_cycle`, plain with `steps`.
+    """How one network is trained.
 
     Attributes:
         epochs: passes over the training split.
@@ -34,9 +38,12 @@ class Recipe:
             trained long enough by the recipe of a large one.
         batch_size: images a step.
         learning_rate: the highest one.
+        optimizer: `sgd`, with momentum 0.9, Nesterov's with `one_cycle`, plain with `steps`; or `muon`, which learns
+            convolutions in fewer epochs.
         schedule: `one_cycle` (a fifth of the steps up, linearly down to 0) or `steps` (times 0.2 after 30, 60 and
             80 % of the steps: the published 60, 120 and 160 of 200 epochs).
-        weight_decay: factor of the L2 penalty on kernels.
+        weight_decay: of `sgd`, the factor of the L2 penalty on kernels; of `muon`, the share of the learning rate by
+            which a step shrinks them.
         label_smoothing: share of the label spread over all classes.
         clip_norm: limit of the global gradient norm; None for no limit.
     """
@@ -44,6 +51,7 @@ class Recipe:
     epochs: int
     batch_size: int
     learning_rate: float
+    optimizer: str = "sgd"
     schedule: str = "one_cycle"
     minimum_steps: int = 0
     weight_decay: float = 5e-4
@@ -56,6 +64,7 @@ class Recipe:
         _check_integer("minimum_steps", self.minimum_steps, 0)
         _check_number("learning_rate", self.learning_rate, zero=False)
         _check_number("weight_decay", self.weight_decay)
+        _check_choice("optimizer", self.optimizer, OPTIMIZERS)
         _check_choice("schedule", self.schedule, SCHEDULES)
         if self.clip_norm is not None:
             _check_number("clip_norm", self.clip_norm, zero=False)
@@ -81,13 +90,16 @@ class Config:
         classifier_path: a trained classifier to take instead of training one.
         encryption: a member of `ENCRYPTIONS`: ψ is trained on pictures that a conventional keyed method has encrypted,
             with a key of the run's own, and there is no h_θ; fields that speak of h_θ have no effect. None for h_θ.
-        transform: size of the U-Net or the bottleneck, a key of `TRANSFORM_MULTIPLES`.
-        encoder_start: where a bottleneck's encoder starts: from the layers of the `classifier`, if that is a residual
-            network, or at `random`.
-        objective: `paper`, cross entropy and the feature term, or `adversarial`, classification and a reconstruction
-            adversary. Each has fields of its own; those of the other have no effect.
+        transform: size of the U-Net, the bottleneck or the codebook, a key of `TRANSFORM_MULTIPLES`.
+        encoder_start: where the encoder of a bottleneck or a codebook starts: from the layers of the `classifier`, if
+            that is a residual network, or at `random`.
+        objective: `codebook`, classification by its encoder, for codebooks and for them alone; `paper`, cross entropy
+            and the feature term; or `adversarial`, classification and a reconstruction adversary. Each has fields of
+            its own; those of the others have no effect.
+        transport: how the protected image travels in training: as a `png` file, unchanged, or for two thirds of each
+            batch as a `jpeg` file, so that ψ reads it after that too.
         adversary_weight: of the adversary in the adversarial objective.
-        distillation_weight: share of the classification, in the adversarial objective, that ψ's outputs on the plain
+        distillation_weight: share of the classification, outside the paper's objective, that ψ's outputs on the plain
             image have; the labels have the rest.
         feature_loss_weight: λ, the weight of the feature term in the paper's objective.
         feature_batch_fraction: share of each batch on which the feature term is computed. Below 1 it is an unbiased
@@ -114,6 +126,7 @@ class Config:
     transform: str = "small"
     encoder_start: str = "classifier"
     objective: str = "paper"
+    transport: str = "png"
     adversary_weight: float = 2.0
     distillation_weight: float = 0.5
     feature_batch_fraction: float = 1.0
@@ -140,7 +153,9 @@ class Config:
         _check_choice("feature_distance", self.feature_distance, FEATURE_DISTANCES)
         _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
         _check_choice("objective", self.objective, OBJECTIVES)
+        _check_choice("transport", self.transport, TRANSPORTS)
         _check_choice("encoder_start", self.encoder_start, ENCODER_STARTS)
+        self._check_objective()
         _check_number("feature_loss_weight", self.feature_loss_weight)
         _check_number("adversary_weight", self.adversary_weight)
         _check_integer("seed", self.seed, 0)
@@ -154,6 +169,15 @@ class Config:
             _check_integer("training_images", self.training_images, 1)
         if self.image_size is not None:
             self.check_image_size(self.image_size)
+
+    def _check_objective(self):
+        """A codebook has no slope to follow; another transform protects nothing without a term that says so."""
+        if (self.objective == "codebook") != (self.transform in CODEBOOKS):
+            fitting = CODEBOOKS if self.objective == "codebook" else set(TRANSFORM_MULTIPLES) - set(CODEBOOKS)
+            raise InputError(
+                f"the objective {self.objective!r} goes with the transforms {', '.join(sorted(fitting))}; "
+                f"the presets paper_two_cores and adversarial have the other ones. Received: {self.transform!r}"
+            )
 
     def check_image_size(self, image_size):
         """Raises `InputError`, naming the next fitting size, where one of the networks can't take the image."""

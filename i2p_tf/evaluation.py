@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from i2p_tf import encryption, key_file, metrics
+from i2p_tf import encryption, key_file, metrics, transport
 from i2p_tf.errors import InputError
 from i2p_tf.models import cost
 from i2p_tf.run_dir import write_atomically, write_json
@@ -121,7 +121,7 @@ def to_uint8(images):
 
 
 def measure(classifier, test, protected):
-    """The parts `accuracy`, `protection` and `bytes` of results.json.
+    """The parts `accuracy`, `transport`, `protection` and `bytes` of results.json.
 
     Args:
         classifier: ψ.
@@ -135,6 +135,7 @@ def measure(classifier, test, protected):
             "protected": float(np.mean(classify(classifier, protected) == test.labels)),
             "n": len(test.labels),
         },
+        "transport": accuracy_after_transport(classifier, protected, test.labels) | {"n": len(test.labels)},
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
         "bytes": {
             "raw": test.images[0].nbytes,
@@ -143,6 +144,12 @@ def measure(classifier, test, protected):
             "n": len(test.images[:SIZED]),
         },
     }
+
+
+def accuracy_after_transport(classifier, protected, labels):
+    """ψ's accuracy on protected images, uint8, after each of `transport.TRANSPORTS`."""
+    arrived = {name: np.stack([travel(image) for image in protected]) for name, travel in transport.TRANSPORTS.items()}
+    return {name: float(np.mean(classify(classifier, images) == labels)) for name, images in arrived.items()}
 
 
 def costs(classifier, transform):
@@ -189,6 +196,10 @@ def table(results):
     rows = [
         ("accuracy on plain images", f"{accuracy['plain']:.4f}", f"n = {accuracy['n']}"),
         ("accuracy on protected images", f"{accuracy['protected']:.4f}", f"n = {accuracy['n']}"),
+    ]
+    travelled = results["transport"]
+    rows += [
+        (f"  after {name}", f"{travelled[name]:.4f}", f"n = {travelled['n']}") for name in travelled if name != "n"
     ]
     for name, unit in (("ssim", "SSIM"), ("psnr", "PSNR [dB]")):
         values = protection[name]

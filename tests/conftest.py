@@ -43,7 +43,7 @@ def trained_run(tmp_path_factory, digits):
     from i2p_tf.models.feature_extractor import classifier_features
     from i2p_tf.models.unet import unet
     from i2p_tf.run_dir import RunDir, write_json
-    from i2p_tf.training.objective import Objective, SquaredDistance
+    from i2p_tf.training.objective import Classification, PaperObjective, SquaredDistance
     from i2p_tf.training.trainer import TransformTrainer
 
     keras.utils.set_random_seed(0)
@@ -59,7 +59,7 @@ def trained_run(tmp_path_factory, digits):
 
     transform = unet("tiny", 16)
     extractor = classifier_features(classifier)
-    objective = Objective(classifier, extractor, SquaredDistance(extractor(images[:500])), 0.01)
+    objective = PaperObjective(Classification(classifier), extractor, SquaredDistance(extractor(images[:500])), 0.01)
     trainer = TransformTrainer(transform, objective)
     trainer.compile(keras.optimizers.Adam(1e-2))
     trainer.fit(images, labels, batch_size=64, epochs=4, verbose=0)
@@ -204,7 +204,7 @@ def write_run(tmp_path):
     def write(name="run", ssim=(0.71, 0.64), top1=0.5, failed=(), attacked=True, **config):
         run_dir = RunDir(tmp_path / name)
         run_dir.path.mkdir()
-        write_json(run_dir.config, presets.two_cores("cifar10").to_json() | config)
+        write_json(run_dir.config, presets.paper_two_cores("cifar10").to_json() | config)
         summary = {"mean": 0.1, "median": 0.1, "p95": 0.2, "max": 0.3}
         results = {
             "schema": 1,

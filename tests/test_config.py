@@ -5,7 +5,7 @@ import math
 import pytest
 
 from i2p_tf import encryption, presets
-from i2p_tf.config import CLASSIFIER_MULTIPLES, ENCRYPTIONS, TRANSFORM_MULTIPLES, Config, Recipe
+from i2p_tf.config import CLASSIFIER_MULTIPLES, CODEBOOKS, ENCRYPTIONS, TRANSFORM_MULTIPLES, Config, Recipe
 from i2p_tf.errors import InputError
 
 RECIPE = Recipe(epochs=2, batch_size=8, learning_rate=0.1)
@@ -36,6 +36,9 @@ def test_json_gives_back_an_equal_configuration(preset, dataset):
         ({"feature_distance": "cosin"}, ["feature_distance", "squared", "cosine", "cosin"]),
         ({"feature_batch_fraction": 0.0}, ["feature_batch_fraction", "0.0"]),
         ({"objective": "adversary"}, ["objective", "'adversary'", "Did you mean adversarial?"]),
+        ({"transport": "gif"}, ["transport", "png", "jpeg", "'gif'"]),
+        ({"objective": "codebook"}, ["'codebook'", "codebook_tiny", "'small'"]),
+        ({"transform": "codebook"}, ["'paper'", "bottleneck", "'codebook'"]),
         ({"encoder_start": "zeros"}, ["encoder_start", "classifier", "random", "'zeros'"]),
         ({"adversary_weight": -1.0}, ["adversary_weight", "at least 0", "-1.0"]),
         ({"adversary_weight": math.nan}, ["adversary_weight", "nan"]),
@@ -123,13 +126,17 @@ def test_a_classifier_that_is_there_can_not_read_a_new_key():
 
 @pytest.mark.slow
 def test_image_sizes_that_fit_the_configuration_fit_the_networks():
-    from i2p_tf.models import bottleneck, classifier, transform
+    from i2p_tf.models import bottleneck, classifier, codebook, transform
     from i2p_tf.models.unet import STACKWISE_FILTERS
 
     of_unets = {size: 2 ** (len(f) - 1) for size, f in STACKWISE_FILTERS.items()}
-    assert of_unets | dict.fromkeys(bottleneck.SIZES, bottleneck.IMAGE_MULTIPLE) == TRANSFORM_MULTIPLES
+    of_codebooks = dict.fromkeys(codebook.STACKWISE_BLOCKS, codebook.IMAGE_MULTIPLE)
+    of_bottlenecks = dict.fromkeys(bottleneck.SIZES, bottleneck.IMAGE_MULTIPLE)
+    assert of_unets | of_bottlenecks | of_codebooks == TRANSFORM_MULTIPLES
+    assert set(of_codebooks) == set(CODEBOOKS)
     for size in TRANSFORM_MULTIPLES:
-        config(transform=size).check_image_size(48)
-        assert transform(size, 48).output_shape == (None, 48, 48, 3)
+        objective = "codebook" if size in CODEBOOKS else "paper"
+        config(transform=size, objective=objective).check_image_size(48)
+        assert transform(size, 48, 3).output_shape == (None, 48, 48, 3)
     for name, multiple in CLASSIFIER_MULTIPLES.items():
         assert classifier(name, multiple, 3).output_shape == (None, 3)

@@ -5,6 +5,7 @@ import numpy as np
 from i2p_tf import evaluation
 
 _QUERIES = 1_000
+_TIE = 1e-6  # difference of two correlations that rounding explains
 
 
 def leakage(restored, test, judge):
@@ -24,35 +25,46 @@ def leakage(restored, test, judge):
     ranks = reidentification_ranks(restored, test.images)
     measured = {name: evaluation.summary(values) for name, values in distances.items()} | {
         "accuracy_on_restored": float(np.mean(evaluation.classify(judge, restored) == test.labels[:count])),
-        "reidentification_top1": float(np.mean(ranks < 1)),
-        "reidentification_top5": float(np.mean(ranks < 5)),
+        "reidentification_top1": share_found(ranks, 1),
+        "reidentification_top5": share_found(ranks, 5),
         "n": count,
     }
     return measured, distances["ssim"]
 
 
 def reidentification_ranks(restored, gallery):
-    """How many other images of the gallery resemble a restored image at least as much as its source.
+    """Where the source of each restored image comes in a gallery that is ordered by resemblance.
 
     Resemblance is the correlation of the pixels after the mean image of the gallery is subtracted, of either sign: an
-    inverted picture is found as well. By chance a rank is below k with probability k / n.
+    inverted picture is found as well.
 
     Args:
         restored: uint8 `(n, height, width, 3)`.
         gallery: the plain images, uint8, at least n, in the same order.
 
     Returns:
-        Ranks from 0, int64 `(n,)`.
+        How many images resemble it more than its source, from 0, and how many as much, the source included, from 1:
+        int64 `(n,)` each.
     """
     mean = gallery.mean(axis=0, dtype=np.float64)
     gallery, restored = _directions(gallery, mean), _directions(restored, mean)
-    ranks = []
+    better, tied = [], []
     for start in range(0, len(restored), _QUERIES):
         queries = restored[start : start + _QUERIES]
         resemblance = np.abs(queries @ gallery.T)
-        own = resemblance[np.arange(len(queries)), start + np.arange(len(queries))]
-        ranks.append(np.sum(resemblance >= own[:, np.newaxis], axis=1) - 1)
-    return np.concatenate(ranks)
+        lead = resemblance - resemblance[np.arange(len(queries)), start + np.arange(len(queries)), np.newaxis]
+        better.append(np.sum(lead > _TIE, axis=1))
+        tied.append(np.sum(np.abs(lead) <= _TIE, axis=1))
+    return np.concatenate(better), np.concatenate(tied)
+
+
+def share_found(ranks, count):
+    """Share of the sources among the first `count` of the gallery, those that resemble as much in random order.
+
+    By chance that is `count` over the size of the gallery.
+    """
+    better, tied = ranks
+    return float(np.mean(np.clip((count - better) / tied, 0.0, 1.0)))
 
 
 def _directions(images, mean):

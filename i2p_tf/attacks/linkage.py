@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from i2p_tf.attacks.leakage import reidentification_ranks
+from i2p_tf.attacks.leakage import reidentification_ranks, share_found
 from i2p_tf.attacks.threat_models import T0
 
 SHIFT = 1  # pixel to the right; the left edge is repeated
@@ -40,4 +40,4 @@ def altered(images):
 
 
 def _found(ranks):
-    return {"top1": float(np.mean(ranks < 1)), "top5": float(np.mean(ranks < 5))}
+    return {"top1": share_found(ranks, 1), "top5": share_found(ranks, 5)}

@@ -49,17 +49,22 @@ _define(
 _define(
     flags.DEFINE_string,
     "transform",
-    "size of the U-Net: paper, small or tiny; or a network without skips: bottleneck or bottleneck_small",
+    "size of the U-Net: paper, small or tiny; of a network without skips: bottleneck or bottleneck_small; of one with "
+    "one picture for each class: codebook, codebook_small or codebook_tiny",
 )
-_define(flags.DEFINE_string, "encoder_start", "weights that a bottleneck begins with: classifier or random")
+_define(flags.DEFINE_string, "encoder_start", "weights that a bottleneck or codebook begins with: classifier or random")
 _define(
     flags.DEFINE_string,
     "objective",
-    "paper (cross entropy and the feature term) or adversarial (classification against a network that restores)",
+    "codebook (for a codebook), paper (cross entropy and the feature term) or adversarial (classification "
+    "against a network that restores)",
 )
+_define(flags.DEFINE_string, "transport", "how the protected image travels in training: png (unchanged) or jpeg")
 _define(flags.DEFINE_float, "adversary_weight", "adversarial objective: weight of the adversary, at least 0")
 _define(
-    flags.DEFINE_float, "distillation_weight", "adversarial objective: share of the classifier's own outputs, 0 to 1"
+    flags.DEFINE_float,
+    "distillation_weight",
+    "codebook and adversarial objective: share of the classifier's own outputs, 0 to 1",
 )
 _define(flags.DEFINE_float, "feature_loss_weight", "paper's objective: weight of the feature term, at least 0")
 _define(flags.DEFINE_string, "feature_distance", "distance in the feature term: squared (the paper's) or cosine")
@@ -83,6 +88,7 @@ TRANSFORM_FLAGS = (
     "transform",
     "encoder_start",
     "objective",
+    "transport",
     "adversary_weight",
     "distillation_weight",
     "feature_loss_weight",

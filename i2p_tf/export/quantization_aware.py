@@ -19,7 +19,7 @@ def qat_model(transform, objective, train, config, say):
 
     Args:
         transform: h_θ, as `models.unet` builds it.
-        objective: the `training.objective.Objective` it was trained with.
+        objective: the `training.objective.PaperObjective` it was trained with.
         train: the training split, a `data.sources.Split`.
         config: the `Config` of the run; its batch size, augmentation and seed are used.
         say: called with a line of progress.

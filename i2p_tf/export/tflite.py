@@ -16,6 +16,7 @@ from keras import layers
 
 import i2p_tf
 from i2p_tf.client.transform import METADATA, SCHEMA
+from i2p_tf.models.codebook import Word
 
 FLOAT_VARIANTS = ("float32", "float16")
 
@@ -78,7 +79,8 @@ def fold(transform):
     """h_θ for inference with the same results and fewer operations.
 
     Each batch normalisation becomes part of the convolution or dense layer before it. Nearest upsampling becomes a
-    concatenation and `depth_to_space`, which delegates can run, and which works for any batch.
+    concatenation and `depth_to_space`, which delegates can run, and which works for any batch. A codebook's word goes
+    without its gradient.
     """
 
     def call(layer, *arguments, **keywords):
@@ -86,6 +88,8 @@ def fold(transform):
             return arguments[0]
         if isinstance(layer, layers.UpSampling2D):
             return NearestUpsampling(name=layer.name)(*arguments)
+        if isinstance(layer, Word):
+            return LikeliestWord(name=layer.name)(*arguments)
         return layer(*arguments, **keywords)
 
     folded = keras.models.clone_model(transform, call_function=call, clone_function=_clone_with_bias)
@@ -105,6 +109,13 @@ class NearestUpsampling(layers.Layer):
 
     def call(self, inputs):
         return tf.nn.depth_to_space(tf.concat([inputs] * 4, axis=-1), 2)
+
+
+class LikeliestWord(layers.Layer):
+    """The word of `models.codebook.Word`, of built-in operators alone."""
+
+    def call(self, logits):
+        return tf.one_hot(tf.argmax(logits, axis=-1, output_type=tf.int32), logits.shape[-1])
 
 
 @contextlib.contextmanager
@@ -163,8 +174,8 @@ def operators(model):
 
 
 def _clone_with_bias(layer):
-    """A new layer; a convolution gets a bias, which the offset of a batch normalisation behind it becomes."""
-    bias = {"use_bias": True} if isinstance(layer, layers.Conv2D) else {}
+    """A new layer with a bias, which the offset of a batch normalisation behind it becomes."""
+    bias = {"use_bias": True} if isinstance(layer, layers.Conv2D | layers.Dense) else {}
     return layer.__class__.from_config(layer.get_config() | bias)
 
 

@@ -1,6 +1,6 @@
 """Keras functional models, built from `keras.layers` and `keras.ops` alone, with their sizes as data beside them."""
 
-from i2p_tf.models import bottleneck, unet
+from i2p_tf.models import bottleneck, codebook, unet
 from i2p_tf.models.adaptation import adapted
 from i2p_tf.models.resnet import STACKWISE_BLOCKS, resnet
 from i2p_tf.models.vgg import vgg16
@@ -14,13 +14,20 @@ def classifier(name, image_size, num_classes, encryption=None):
     return adapted(_plain_classifier(name, image_size, num_classes), encryption)
 
 
-def transform(size, image_size):
-    """Builds the transformation network h_θ called `size`: a key of `bottleneck.SIZES` or `unet.STACKWISE_FILTERS`."""
+def transform(size, image_size, num_classes):
+    """Builds the transformation network h_θ called `size`, a key of one of the tables of sizes.
+
+    They are `bottleneck.SIZES`, `codebook.STACKWISE_BLOCKS` and `unet.STACKWISE_FILTERS`. `num_classes` is the length
+    of a codebook; the others do without.
+    """
     if size in bottleneck.SIZES:
         return bottleneck.bottleneck(size, image_size)
+    if size in codebook.STACKWISE_BLOCKS:
+        return codebook.codebook(size, image_size, num_classes)
     if size in unet.STACKWISE_FILTERS:
         return unet.unet(size, image_size)
-    raise ValueError(f"`size` must be one of {(*bottleneck.SIZES, *unet.STACKWISE_FILTERS)}. Received: {size!r}")
+    sizes = (*bottleneck.SIZES, *codebook.STACKWISE_BLOCKS, *unet.STACKWISE_FILTERS)
+    raise ValueError(f"`size` must be one of {sizes}. Received: {size!r}")
 
 
 def _plain_classifier(name, image_size, num_classes):

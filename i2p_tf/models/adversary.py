@@ -5,6 +5,7 @@ import numpy as np
 from keras import layers
 
 HIDDEN_UNITS = (512, 512)
+LINEAR_UNITS = 128  # a way past the hidden layers: what a linear map can restore is found first
 
 
 def adversary(mean_image):
@@ -18,9 +19,10 @@ def adversary(mean_image):
         float32, not clipped.
     """
     protected = keras.Input(mean_image.shape, name="protected")
-    x = layers.Flatten(name="flatten")(protected)
+    x = pixels = layers.Flatten(name="flatten")(protected)
     for index, units in enumerate(HIDDEN_UNITS, start=1):
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=f"dense{index}")(x)
+    x = layers.Concatenate(name="both")([x, layers.Dense(LINEAR_UNITS, name="linear")(pixels)])
     x = layers.Dense(mean_image.size, kernel_initializer="zeros", dtype="float32", name="picture")(x)
     model = keras.Model(
         protected, layers.Reshape(mean_image.shape, dtype="float32", name="restored")(x), name="adversary"

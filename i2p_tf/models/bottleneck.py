@@ -65,17 +65,6 @@ def bottleneck(size, image_size):
     return keras.Model(images, x, name="transform")
 
 
-def start_encoder(transform, classifier):
-    """Gives the encoder of h_θ the weights of the layers that ψ has under the same names.
-
-    That is all of the encoder where ψ is a residual network, and nothing where it is another.
-    """
-    names = {layer.name for layer in transform.layers}
-    for layer in classifier.layers:
-        if layer.name in names:
-            transform.get_layer(layer.name).set_weights(layer.get_weights())
-
-
 def _decoder(x, stackwise_filters, image_size):
     """A vector to a small feature map to an image."""
     side = image_size // 4

@@ -126,7 +126,9 @@ def _subject(record):
             "of plain and encrypted pictures of this key (T1), as anybody gets them who can have pictures encrypted."
         )
         return
-    if config["objective"] == "adversarial":
+    if config["objective"] == "codebook":
+        objective = "one picture for each class"
+    elif config["objective"] == "adversarial":
         objective = f"the adversarial objective, weight {config['adversary_weight']:g}"
     else:
         distance = code(config["feature_distance"])
@@ -149,6 +151,8 @@ def _accuracy(record):
         yield Paragraph(f"Not evaluated. {code(f'bin/evaluate --run_dir={record.place}')} measures it.")
         return
     yield tables.accuracy(record.results, record.encryption)
+    if "transport" in record.results:
+        yield tables.transport(record.results)
 
 
 def _attacks(record, prefix):

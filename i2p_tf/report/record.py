@@ -10,6 +10,7 @@ from i2p_tf.attacks.summary import METRICS
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
 from i2p_tf.run_dir import RunDir
+from i2p_tf.transport import TRANSPORTS
 
 # Forms: a type, or parts by key. `float` stands for any finite number, `int` for one above 0, as what is divided by is.
 _SUMMARY = dict.fromkeys(("mean", "median", "p95", "max"), float)
@@ -20,6 +21,7 @@ _ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_cl
 _STRONGEST = {"attack": str, "value": float, "range": list}
 PARTS = {
     "accuracy": {"protected": float, "n": int},
+    "transport": dict.fromkeys(TRANSPORTS, float) | {"n": int},
     "protection": _SUMMARIES,
     "cost": {"classifier_macs": int, "classifier_parameters": float},
     "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},

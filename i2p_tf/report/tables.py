@@ -20,6 +20,19 @@ def accuracy(results, encryption):
     return Table("Accuracy of the classifier ψ", ("ψ reads", "accuracy", "n"), tuple(rows))
 
 
+def transport(results):
+    """What ψ still reads when protected images do not travel as they are."""
+    measured = results["transport"]
+    titles = {
+        "png": "PNG: as they were",
+        "jpeg_90": "JPEG, quality 90",
+        "jpeg_75": "JPEG, quality 75",
+        "resize_2x": "scaled to twice the size and back",
+    }
+    rows = [(title, share(measured[name]), count(measured["n"])) for name, title in titles.items()]
+    return Table("Accuracy on protected images after transport", ("arriving as", "accuracy", "n"), tuple(rows))
+
+
 def protection(results):
     """Protected images against plain ones, before any attack."""
     measured = results["protection"]

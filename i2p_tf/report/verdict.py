@@ -58,6 +58,8 @@ def method(record):
     if record.encryption:
         return f"{KEYED_METHODS[record.encryption].partition(',')[0]}, keyed"
     network = code(config["transform"])
+    if config["objective"] == "codebook":
+        return f"one picture for each class; {network}"
     if config["objective"] == "adversarial":
         return f"adversarial, weight {config['adversary_weight']:g}; {network}"
     return f"paper's, λ = {config['feature_loss_weight']:g}, {config['feature_distance']}; {network}"

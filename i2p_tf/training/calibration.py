@@ -15,9 +15,16 @@ from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.errors import InputError
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
-from i2p_tf.training.objective import DISTANCES, AdversarialObjective, Objective
+from i2p_tf.training.jpeg import jpeg_transport
+from i2p_tf.training.objective import (
+    DISTANCES,
+    AdversarialObjective,
+    Classification,
+    PaperObjective,
+)
 
 CALIBRATION_IMAGES = 500  # plain training images
+TRANSPORTS = {"png": None, "jpeg": jpeg_transport}
 
 
 def calibrated_objective(config, dataset, classifier, progress):
@@ -30,7 +37,7 @@ def calibrated_objective(config, dataset, classifier, progress):
         progress: a `training.progress.Progress`.
 
     Returns:
-        A `training.objective.Objective`, and a dictionary that says where φ came from and the `variance` of its
+        A `training.objective.PaperObjective`, and a dictionary that says where φ came from and the `variance` of its
         features on plain images.
 
     Raises:
@@ -40,13 +47,12 @@ def calibrated_objective(config, dataset, classifier, progress):
     features = _features(extractor, np.float32(dataset.train.images[:CALIBRATION_IMAGES]) / 255.0)
     variance = float(ops.mean(ops.var(features, axis=(0, 1, 2))))
     progress.say(f"feature extractor: {description['source']}, variance {variance:.4g}")
-    objective = Objective(
-        classifier,
+    objective = PaperObjective(
+        classification(config, classifier),
         extractor,
         DISTANCES[config.feature_distance](features),
         config.feature_loss_weight,
         config.feature_batch_fraction,
-        config.transform_recipe.label_smoothing,
     )
     return objective, description | {"variance": variance}
 
@@ -64,13 +70,26 @@ def adversarial_objective(config, dataset, classifier):
     """
     means = class_means(dataset.train, dataset.num_classes)
     return AdversarialObjective(
-        classifier,
+        classification(config, classifier),
         adversary(_mean_image(dataset.train.images)),
         ops.convert_to_tensor(means),
         config.adversary_weight,
-        config.distillation_weight,
-        config.transform_recipe.label_smoothing,
     )
+
+
+def classification(config, classifier):
+    """Builds the part that all objectives share.
+
+    Args:
+        config: a `Config`; in the paper's objective the labels are all there is to learn from.
+        classifier: ψ, frozen.
+
+    Returns:
+        A `training.objective.Classification`.
+    """
+    distillation_weight = 0.0 if config.objective == "paper" else config.distillation_weight
+    label_smoothing = config.transform_recipe.label_smoothing
+    return Classification(classifier, distillation_weight, label_smoothing, TRANSPORTS[config.transport])
 
 
 def class_means(train, num_classes):

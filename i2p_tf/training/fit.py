@@ -9,7 +9,7 @@ import keras
 from i2p_tf.data import pipeline
 from i2p_tf.training import checkpoint
 from i2p_tf.training.errors import TrainingError
-from i2p_tf.training.optimizer import sgd
+from i2p_tf.training.optimizer import optimizer
 
 
 def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, protect=None):
@@ -67,7 +67,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
 def compile_trainer(trainer, recipe, total_steps):
     """Makes a `Trainer` ready for `total_steps` steps of a `Recipe`."""
     on_gpu = keras.backend.backend() == "tensorflow" and _has_gpu()
-    trainer.compile(optimizer=sgd(recipe, total_steps), jit_compile=on_gpu)
+    trainer.compile(optimizer=optimizer(recipe, total_steps), jit_compile=on_gpu)
     trainer.optimizer.build(trainer.network.trainable_variables)
 
 

@@ -1,4 +1,8 @@
-"""The objectives of h_θ: the paper's (Ito et al. 2021, section III) and the adversarial one, on any Keras backend."""
+"""The objectives of h_θ, on any Keras backend.
+
+The paper's (Ito et al. 2021, section III), the adversarial one, and the classification in both, which is all that the
+encoder of a codebook learns from.
+"""
 
 import keras
 from keras import ops
@@ -54,36 +58,77 @@ class CosineDistance:
 DISTANCES = {"squared": SquaredDistance, "cosine": CosineDistance}
 
 
-class Objective:
-    """loss = cross_entropy(ψ(p), y) - λ * distance(φ(p), φ(x)), with p = h_θ(x) rounded to 8 bits.
+class Classification:
+    """(1 - d) * cross_entropy(logits, y) + d * distillation: what all objectives have in common.
 
-    ψ and φ run in inference mode. With `SquaredDistance` this is the paper's, its λ multiplied by the variance.
+    In the distillation the softened outputs of ψ on the plain image are what `logits` shall give (Hinton et al. 2015).
+    ψ runs in inference mode.
 
     Args:
         classifier: ψ, images in [0, 1] to logits.
+        distillation_weight: d, in [0, 1].
+        label_smoothing: share of the label spread over all classes in the cross entropy.
+        transport: function of 8-bit images to what arrives of them, both in [0, 1]; None if they arrive as they are.
+    """
+
+    def __init__(self, classifier, distillation_weight=0.0, label_smoothing=0.0, transport=None):
+        self.classifier = classifier
+        self.distillation_weight = distillation_weight
+        self.label_smoothing = label_smoothing
+        self.transport = transport
+
+    def read(self, protected):
+        """What ψ makes of protected images: RGB at the 256 levels in [0, 1] to float32 logits `(batch, classes)`."""
+        arrived = self.transport(protected) if self.transport else protected
+        return ops.cast(self.classifier(arrived, training=False), "float32")
+
+    def __call__(self, plain, logits, labels):
+        """Computes the loss and its parts, all float32.
+
+        Args:
+            plain: RGB in [0, 1], `(batch, height, width, 3)`.
+            logits: that shall be right, `(batch, classes)`.
+            labels: integers `(batch,)`.
+
+        Returns:
+            A dictionary of scalars `loss`, `cross_entropy`, with a distillation weight `distillation`, and `logits`.
+        """
+        cross_entropy = mean_cross_entropy(labels, logits, self.label_smoothing)
+        values = {"loss": cross_entropy, "cross_entropy": cross_entropy, "logits": logits}
+        if self.distillation_weight:
+            distillation, d = self._distillation(plain, logits), self.distillation_weight
+            values |= {"loss": (1.0 - d) * cross_entropy + d * distillation, "distillation": distillation}
+        return values
+
+    def _distillation(self, plain, logits):
+        """Divergence of the softened outputs from ψ's on plain images, scaled to have gradients as of logits."""
+        of_plain = ops.cast(self.classifier(plain, training=False), "float32")
+        targets = ops.stop_gradient(ops.softmax(of_plain / TEMPERATURE))
+        divergences = keras.losses.kl_divergence(targets, ops.softmax(logits / TEMPERATURE))
+        return TEMPERATURE**2 * ops.mean(divergences)
+
+
+class PaperObjective:
+    """loss = classification - λ * distance(φ(p), φ(x)), with p = h_θ(x) rounded to 8 bits.
+
+    φ runs in inference mode. With `SquaredDistance`, and a classification by labels alone, this is the paper's, its λ
+    multiplied by the variance.
+
+    Args:
+        classification: a `Classification`.
         feature_extractor: φ, images in [0, 1] to feature maps.
         distance: a member of `DISTANCES`, made from features of plain training images.
         feature_loss_weight: λ.
         feature_batch_fraction: the feature term is the mean over this first share of the batch. Batches are drawn at
             random, so its expectation does not depend on it; its cost does.
-        label_smoothing: share of the label spread over all classes in the cross entropy.
     """
 
-    def __init__(
-        self,
-        classifier,
-        feature_extractor,
-        distance,
-        feature_loss_weight,
-        feature_batch_fraction=1.0,
-        label_smoothing=0.0,
-    ):
-        self.classifier = classifier
+    def __init__(self, classification, feature_extractor, distance, feature_loss_weight, feature_batch_fraction=1.0):
+        self.classification = classification
         self.feature_extractor = feature_extractor
         self.distance = distance
         self.feature_loss_weight = feature_loss_weight
         self.feature_batch_fraction = feature_batch_fraction
-        self.label_smoothing = label_smoothing
 
     def __call__(self, plain, protected, labels):
         """Computes the loss and its parts, all float32.
@@ -94,20 +139,14 @@ class Objective:
             labels: integers `(batch,)`.
 
         Returns:
-            A dictionary of scalars `loss`, `cross_entropy`, `feature_distance`, and
-            `logits` `(batch, classes)` of the protected images.
+            The dictionary of `Classification`, for ψ's logits of the protected images, and the scalar
+            `feature_distance`; `loss` is of the whole.
         """
         protected = round_to_8_bits(protected)
-        logits = ops.cast(self.classifier(protected, training=False), "float32")
-        cross_entropy = mean_cross_entropy(labels, logits, self.label_smoothing)
+        values = self.classification(plain, self.classification.read(protected), labels)
         feature_distance = self._feature_distance(plain, protected)
-        loss = cross_entropy - self.feature_loss_weight * feature_distance
-        return {
-            "loss": loss,
-            "cross_entropy": cross_entropy,
-            "feature_distance": feature_distance,
-            "logits": logits,
-        }
+        loss = values["loss"] - self.feature_loss_weight * feature_distance
+        return values | {"loss": loss, "feature_distance": feature_distance}
 
     def _feature_distance(self, plain, protected):
         count = max(1, round(self.feature_batch_fraction * plain.shape[0])) if plain.shape[0] else None
@@ -119,30 +158,23 @@ class Objective:
 class AdversarialObjective:
     """loss = classification - w * min(1, error(adversary(p)) / error(guess)), with p = h_θ(x) rounded to 8 bits.
 
-    The classification is (1 - d) * cross_entropy(ψ(p), y) + d * distillation: ψ's softened outputs on the plain image
-    are what it shall give on the protected one (Hinton et al. 2015). The guess is the mean plain image of the class,
-    which whoever reads the class can make without any picture in p. An error beyond that of the guess counts no more:
-    driving the adversary to something worse than a guess would hide nothing.
+    The guess is the mean plain image of the class, which whoever reads the class can make without any picture in p. An
+    error beyond that of the guess counts no more: driving the adversary to something worse than a guess would hide
+    nothing.
 
     Args:
-        classifier: ψ, images in [0, 1] to logits; runs in inference mode.
+        classification: a `Classification`.
         adversary: images in [0, 1] to restored ones, in training and in inference the same function. It is trained
             beside h_θ to make `adversary_error` small.
         class_means: plain images in [0, 1], `(classes, height, width, 3)`: the guess for each class.
         adversary_weight: w.
-        distillation_weight: d, in [0, 1].
-        label_smoothing: share of the label spread over all classes in the cross entropy.
     """
 
-    def __init__(
-        self, classifier, adversary, class_means, adversary_weight, distillation_weight=0.0, label_smoothing=0.0
-    ):
-        self.classifier = classifier
+    def __init__(self, classification, adversary, class_means, adversary_weight):
+        self.classification = classification
         self.adversary = adversary
         self.class_means = class_means
         self.adversary_weight = adversary_weight
-        self.distillation_weight = distillation_weight
-        self.label_smoothing = label_smoothing
 
     def __call__(self, plain, protected, labels):
         """Computes the loss and its parts, all float32.
@@ -153,32 +185,16 @@ class AdversarialObjective:
             labels: integers `(batch,)`.
 
         Returns:
-            A dictionary of scalars `loss`, `cross_entropy`, `distillation`, `adversary_error`, `adversary_gain` (the
-            share by which the adversary is better than the guess; negative where it is worse), and `logits`
-            `(batch, classes)` of the protected images.
+            The dictionary of `Classification`, for ψ's logits of the protected images, and the scalars
+            `adversary_error` and `adversary_gain` (the share by which the adversary is better than the guess; negative
+            where it is worse); `loss` is of the whole.
         """
         protected = round_to_8_bits(protected)
-        logits = ops.cast(self.classifier(protected, training=False), "float32")
-        cross_entropy = mean_cross_entropy(labels, logits, self.label_smoothing)
-        distillation = self._distillation(plain, logits)
-        classification = (1.0 - self.distillation_weight) * cross_entropy + self.distillation_weight * distillation
+        values = self.classification(plain, self.classification.read(protected), labels)
         error = reconstruction_error(self.adversary(protected), plain)
         share = error / reconstruction_error(ops.take(self.class_means, labels, axis=0), plain)
-        return {
-            "loss": classification - self.adversary_weight * ops.minimum(share, 1.0),
-            "cross_entropy": cross_entropy,
-            "distillation": distillation,
-            "adversary_error": error,
-            "adversary_gain": 1.0 - share,
-            "logits": logits,
-        }
-
-    def _distillation(self, plain, logits):
-        """Divergence of ψ's softened outputs on protected images from those on plain ones; gradients as of logits."""
-        of_plain = ops.cast(self.classifier(plain, training=False), "float32")
-        targets = ops.stop_gradient(ops.softmax(of_plain / TEMPERATURE))
-        divergences = keras.losses.kl_divergence(targets, ops.softmax(logits / TEMPERATURE))
-        return TEMPERATURE**2 * ops.mean(divergences)
+        loss = values["loss"] - self.adversary_weight * ops.minimum(share, 1.0)
+        return values | {"loss": loss, "adversary_error": error, "adversary_gain": 1.0 - share}
 
 
 def reconstruction_error(restored, plain):

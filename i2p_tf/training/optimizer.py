@@ -1,29 +1,61 @@
-"""SGD with momentum and the two learning-rate schedules."""
+"""The two optimizers, SGD with momentum and Muon, and the two learning-rate schedules."""
 
 import keras
 from keras import ops
 
 MOMENTUM = 0.9
+ADAM_SHARE = 0.1  # of Muon's learning rate, for what is no convolution
 WARM_UP = 0.2  # share of the steps in which one_cycle rises
 DROPS = (0.3, 0.6, 0.8)  # shares of the steps after which `steps` multiplies by 0.2
 
 
-def sgd(recipe, total_steps):
+def optimizer(recipe, total_steps):
     """The optimizer of a `Recipe` for `total_steps` steps.
 
-    Kernels decay; biases and the parameters of batch normalisation do not. Keras decouples weight decay from the
-    momentum, the published code does not: dividing by 1 - momentum gives the same shrinkage a step.
+    Kernels decay; biases and the parameters of batch normalisation do not.
     """
     schedule = {"one_cycle": OneCycle, "steps": Steps}[recipe.schedule](recipe.learning_rate, total_steps)
-    optimizer = keras.optimizers.SGD(
+    made = {"sgd": _sgd, "muon": _muon}[recipe.optimizer](recipe, schedule)
+    made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return made
+
+
+def _sgd(recipe, schedule):
+    """Keras decouples weight decay from the momentum, the published code does not: 1 - momentum makes up for it."""
+    return keras.optimizers.SGD(
         schedule,
         momentum=MOMENTUM,
         nesterov=recipe.schedule == "one_cycle",
         weight_decay=recipe.weight_decay / (1.0 - MOMENTUM),
         global_clipnorm=recipe.clip_norm,
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return optimizer
+
+
+def _muon(recipe, schedule):
+    return ConvolutionMuon(
+        schedule,
+        adam_lr_ratio=ADAM_SHARE,
+        weight_decay=recipe.weight_decay,
+        adam_weight_decay=recipe.weight_decay,
+        global_clipnorm=recipe.clip_norm,
+        momentum=MOMENTUM,
+        rms_rate=None,
+    )
+
+
+class ConvolutionMuon(keras.optimizers.Muon):
+    """Muon (Jordan et al. 2024) for kernels of convolutions, as matrices of inputs and outputs; Adam for the rest.
+
+    Keras' own leaves convolutions to Adam. The momentum of each kernel is made orthogonal before it is applied, so that
+    all its directions are learned at one pace.
+    """
+
+    def _should_use_adamw(self, variable):
+        return len(variable.shape) != 4
+
+    def zeropower_via_newtonschulz5(self, x, steps):
+        matrix = ops.reshape(x, (-1, x.shape[-1]))
+        return ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

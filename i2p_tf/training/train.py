@@ -10,17 +10,19 @@ from i2p_tf.data import sources
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run, load_network, load_protection
-from i2p_tf.models.bottleneck import start_encoder
+from i2p_tf.models.warm_start import start_encoder
 from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import precision
 from i2p_tf.training.calibration import (
     adversarial_objective,
     calibrated_objective,
     check_feature_weights,
+    classification,
     require_same_features,
 )
+from i2p_tf.training.codebook import fit_pictures
 from i2p_tf.training.fit import fit
-from i2p_tf.training.trainer import AdversarialTrainer, ClassifierTrainer, TransformTrainer
+from i2p_tf.training.trainer import AdversarialTrainer, ClassifierTrainer, CodebookTrainer, TransformTrainer
 
 
 def train_and_evaluate(config, run_dir, progress):
@@ -100,7 +102,11 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     frozen_classifier = _build(policy, lambda: _new_classifier(config, dataset))
     frozen_classifier.set_weights(classifier.get_weights())
     frozen_classifier.trainable = False
-    make_trainer = {"paper": _paper_trainer, "adversarial": _adversarial_trainer}[config.objective]
+    make_trainer = {
+        "codebook": _codebook_trainer,
+        "paper": _paper_trainer,
+        "adversarial": _adversarial_trainer,
+    }[config.objective]
     trainer = make_trainer(config, dataset, policy, frozen_classifier, run_dir, progress)
     recipe = config.transform_recipe
     fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
@@ -116,6 +122,15 @@ def _paper_trainer(config, dataset, policy, classifier, run_dir, progress):
     write_json(run_dir.environment, environment | {"feature_extractor": description})
     keras.utils.set_random_seed(config.seed)
     return TransformTrainer(_build(policy, lambda: _new_transform(config, dataset, classifier)), objective)
+
+
+def _codebook_trainer(config, dataset, policy, classifier, run_dir, progress):
+    keras.utils.set_random_seed(config.seed)
+    transform = _build(policy, lambda: _new_transform(config, dataset, classifier))
+    learned = classification(config, classifier)
+    lowest = fit_pictures(transform, learned)
+    progress.say(f"codebook: {dataset.num_classes} pictures; lowest probability of its class {lowest:.4f}")
+    return CodebookTrainer(transform, learned)
 
 
 def _adversarial_trainer(config, dataset, policy, classifier, run_dir, progress):
@@ -145,7 +160,7 @@ def _new_classifier(config, dataset):
 
 
 def _new_transform(config, dataset, classifier):
-    transform = models.transform(config.transform, dataset.image_size)
+    transform = models.transform(config.transform, dataset.image_size, dataset.num_classes)
     if config.encoder_start == "classifier":
         start_encoder(transform, classifier)
     return transform

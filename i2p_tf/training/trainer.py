@@ -92,6 +92,29 @@ class TransformTrainer(Trainer):
         return values
 
 
+class CodebookTrainer(Trainer):
+    """Trains the encoder of a codebook to choose the word that stands for the class; its pictures are fixed.
+
+    In training the logits of the words stand in for what ψ makes of the pictures; validation sends the pictures.
+    """
+
+    def __init__(self, transform, classification):
+        super().__init__(transform, name="codebook_trainer")
+        self.encoder = keras.Model(transform.input, transform.get_layer("logits").output, name="encoder")
+        self.classification = classification
+
+    def compute_losses(self, images, labels, training):
+        values = self.classification(images, self.encoder(images, training=training), labels)
+        logits = values.pop("logits")
+        if training:
+            values["accuracy"] = _accuracy(labels, logits)
+        else:
+            protected = round_to_8_bits(self.network(images, training=False))
+            values["accuracy"] = _accuracy(labels, self.classification.read(protected))
+            values["ssim"] = ops.mean(metrics.ssim(protected, images))
+        return values
+
+
 class AdversarialTrainer(TransformTrainer):
     """Trains h_θ and, in the same step and on the same protected images, the adversary of an `AdversarialObjective`.
 

@@ -126,14 +126,21 @@ def test_a_loss_that_is_not_finite_is_an_error():
 
 def test_reidentification_by_hand():
     gallery = np.random.default_rng(0).integers(0, 256, (50, 12, 12, 3), np.uint8)
-    assert leakage.reidentification_ranks(gallery, gallery).tolist() == [0] * 50
-    for changed in (gallery // 2 + 40, 255 - gallery):
-        assert leakage.reidentification_ranks(changed, gallery).tolist() == [0] * 50
+    for restored in (gallery, gallery // 2 + 40, 255 - gallery):
+        better, tied = leakage.reidentification_ranks(restored, gallery)
+        assert better.tolist() == [0] * 50 and tied.tolist() == [1] * 50
     # Each image taken for its neighbour: the neighbour ranks before the source.
-    assert np.all(leakage.reidentification_ranks(np.roll(gallery, 1, axis=0), gallery) >= 1)
+    better, _ = leakage.reidentification_ranks(np.roll(gallery, 1, axis=0), gallery)
+    assert np.all(better >= 1)
+
+
+def test_the_share_found_by_hand():
+    better, tied = np.array([0, 0, 3, 4, 5]), np.array([1, 4, 2, 5, 1])
+    assert leakage.share_found((better, tied), 1) == pytest.approx((1 + 1 / 4) / 5)
+    assert leakage.share_found((better, tied), 5) == pytest.approx((1 + 1 + 1 + 1 / 5) / 5)
 
 
 def test_a_constant_identifies_nobody():
     gallery = np.random.default_rng(0).integers(0, 256, (50, 12, 12, 3), np.uint8)
     ranks = leakage.reidentification_ranks(np.full_like(gallery, 128), gallery)
-    assert np.sum(ranks < 1) <= 1 and np.sum(ranks < 5) <= 5
+    assert leakage.share_found(ranks, 1) <= 1 / 50 and leakage.share_found(ranks, 5) <= 5 / 50

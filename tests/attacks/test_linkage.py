@@ -24,9 +24,18 @@ def test_pictures_that_nothing_hides_are_linked():
     assert result["chance"] == {"top1": 1 / 40, "top5": 5 / 40} and result["n"] == 40
 
 
-def test_a_constant_links_nothing():
+def test_a_constant_links_no_more_than_chance():
     result = linkage(pictures(), lambda images: np.full_like(images, 128))
-    assert result["protected"]["top5"] == 0.0 and result["plain"]["top1"] == 1.0
+    assert result["protected"] == result["chance"] and result["plain"]["top1"] == 1.0
+
+
+def test_pictures_that_share_a_protected_image_are_found_among_each_other():
+    def two_kinds(images):
+        """One image for the first half of the pictures, another one for the second."""
+        kinds = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3), np.uint8)
+        return kinds.repeat(len(images) // 2, axis=0)
+
+    assert linkage(pictures(), two_kinds)["protected"] == {"top1": 1 / 20, "top5": 5 / 20}
 
 
 def test_pictures_that_are_unlike_when_protected_are_not_linked():

@@ -9,8 +9,10 @@ import pytest
 from i2p_tf import models
 from i2p_tf.models import cost
 from i2p_tf.models.adversary import adversary
-from i2p_tf.models.bottleneck import SIZES, bottleneck, start_encoder
+from i2p_tf.models.bottleneck import SIZES, bottleneck
+from i2p_tf.models.codebook import Word, codebook
 from i2p_tf.models.unet import unet
+from i2p_tf.models.warm_start import start_encoder
 
 pytestmark = pytest.mark.slow
 
@@ -20,8 +22,11 @@ GOLDEN = {
     "unet_paper": (lambda: unet("paper", 32), 34_527_171, 1_021_181_952),
     "unet_small": (lambda: unet("small", 32), 537_459, 48_857_088),
     "unet_tiny": (lambda: unet("tiny", 32), 33_051, 8_503_296),
-    "bottleneck": (lambda: models.transform("bottleneck", 32), 238_419, 39_846_912),
-    "bottleneck_small": (lambda: models.transform("bottleneck_small", 32), 190_563, 19_571_712),
+    "codebook": (lambda: models.transform("codebook", 32, 10), 226_458, 35_863_168),
+    "codebook_small": (lambda: models.transform("codebook_small", 32, 10), 179_994, 16_988_800),
+    "codebook_tiny": (lambda: models.transform("codebook_tiny", 32, 10), 106_010, 12_270_208),
+    "bottleneck": (lambda: models.transform("bottleneck", 32, 10), 238_419, 39_846_912),
+    "bottleneck_small": (lambda: models.transform("bottleneck_small", 32, 10), 190_563, 19_571_712),
     "resnet20": (lambda: models.classifier("resnet20", 32, 10), 269_722, 40_551_040),
     "resnet32": (lambda: models.classifier("resnet32", 32, 10), 464_154, 68_862_592),
     "resnet44": (lambda: models.classifier("resnet44", 32, 10), 658_586, 97_174_144),
@@ -106,7 +111,7 @@ def test_an_unknown_network_is_named():
     with pytest.raises(ValueError, match="resnet20.*'resnet18'"):
         models.classifier("resnet18", 32, 10)
     with pytest.raises(ValueError, match="bottleneck.*paper.*'huge'"):
-        models.transform("huge", 32)
+        models.transform("huge", 32, 10)
 
 
 @pytest.mark.parametrize(("size", "share"), [("bottleneck", 1.0), ("bottleneck_small", 0.5)])
@@ -148,8 +153,58 @@ def test_the_encoder_can_start_from_the_classifiers_trunk(size, batch):
     }
 
 
+@pytest.mark.parametrize(("size", "share"), [("codebook", 1.0), ("codebook_small", 0.5), ("codebook_tiny", 0.31)])
+def test_a_codebook_costs_at_most_its_share_of_a_resnet20(size, share):
+    assert cost.macs(codebook(size, 32, 10)) <= share * cost.macs(models.classifier("resnet20", 32, 10))
+
+
+def test_a_codebook_costs_a_vgg16_little():
+    assert cost.macs(codebook("codebook", 32, 10)) <= 0.15 * cost.macs(models.classifier("vgg16", 32, 10))
+
+
+def test_a_codebook_has_no_more_images_than_words():
+    model = codebook("codebook_tiny", 16, 3)
+    generator = np.random.default_rng(0)
+    model.get_layer("logits").set_weights([generator.normal(size=(64, 3)), np.zeros(3)])
+    images = generator.random((60, 16, 16, 3), dtype=np.float32) * generator.random((60, 1, 1, 3), dtype=np.float32)
+    word = keras.Model(model.input, model.get_layer("word").output)(images, training=False).numpy()
+    logits = keras.Model(model.input, model.get_layer("logits").output)(images, training=False).numpy()
+    np.testing.assert_array_equal(word, np.eye(3, dtype=np.float32)[logits.argmax(axis=1)])
+    sent = model(images, training=False).numpy()
+    assert len(np.unique(sent, axis=0)) == len(np.unique(word, axis=0)) >= 2
+    for k in range(3):
+        assert len(np.unique(sent[logits.argmax(axis=1) == k], axis=0)) <= 1
+
+
+def test_equal_logits_are_still_one_word():
+    np.testing.assert_array_equal(Word()(np.zeros((2, 4), np.float32)), [[1, 0, 0, 0]] * 2)
+
+
+def test_the_gradient_of_a_word_is_that_of_the_softmax():
+    import tensorflow as tf
+
+    logits, weights = tf.constant([[0.3, -1.0, 2.0]]), tf.constant([[1.0, 2.0, -3.0]])
+    gradients = []
+    for function in (Word(), tf.nn.softmax):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = tf.reduce_sum(weights * function(logits))
+        gradients.append(tape.gradient(value, logits))
+    np.testing.assert_allclose(*gradients, rtol=1e-5)
+
+
+def test_a_codebook_can_start_from_the_classifier_with_its_logits():
+    classifier, transform = models.classifier("resnet20", 16, 3), codebook("codebook_small", 16, 3)
+    pictures = transform.get_layer("pictures").get_weights()[0]
+    start_encoder(transform, classifier)
+    for layer in ("stem_conv", "stage3_block2_2_conv", "logits"):
+        for mine, theirs in zip(*(net.get_layer(layer).get_weights() for net in (transform, classifier)), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+    np.testing.assert_array_equal(transform.get_layer("pictures").get_weights()[0], pictures)
+
+
 def test_a_classifier_of_another_kind_leaves_the_encoder_as_it_was():
-    transform = bottleneck("bottleneck_small", 32)
+    transform = codebook("codebook_tiny", 32, 10)  # its logits have the name of ψ's, but not their shape
     before = transform.get_weights()
     start_encoder(transform, models.classifier("vgg16", 32, 10))
     for mine, former in zip(transform.get_weights(), before, strict=True):

@@ -9,9 +9,11 @@ import numpy as np
 from i2p_tf import metrics, models
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.bottleneck import SIZES
+from i2p_tf.models.codebook import STACKWISE_BLOCKS
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import STACKWISE_FILTERS
-from i2p_tf.training.objective import DISTANCES, AdversarialObjective, Objective
+from i2p_tf.training.jpeg import jpeg_transport
+from i2p_tf.training.objective import DISTANCES, AdversarialObjective, Classification, PaperObjective
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
 
@@ -42,14 +44,22 @@ def main():
     extractor = classifier_features(classifier)
     features = extractor(images, training=False)
     objectives = {
-        name: Objective(classifier, extractor, distance(features), 0.1, 0.5, 0.1)
+        name: PaperObjective(
+            Classification(classifier, label_smoothing=0.1, transport=jpeg_transport),
+            extractor,
+            distance(features),
+            0.1,
+            0.5,
+        )
         for name, distance in DISTANCES.items()
     }
     restorer = adversary(images[0])
     set_weights(restorer, generator)
-    against_adversary = AdversarialObjective(classifier, restorer, np.repeat(images[:1], 10, axis=0), 2.0, 0.5, 0.1)
-    for size in (*STACKWISE_FILTERS, *SIZES):
-        transform = models.transform(size, 32)
+    against_adversary = AdversarialObjective(
+        Classification(classifier, 0.5, 0.1), restorer, np.repeat(images[:1], 10, axis=0), 2.0
+    )
+    for size in (*STACKWISE_FILTERS, *SIZES, *STACKWISE_BLOCKS):
+        transform = models.transform(size, 32, 10)
         set_weights(transform, generator)
         protected = transform(images, training=False)
         for distance, objective in objectives.items():

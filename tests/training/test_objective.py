@@ -14,8 +14,9 @@ from i2p_tf.training.calibration import class_means
 from i2p_tf.training.objective import (
     TEMPERATURE,
     AdversarialObjective,
+    Classification,
     CosineDistance,
-    Objective,
+    PaperObjective,
     SquaredDistance,
     mean_cross_entropy,
     reconstruction_error,
@@ -43,7 +44,7 @@ def test_the_value_is_the_papers_formula_on_8_bit_images(images):
     labels = np.arange(8) % 3
     distance = SquaredDistance(plain)
     np.testing.assert_allclose(distance.variance, plain.var(axis=(0, 1, 2)).mean(), rtol=1e-5)
-    objective = Objective(MeanColour(), Identity(), distance, feature_loss_weight=0.5)
+    objective = PaperObjective(Classification(MeanColour()), Identity(), distance, feature_loss_weight=0.5)
     terms = objective(plain, protected, labels)
     rounded = np.round(protected * 255) / 255
     logits = rounded.mean(axis=(1, 2))
@@ -58,8 +59,10 @@ def test_the_value_is_the_papers_formula_on_8_bit_images(images):
 def test_the_feature_term_is_computed_on_the_first_share_of_the_batch(images):
     protected = images.copy()
     protected[2:] = 1.0 - protected[2:]
-    quarter = Objective(MeanColour(), Identity(), SquaredDistance(images), 1.0, feature_batch_fraction=0.25)
-    whole = Objective(MeanColour(), Identity(), SquaredDistance(images), 1.0)
+    quarter = PaperObjective(
+        Classification(MeanColour()), Identity(), SquaredDistance(images), 1.0, feature_batch_fraction=0.25
+    )
+    whole = PaperObjective(Classification(MeanColour()), Identity(), SquaredDistance(images), 1.0)
     labels = np.zeros(8, int)
     assert float(quarter(images, protected, labels)["feature_distance"]) < 1e-4  # what rounding to 8 bits leaves
     assert float(whole(images, protected, labels)["feature_distance"]) > 0.1
@@ -122,7 +125,7 @@ def test_the_adversarial_value_is_its_formula_on_8_bit_images(images):
         return 0.9 * protected / colours
 
     guesses = np.full((3, 16, 16, 3), 0.2, np.float32)
-    objective = AdversarialObjective(MeanColour(), restore, guesses, 0.7, 0.3, 0.1)
+    objective = AdversarialObjective(Classification(MeanColour(), 0.3, 0.1), restore, guesses, 0.7)
     terms = objective(plain, protected, labels)
     rounded = np.round(protected * 255) / 255
     logits = rounded.mean(axis=(1, 2))
@@ -161,7 +164,7 @@ def test_an_adversary_that_is_worse_than_the_guess_gives_no_gradient(images, gue
     protected = tf.constant(np.float32(images))
     gradients = []
     for weight in (0.0, 5.0):
-        objective = AdversarialObjective(MeanColour(), Identity(), guesses, weight)
+        objective = AdversarialObjective(Classification(MeanColour()), Identity(), guesses, weight)
         objective.adversary = lambda protected: 0.6 + 0.1 * protected  # an error between those of the two guesses
         with tf.GradientTape() as tape:
             tape.watch(protected)
@@ -175,13 +178,22 @@ def test_the_teacher_is_not_taught(images):
     import tensorflow as tf
 
     plain = tf.constant(np.round(images * 255) / 255)
-    objective = AdversarialObjective(MeanColour(), Identity(), np.zeros((3, 16, 16, 3), np.float32), 0.0, 1.0)
-    objective.adversary = lambda protected: protected
+    classification = Classification(MeanColour(), distillation_weight=1.0)
     with tf.GradientTape() as tape:
         tape.watch(plain)
-        terms = objective(plain, plain, np.zeros(8, int))
+        terms = classification(plain, classification.read(plain), np.zeros(8, int))
     np.testing.assert_allclose(tape.gradient(terms["loss"], plain), 0.0, atol=1e-6)
     np.testing.assert_allclose(float(terms["distillation"]), 0.0, atol=1e-6)
+
+
+def test_the_classifier_reads_what_arrives(images):
+    protected = np.round(images * 255) / 255
+    objective = PaperObjective(
+        Classification(MeanColour(), transport=lambda images: 0.5 * images), Identity(), SquaredDistance(images), 1.0
+    )
+    terms = objective(images, protected, np.zeros(8, int))
+    np.testing.assert_allclose(terms["logits"], 0.5 * protected.mean(axis=(1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(float(terms["feature_distance"]), 0.0, atol=1e-4)  # the features are of what is sent
 
 
 def test_class_means_are_those_of_the_classes_and_of_all_where_a_class_is_empty():

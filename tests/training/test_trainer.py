@@ -3,15 +3,28 @@ import numpy as np
 import pytest
 from keras import layers
 
-from i2p_tf import models
+from i2p_tf import evaluation, models
 from i2p_tf.config import Recipe
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import unet
-from i2p_tf.training.objective import AdversarialObjective, Objective, SquaredDistance, reconstruction_error
-from i2p_tf.training.optimizer import OneCycle, Steps, sgd
+from i2p_tf.training.codebook import fit_pictures
+from i2p_tf.training.objective import (
+    AdversarialObjective,
+    Classification,
+    PaperObjective,
+    SquaredDistance,
+    reconstruction_error,
+)
+from i2p_tf.training.optimizer import ConvolutionMuon, OneCycle, Steps, optimizer
 from i2p_tf.training.precision import dtype_policy
-from i2p_tf.training.trainer import ADVERSARY_LEARNING_RATE, AdversarialTrainer, ClassifierTrainer, TransformTrainer
+from i2p_tf.training.trainer import (
+    ADVERSARY_LEARNING_RATE,
+    AdversarialTrainer,
+    ClassifierTrainer,
+    CodebookTrainer,
+    TransformTrainer,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +79,9 @@ def test_frozen_networks_stay_bit_identical_and_the_transform_moves(images):
     classifier.trainable = False
     extractor = classifier_features(classifier)
     transform = unet("tiny", 16)
-    trainer = TransformTrainer(transform, Objective(classifier, extractor, SquaredDistance(extractor(images)), 0.1))
+    trainer = TransformTrainer(
+        transform, PaperObjective(Classification(classifier), extractor, SquaredDistance(extractor(images)), 0.1)
+    )
     trainer.compile(optimizer=keras.optimizers.SGD(0.1), jit_compile=False)
     frozen, trained = classifier.get_weights(), transform.get_weights()
     for _ in range(3):
@@ -86,7 +101,9 @@ def adversarial_trainer(images, policy="float32", adversary_weight=1.0, learning
         classifier.trainable = False
         transform = unet("tiny", 16)
         mean = images.mean(axis=0)
-        objective = AdversarialObjective(classifier, adversary(mean), np.stack([mean] * 3), adversary_weight, 0.5)
+        objective = AdversarialObjective(
+            Classification(classifier, 0.5), adversary(mean), np.stack([mean] * 3), adversary_weight
+        )
         trainer = AdversarialTrainer(transform, objective)
     trainer.compile(optimizer=keras.optimizers.SGD(learning_rate), jit_compile=False)
     return trainer
@@ -98,7 +115,7 @@ def test_the_adversary_learns_with_keras_own_steps_in_each_precision(policy, ima
     with dtype_policy(policy):
         theirs = adversary(images.mean(axis=0))
     theirs.set_weights(trainer.adversary.get_weights())
-    frozen = trainer.objective.classifier.get_weights()
+    frozen = trainer.objective.classification.classifier.get_weights()
     theirs.compile(
         keras.optimizers.Adam(ADVERSARY_LEARNING_RATE),
         loss=lambda plain, restored: reconstruction_error(restored, plain),
@@ -115,7 +132,7 @@ def test_the_adversary_learns_with_keras_own_steps_in_each_precision(policy, ima
     assert errors[-1] < 0.99 * errors[0]
     inputs = np.round(np.asarray(protected) * 255) / 255
     np.testing.assert_allclose(trainer.adversary(inputs), theirs(inputs), atol=0.02)
-    for before, now in zip(frozen, trainer.objective.classifier.get_weights(), strict=True):
+    for before, now in zip(frozen, trainer.objective.classification.classifier.get_weights(), strict=True):
         np.testing.assert_array_equal(before, now)
 
 
@@ -148,7 +165,7 @@ def test_gradient_clipping_limits_the_step(images):
     network = toy_network()
     before = [variable.numpy() for variable in network.trainable_variables]
     trainer = ClassifierTrainer(network)
-    trainer.compile(optimizer=sgd(recipe, 1), jit_compile=False)
+    trainer.compile(optimizer=optimizer(recipe, 1), jit_compile=False)
     trainer.train_on_batch(images, np.arange(8) % 3)
     squares = [np.sum((v.numpy() - b) ** 2) for v, b in zip(network.trainable_variables, before, strict=True)]
     np.testing.assert_allclose(np.sqrt(sum(squares)), 1e-3, rtol=1e-3)
@@ -159,13 +176,85 @@ def test_only_kernels_decay():
     network = toy_network()
     network.layers[2].gamma.assign(np.full(8, 2.0))
     before = {variable.path: variable.numpy() for variable in network.trainable_variables}
-    optimizer = sgd(recipe, 1)
-    optimizer.build(network.trainable_variables)
+    sgd = optimizer(recipe, 1)
+    sgd.build(network.trainable_variables)
     zeros = [np.zeros(variable.shape, np.float32) for variable in network.trainable_variables]
-    optimizer.apply(zeros, network.trainable_variables)
+    sgd.apply(zeros, network.trainable_variables)
     for variable in network.trainable_variables:
         factor = 1 - 0.1 * 0.05 / (1 - 0.9) if variable.name == "kernel" else 1.0
         np.testing.assert_allclose(variable.numpy(), factor * before[variable.path], rtol=1e-5)
+
+
+def test_muon_moves_a_convolution_along_all_its_directions_alike():
+    """Whatever the gradient's singular values, those of the step are near the learning rate; its own directions."""
+    generator = np.random.default_rng(0)
+    kernel = keras.Variable(np.zeros((3, 3, 8, 16), np.float32))
+    gradient = generator.normal(size=kernel.shape).astype(np.float32) * np.geomspace(1, 0.05, 16, dtype=np.float32)
+    muon = ConvolutionMuon(0.1, rms_rate=None, weight_decay=0.0)
+    muon.build([kernel])
+    muon.apply([gradient], [kernel])
+    left, strengths, right = np.linalg.svd(gradient.reshape(72, 16), full_matrices=False)
+    step = -kernel.numpy().reshape(72, 16)
+    assert strengths.max() > 10 * strengths.min()
+    along = left.T @ step @ right.T
+    assert np.all(np.abs(np.diag(along) / 0.1 - 1) < 0.4)
+    assert np.abs(along - np.diag(np.diag(along))).max() < 0.01
+
+
+def test_muon_leaves_dense_layers_and_vectors_to_adam_and_shrinks_kernels_alone():
+    recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.1, optimizer="muon", schedule="steps", weight_decay=0.05)
+    variables = [
+        keras.Variable(np.ones(shape, np.float32), name=name)
+        for shape, name in (((3, 3, 4, 8), "kernel"), ((8, 4), "kernel"), ((4,), "bias"))
+    ]
+    muon = optimizer(recipe, 1)
+    muon.build(variables)
+    muon.apply([np.zeros(variable.shape, np.float32) for variable in variables], variables)
+    assert [velocity is not None for velocity in muon.adam_velocities] == [False, True, True]
+    for variable, factor in zip(variables, (1 - 0.1 * 0.05, 1 - 0.1 * 0.05, 1.0), strict=True):
+        np.testing.assert_allclose(variable.numpy(), factor, rtol=1e-5)
+
+
+def codebook_trainer():
+    keras.utils.set_random_seed(0)
+    classifier = models.classifier("resnet20", 16, 3)
+    classifier.trainable = False
+    transform = models.transform("codebook_tiny", 16, 3)
+    classification = Classification(classifier, 0.5)
+    lowest = fit_pictures(transform, classification)
+    return CodebookTrainer(transform, classification), lowest
+
+
+def test_a_codebook_has_pictures_that_the_classifier_reads_and_keeps_them(images):
+    trainer, lowest = codebook_trainer()
+    transform, classifier = trainer.network, trainer.classification.classifier
+    shown = np.unique(evaluation.protect(transform, np.uint8(images * 255)), axis=0)
+    assert 1 <= len(shown) <= 3
+    kernel = transform.get_layer("pictures").kernel.numpy()
+    pictures = evaluation.to_uint8(1 / (1 + np.exp(-kernel.reshape(3, 16, 16, 3))))
+    logits = evaluation.logits(classifier, pictures)
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(probabilities.diagonal().min(), lowest, atol=0.01)
+    assert lowest > 0.9
+    frozen = classifier.get_weights()
+    trainer.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=False)
+    labels = np.arange(8) % 3
+    losses = [float(trainer.train_on_batch(images, labels, return_dict=True)["loss"]) for _ in range(2)]
+    assert losses[1] != losses[0]
+    np.testing.assert_array_equal(transform.get_layer("pictures").kernel.numpy(), kernel)
+    for before, now in zip(frozen, classifier.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+
+
+def test_a_codebook_is_validated_with_what_the_classifier_makes_of_its_pictures(images):
+    trainer, _ = codebook_trainer()
+    trainer.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
+    plain = np.round(images * 255) / np.float32(255)
+    sent = evaluation.protect(trainer.network, np.uint8(np.round(plain * 255)))
+    read = evaluation.classify(trainer.classification.classifier, sent)
+    for labels, expected in ((read, 1.0), ((read + 1) % 3, 0.0)):
+        assert trainer.evaluate(plain, labels, verbose=0, return_dict=True)["accuracy"] == expected
+        trainer.reset_metrics()
 
 
 def test_one_cycle_rises_for_a_fifth_and_falls_to_zero():

@@ -1,0 +1,79 @@
+"""What may happen to a protected image on its way, with real files, and the stand-in for it in training."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2p_tf.transport import TRANSPORTS, jpeg_75, jpeg_90, png, resize_2x
+
+
+@pytest.fixture
+def image():
+    """A smooth picture with an edge, as photographs have."""
+    rows, columns = np.mgrid[:32, :32] / 31
+    channels = [rows, columns, np.where(rows + columns > 1, 0.8, 0.2)]
+    return np.uint8(np.rint(255 * np.stack(channels, axis=-1)))
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_what_arrives_is_an_image_of_the_same_shape(name, image):
+    arrived = TRANSPORTS[name](image)
+    assert arrived.shape == image.shape and arrived.dtype == np.uint8
+    assert np.abs(arrived.astype(int) - image).mean() < 15
+
+
+def test_png_changes_nothing_and_the_others_do(image):
+    np.testing.assert_array_equal(png(image), image)
+    errors = [np.abs(transport(image).astype(int) - image).mean() for transport in (jpeg_90, jpeg_75)]
+    assert 0 < errors[0] < errors[1]
+    larger = np.asarray(Image.fromarray(image).resize((64, 64), Image.Resampling.BILINEAR))
+    back = np.asarray(Image.fromarray(larger).resize((32, 32), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(resize_2x(image), back)
+    assert np.any(back != image)
+
+
+@pytest.mark.slow
+class TestTheStandIn:
+    """Training needs a gradient, which real files do not have."""
+
+    @pytest.mark.parametrize(("quality", "real"), [(90, jpeg_90), (75, jpeg_75)])
+    def test_it_is_close_to_real_files(self, quality, real, image):
+        from i2p_tf.training.jpeg import jpeg
+
+        noise = np.random.default_rng(0).integers(0, 256, image.shape, np.uint8)
+        images = np.stack([image, image[::-1], noise])
+        arrived = np.stack([real(image) for image in images]).astype(np.float32)
+        restored = 255 * np.asarray(jpeg(np.float32(images) / 255, quality))
+        np.testing.assert_allclose(restored, np.round(restored), atol=1e-3)
+        own, lost = (np.mean((values - arrived) ** 2) for values in (restored, images))
+        assert own < 0.1 * lost
+
+    @pytest.mark.parametrize("size", [12, 20, 32])
+    def test_sizes_that_no_block_divides(self, size):
+        from i2p_tf.training.jpeg import jpeg
+
+        grey = np.full((1, size, size, 3), 100 / 255, np.float32)
+        np.testing.assert_allclose(jpeg(grey, 75), grey, atol=1.01 / 255)
+
+    def test_a_third_of_a_batch_arrives_as_it_was_and_the_rest_changed(self, image):
+        from i2p_tf.training.jpeg import QUALITIES, jpeg, jpeg_transport
+
+        images = np.repeat(np.float32(image)[np.newaxis] / 255, 7, axis=0)
+        arrived = np.asarray(jpeg_transport(images))
+        assert arrived.shape == images.shape
+        expected = [images[0]] * 3 + [
+            np.asarray(jpeg(images[:1], quality))[0] for quality in QUALITIES for _ in range(3)
+        ]
+        np.testing.assert_allclose(arrived, expected[:7], atol=1e-6)
+
+    def test_the_gradient_passes_the_rounding(self, image):
+        import tensorflow as tf
+
+        from i2p_tf.training.jpeg import jpeg
+
+        images = tf.constant(np.float32(image)[np.newaxis] / 255)
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            value = tf.reduce_sum(jpeg(images, 75)[0, :, :, 1])
+        gradient = tape.gradient(value, images).numpy()
+        np.testing.assert_allclose(gradient.sum(), 32 * 32, rtol=0.02)  # a brighter image arrives as much brighter
