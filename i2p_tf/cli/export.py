@@ -56,7 +56,7 @@ def main(arguments):
     both = FLAGS.tflite == FLAGS.savedmodel
     with run_dir.lock():
         from i2p_tf.data import sources
-        from i2p_tf.export import bundle
+        from i2p_tf.export import bundle, card
         from i2p_tf.training.progress import Progress
 
         dataset = sources.load_for(config, FLAGS.data_dir)
@@ -64,7 +64,7 @@ def main(arguments):
         manifest = bundle.export(
             run_dir, dataset, config, path, variants, both or FLAGS.savedmodel, FLAGS.allow_loss, Progress()
         )
-        print("\n".join(bundle.table(manifest)))
+        print("\n".join(card.table(manifest)))
         print(f"bundle: {path}")
 
 

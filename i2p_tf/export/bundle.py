@@ -13,6 +13,7 @@ from i2p_tf import evaluation
 from i2p_tf.client.transform import MANIFEST, Transform
 from i2p_tf.environment import describe_environment
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite
+from i2p_tf.export.card import card
 from i2p_tf.run_dir import write_json
 from i2p_tf.training.calibration import calibrated_objective, require_same_features
 
@@ -82,7 +83,8 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
             manifest["saved_models"] = _add_saved_models(
                 classifier, transform, dataset, manifest["run_id"], reference, path, staging
             )
-        _publish(staging, path, manifest, former.get("files", {}))
+        text = card(manifest, config, run_dir.read_results())
+        _publish(staging, path, manifest, text, former.get("files", {}))
     return manifest
 
 
@@ -93,18 +95,6 @@ def run_id(classifier, transform):
         for weight in network.get_weights():
             digest.update(np.ascontiguousarray(weight).tobytes())
     return digest.hexdigest()[:16]
-
-
-def table(manifest):
-    """The variants as lines for a terminal, and as the table of the model card."""
-    rows = [("variant", "kB", "ms", "PSNR [dB]", "accuracy")]
-    for name, entry in manifest["variants"].items():
-        psnr = "exact" if entry["psnr_to_float32"] is None else f"{entry['psnr_to_float32']:.1f}"
-        kilobytes, milliseconds = f"{entry['bytes'] / 1000:.0f}", f"{entry['milliseconds']:.2f}"
-        rows.append((name, kilobytes, milliseconds, psnr, f"{entry['parity']['accuracy']:.4f}"))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
-    return [f"| {line} |" for line in [lines[0], " | ".join("-" * width for width in widths), *lines[1:]]]
 
 
 def _convert(variant, run_dir, transform, classifier, dataset, config, progress):
@@ -167,7 +157,7 @@ def _staging(path):
         shutil.rmtree(staging)
 
 
-def _publish(staging, path, manifest, former_files):
+def _publish(staging, path, manifest, card_text, former_files):
     """Moves the checked files into the bundle, the manifest last.
 
     The folder of the classifier's versions stays the same one: a server that watches it sees a new version appear
@@ -187,7 +177,7 @@ def _publish(staging, path, manifest, former_files):
         _remove(path / name)
     kept = {name: entry for name, entry in former.items() if (path / name).is_file()}
     manifest["files"] = dict(sorted((kept | new).items()))
-    (staging / CARD).write_text(_card(manifest))
+    (staging / CARD).write_text(card_text)
     os.replace(staging / CARD, path / CARD)
     write_json(path / MANIFEST, manifest)
 
@@ -214,39 +204,3 @@ def _read_manifest(path):
         return dict(json.loads((path / MANIFEST).read_text()))
     except (OSError, ValueError, TypeError):
         return {}
-
-
-def _card(manifest):
-    keras, environment = manifest["keras"], manifest["environment"]
-    lines = [
-        f"# {manifest['name']}",
-        "",
-        f"An image transformation network (U-Net, size {manifest['networks']['transform']}) and the classifier it was "
-        f"trained against ({manifest['networks']['classifier']}), both trained on {manifest['dataset']}. It is meant "
-        "to keep people from recognising a picture that the classifier still reads. How well it does so is not "
-        "measured here: samples.png and results.json of the run tell, for pictures like those it was trained on.",
-        "",
-        f"- Images: RGB, {manifest['image_size']}x{manifest['image_size']}; larger pictures are made to fit by the "
-        f"rule {manifest['resize_rule']!r}.",
-        f"- Classes: {', '.join(manifest['class_names'])}.",
-        f"- Accuracy of the classifier on plain images {keras['accuracy_plain']:.4f}, on protected ones "
-        f"{keras['accuracy_protected']:.4f} (Keras, {keras['n']} test images).",
-        f"- Run {manifest['run_id']}, i2p_tf {environment['i2p_tf']}, commit {environment['commit']}.",
-        "",
-    ]
-    if manifest["variants"]:
-        lines += [
-            *table(manifest),
-            "",
-            f"Milliseconds: median of one image on one core of {environment['processor']}. PSNR: of the protected "
-            "image to that of the Keras model. Accuracy: of the classifier on images that the variant protected.",
-            "",
-        ]
-    if manifest["saved_models"]:
-        lines += [f"Newest version of the classifier: {manifest['saved_models']['classifier']['version']}.", ""]
-    lines += [
-        "What it is not: encryption or anonymisation. Assume that a protected image can be restored: whoever has the "
-        "transformation network can train another one to undo it.",
-        "",
-    ]
-    return "\n".join(lines)

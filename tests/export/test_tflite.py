@@ -6,6 +6,7 @@ from i2p_tf import evaluation
 from i2p_tf.client.transform import Transform
 from i2p_tf.export import tflite
 from i2p_tf.models.bottleneck import bottleneck
+from i2p_tf.models.codebook import codebook
 from i2p_tf.models.unet import STACKWISE_FILTERS, unet
 
 # What delegates run, and the operators at the border of the graph.
@@ -37,6 +38,22 @@ def bottleneck_transform():
             layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
     kernel, bias = model.get_layer("code_dense").get_weights()
     model.get_layer("code_dense").set_weights([5.0 * kernel, bias])
+    return model
+
+
+@pytest.fixture(scope="module")
+def codebook_transform():
+    """A codebook that takes several of its words."""
+    keras.utils.set_random_seed(2)
+    model = codebook("codebook_tiny", 16, 4)
+    generator = np.random.default_rng(0)
+    for layer in model.layers:
+        if layer.name.endswith("_bn"):
+            layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    kernel, bias = model.get_layer("logits").get_weights()
+    logits = keras.Model(model.input, model.get_layer("logits").output)
+    mean = np.asarray(logits(np.random.default_rng(1).random((50, 16, 16, 3), np.float32))).mean(axis=0)
+    model.get_layer("logits").set_weights([kernel, bias - mean])
     return model
 
 
@@ -82,6 +99,22 @@ def test_a_bottleneck_in_each_variant(bottleneck_transform, images, tmp_path, va
     protected = run(model, variant, images, tmp_path).astype(int)
     difference = np.abs(protected - evaluation.protect(bottleneck_transform, images))
     assert np.mean(difference) < {"float32": 0.1, "float16": 0.5, "int8": 5.0}[variant]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", ["float32", "float16", "int8"])
+def test_a_codebook_in_each_variant(codebook_transform, images, tmp_path, variant):
+    """Most pictures get the word of the Keras model, and every word's image is that of the Keras model."""
+    int8 = variant == "int8"
+    model = tflite.int8_model(codebook_transform, images) if int8 else tflite.float_model(codebook_transform, variant)
+    assert not [name for name in tflite.operators(model) if name.startswith("Flex")]
+    protected, expected = (
+        run(model, variant, images, tmp_path).astype(int),
+        evaluation.protect(codebook_transform, images),
+    )
+    assert len(np.unique(expected, axis=0)) >= 3
+    same = np.abs(protected - expected).max(axis=(1, 2, 3)) <= {"float32": 0, "float16": 1, "int8": 6}[variant]
+    assert np.mean(same) >= {"float32": 1.0, "float16": 0.9, "int8": 0.6}[variant]
 
 
 @pytest.mark.slow

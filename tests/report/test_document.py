@@ -51,6 +51,19 @@ def test_the_verdict_is_the_strongest_attack_with_its_floors(write_run):
     assert "50% lead to their source as the first hit among 2,000" in text and "By chance that is 0.05%" in text
 
 
+def test_what_is_read_after_transport_stands_beside_the_accuracy(write_run):
+    run_dir = write_run()
+    rows = table(report_on(run_dir), "Accuracy on protected images after transport").rows
+    assert [row[1] for row in rows] == ["0.8711", "0.8701", "0.8601", "0.8501"]
+    change(run_dir, lambda results: results.pop("transport"))  # as before this version
+    assert "after transport" not in " ".join(block.caption for block in blocks(report_on(run_dir), Table))
+
+
+def test_a_codebook_is_named(write_run):
+    run_dir = write_run(transform="codebook", objective="codebook")
+    assert "one picture for each class" in words(report_on(run_dir))
+
+
 @pytest.mark.parametrize(
     ("ssim", "top1", "restored"),
     [

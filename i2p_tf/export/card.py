@@ -1,0 +1,142 @@
+"""The model card of a bundle: what it is for, how it was made, what was measured, and what it is not."""
+
+import json
+
+from i2p_tf.config import CODEBOOKS
+
+PLACES = ("data_dir", "classifier_path", "feature_weights")  # on the computer of whoever trained
+_CODEBOOK = (
+    "The transformation network is a codebook: it classifies the picture on the device and sends the one picture that "
+    "stands for the class. So a protected image says which of {words} words was chosen, and nothing else, whatever is "
+    "done with it; and the classifier can't be right more often than the network on the device is."
+)
+_PICTURE = (
+    "The transformation network changes the picture, and what it sends depends on all of it. How much of it an "
+    "attacker gets back is a matter of measurement; assume that it can be restored where nothing is measured below."
+)
+
+
+def card(manifest, config, results):
+    """The card as Markdown.
+
+    Args:
+        manifest: contents of manifest.json.
+        config: the `Config` of the run.
+        results: contents of results.json of the run, of its present networks; may lack any part.
+    """
+    parts = (_purpose(manifest, config), _variants(manifest), _measured(results), _making(manifest, config), _limits())
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def table(manifest):
+    """The variants as lines for a terminal, and as the table of the card."""
+    rows = [("variant", "kB", "ms", "PSNR [dB]", "accuracy")]
+    for name, entry in manifest["variants"].items():
+        psnr = "exact" if entry["psnr_to_float32"] is None else f"{entry['psnr_to_float32']:.1f}"
+        kilobytes, milliseconds = f"{entry['bytes'] / 1000:.0f}", f"{entry['milliseconds']:.2f}"
+        rows.append((name, kilobytes, milliseconds, psnr, f"{entry['parity']['accuracy']:.4f}"))
+    return _aligned(rows)
+
+
+def _purpose(manifest, config):
+    keras, networks = manifest["keras"], manifest["networks"]
+    nature = _CODEBOOK if config.transform in CODEBOOKS else _PICTURE
+    return f"""# {manifest["name"]}
+
+A transformation network for the device ({networks["transform"]}) and the classifier for the cloud that reads what it
+sends ({networks["classifier"]}), both trained on {manifest["dataset"]}. The classifier reads plain images as well.
+
+{nature.format(words=len(manifest["class_names"]))}
+
+**Intended use:** to try the package, and to compare with; to classify pictures like those of {manifest["dataset"]}.
+Whatever the picture shows, one of the classes is the answer.
+
+- Images: RGB, {manifest["image_size"]}x{manifest["image_size"]}; larger pictures are made to fit by the rule
+  {manifest["resize_rule"]!r}.
+- Classes: {", ".join(manifest["class_names"])}.
+- Accuracy of the classifier on plain images {keras["accuracy_plain"]:.4f}, on protected ones
+  {keras["accuracy_protected"]:.4f} (Keras,
+  {keras["n"]:,} test images)."""
+
+
+def _variants(manifest):
+    lines = []
+    if manifest["variants"]:
+        note = (
+            f"Milliseconds: median of one image on one core of {manifest['environment']['processor']}. PSNR: of the "
+            "protected image to that of the Keras model. Accuracy: of the classifier on images that the variant "
+            f"protected (n = {manifest['keras']['n']:,})."
+        )
+        lines += ["## Variants", "\n".join(table(manifest)), note]
+    if manifest["saved_models"]:
+        lines.append(f"Newest version of the classifier: {manifest['saved_models']['classifier']['version']}.")
+    return "\n\n".join(lines)
+
+
+def _measured(results):
+    """What bin/evaluate and bin/attack have measured on the run."""
+    rows = []
+    if "accuracy" in results:
+        accuracy, n = results["accuracy"], results["accuracy"]["n"]
+        rows += [(f"accuracy, {kind} images", f"{accuracy[kind]:.4f}", n) for kind in ("plain", "protected")]
+    if "transport" in results:
+        travelled = results["transport"]
+        rows += [
+            (f"accuracy, protected, after {name}", f"{travelled[name]:.4f}", travelled["n"])
+            for name in travelled
+            if name != "n"
+        ]
+    if "cost" in results:
+        costs = results["cost"]
+        share = costs["transform_macs"] / costs["classifier_macs"]
+        rows.append(("cost of the transformation, share of the classifier's MACs", f"{share:.2f}", ""))
+    if "attack_suite" in results:
+        rows += _attacked(results)
+    if not rows:
+        return ""
+    rows = [(name, value, f"{n:,}" if n else "") for name, value, n in rows]
+    return "\n\n".join(["## Measured", "\n".join(_aligned([("figure", "value", "n"), *rows]))])
+
+
+def _attacked(results):
+    suite = results["attack_suite"]
+    valid = "all controls behave" if suite["valid"] else "NOT VALID: a control misbehaves"
+    rows = [(f"attacks: suite {suite['name']}", valid, "")]
+    for metric, title in (("ssim", "restored, SSIM mean"), ("reidentification_top1", "source found first")):
+        best = suite["strongest"][metric]
+        value = f"{best['value']:.4f} ({best['attack']})"
+        rows.append((f"{title}, strongest attack", value, results["attacks"][best["attack"]]["n"]))
+        for name in ("label_only", "mean_image"):
+            floor = results["floors"][name]
+            value = floor[metric]["mean"] if isinstance(floor[metric], dict) else floor[metric]
+            rows.append((f"{title}, floor {name}", f"{value:.4f}", floor["n"]))
+    if linked := results.get("linkage"):
+        rows.append(("two views of one picture linked, top-1", f"{linked['protected']['top1']:.4f}", linked["n"]))
+    return rows
+
+
+def _making(manifest, config):
+    environment = manifest["environment"]
+    settings = {name: value for name, value in config.to_json().items() if name not in PLACES}
+    return f"""## How it was made
+
+`bin/train --dataset={config.dataset}` with the settings below, then `bin/export`; run {manifest["run_id"]}, exported
+with i2p_tf {environment["i2p_tf"]}, commit {environment["commit"]}.
+
+```json
+{json.dumps(settings, indent=2)}
+```"""
+
+
+def _limits():
+    return """## What it is not
+
+It is neither encryption nor anonymisation. Whoever holds the classifier reads the class, and whoever holds the
+transformation network can find out what any picture is turned into. Nothing is measured on pictures unlike the test
+images. See docs/threat_model.md."""
+
+
+def _aligned(rows):
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [f"| {line} |" for line in [lines[0], " | ".join("-" * width for width in widths), *lines[1:]]]
