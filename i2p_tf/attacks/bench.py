@@ -71,7 +71,7 @@ class Bench:
         }
         return accuracy | {"n": len(self.test.labels)}
 
-    def measure(self, name, specification, restore, subject=None):
+    def measure(self, name, specification, restore, subject=None, losses=None):
         """One result of results.json, from an earlier command if that has finished it in the same setting.
 
         Args:
@@ -79,6 +79,7 @@ class Bench:
             specification: what is to be in the result besides what is measured, as JSON.
             restore: function without arguments to uint8 guesses of the test images.
             subject: the `Subject` whose protected images samples.png shows; h_θ's if not given.
+            losses: dictionary that `restore` fills with those of its training, which become part of the result.
         """
 
         def compute():
@@ -87,7 +88,7 @@ class Bench:
             seconds = round(time.monotonic() - started, 1)
             measured, ssim = leakage(restored, self.test, self.judge)
             self._save_samples(name, subject.protected, restored, ssim)
-            return measured | {"seconds": seconds}
+            return measured | {"seconds": seconds} | ({"losses": losses} if losses else {})
 
         subject = subject or self.subject
         return self.cached(name, specification, compute, subject)

@@ -42,18 +42,24 @@ def fit(network, known, loss, training, seed, say):
         seed: of the order of the examples.
         say: called with a line of progress a round.
 
+    Returns:
+        A dictionary of losses: `validation_at_start`, `validation`, the lowest, and `training`, of the same round. A
+        training that has found nothing ends where it began; one that has learned its pairs by heart has a low `training`.
+
     Raises:
         AttackError: if the loss is not finite.
     """
     steps_per_round = math.ceil(training.steps / ROUNDS)
     compile_network(network, loss, training.learning_rate, ROUNDS * steps_per_round)
     validating = held_out(len(known[0]))
+    held = tuple(_as_float(array[-validating:]) for array in known)
+    start = network.evaluate(*held, batch_size=100, verbose=0)
     best = keras.callbacks.EarlyStopping(patience=ROUNDS, restore_best_weights=True)
     history = network.fit(
         batches([array[:-validating] for array in known], training.batch_size, seed),
         steps_per_epoch=steps_per_round,
         epochs=ROUNDS,
-        validation_data=tuple(_as_float(array[-validating:]) for array in known),
+        validation_data=held,
         validation_batch_size=100,
         callbacks=[best, Rounds(say)],
         shuffle=False,
@@ -61,6 +67,9 @@ def fit(network, known, loss, training, seed, say):
     ).history
     if not math.isfinite(sum(history["loss"] + history["val_loss"])):
         raise AttackError(f"the loss of {network.name} became {history['loss'][-1]}; try another --seed")
+    best_round = int(np.argmin(history["val_loss"]))
+    losses = {"training": history["loss"][best_round], "validation": history["val_loss"][best_round]}
+    return {"validation_at_start": start} | losses
 
 
 def held_out(count):

@@ -34,7 +34,7 @@ def restore(specification, known, protected, seed, say):
         say: called with each line of progress.
 
     Returns:
-        The restored images, uint8, of the shape of `protected`.
+        The restored images, uint8, of the shape of `protected`; and the losses of `fitting.fit`.
 
     Raises:
         AttackError: if the loss is not finite.
@@ -43,8 +43,8 @@ def restore(specification, known, protected, seed, say):
     keras.utils.set_random_seed(seed)
     network = inverse_network(specification.architecture, *known)
     loss = _loss(specification.loss, known[1], seed, say)
-    fitting.fit(network, known, loss, specification.training, seed, say)
-    return evaluation.protect(network, protected)  # as h_θ is applied: 8 bits in, 8 bits out
+    losses = fitting.fit(network, known, loss, specification.training, seed, say)
+    return evaluation.protect(network, protected), losses  # as h_θ is applied: 8 bits in, 8 bits out
 
 
 def _loss(name, plain, seed, say):

@@ -158,10 +158,14 @@ def _train_inverse_network(bench, name, attack, subject, seed, control):
         "pairs": count,
     }
 
-    def restore():
-        return inverse_network.restore(attack, subject.known, subject.protected, seed, bench.say)
+    losses = {}
 
-    return bench.measure(name, specification, restore, subject)
+    def restore():
+        restored, found = inverse_network.restore(attack, subject.known, subject.protected, seed, bench.say)
+        losses.update(found)
+        return restored
+
+    return bench.measure(name, specification, restore, subject, losses)
 
 
 def _fit_linear_map(bench, name, subject, control):

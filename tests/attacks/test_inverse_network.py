@@ -33,7 +33,7 @@ def blur(images):
 def mean_ssim(specification, protect, digits, seed=0):
     known = protect(digits.train.images), digits.train.images
     plain = digits.test.images[:150]
-    restored = inverse_network.restore(specification, known, protect(plain), seed, quiet)
+    restored, _ = inverse_network.restore(specification, known, protect(plain), seed, quiet)
     assert restored.dtype == np.uint8 and restored.shape == plain.shape
     return float(np.mean(evaluation.visual_distance(restored, plain)["ssim"]))
 
@@ -94,11 +94,23 @@ def test_more_pairs_and_more_training_do_not_hurt(digits):
     assert longer > few + 0.02
 
 
+def test_the_losses_tell_learning_from_finding_nothing(digits):
+    """Of a blur the network learns more than its first guess has; of a constant nothing but its pairs."""
+    losses = {}
+    for name, protect in (("blur", blur), ("constant", controls.CONTROLS["constant"].protect)):
+        known = protect(digits.train.images), digits.train.images
+        specification = InverseNetwork("wide", "mse", Training(steps=60, batch_size=32))
+        losses[name] = inverse_network.restore(specification, known, known[0][:10], 0, quiet)[1]
+    assert losses["blur"]["validation"] < 0.8 * losses["blur"]["validation_at_start"]
+    assert losses["blur"]["training"] < 0.8 * losses["blur"]["validation_at_start"]
+    assert losses["constant"]["validation"] > 0.95 * losses["constant"]["validation_at_start"]
+
+
 def test_two_runs_with_one_seed_agree(digits):
     known = blur(digits.train.images), digits.train.images
     specification = InverseNetwork("wide", "mse", BRIEF)
     first, second = (
-        inverse_network.restore(specification, known, blur(digits.test.images[:20]), 3, quiet) for _ in range(2)
+        inverse_network.restore(specification, known, blur(digits.test.images[:20]), 3, quiet)[0] for _ in range(2)
     )
     np.testing.assert_array_equal(first, second)
 
