@@ -43,8 +43,8 @@ def fit(network, known, loss, training, seed, say):
         say: called with a line of progress a round.
 
     Returns:
-        A dictionary of losses: `validation_at_start`, `validation`, the lowest, and `training`, of the same round. A
-        training that has found nothing ends where it began; one that has learned its pairs by heart has a low `training`.
+        A dictionary of losses: `validation_at_start`; the lowest `validation`, and `training` of the same round. What
+        has found nothing ends where it began; what has learned its pairs by heart has a low `training`.
 
     Raises:
         AttackError: if the loss is not finite.
