@@ -11,6 +11,7 @@ import numpy as np
 
 import i2p_tf
 from i2p_tf import evaluation
+from i2p_tf.attacks import floors
 from i2p_tf.attacks.judge import train_judge
 from i2p_tf.attacks.leakage import leakage
 from i2p_tf.run_dir import RESULT, write_atomically
@@ -62,6 +63,10 @@ class Bench:
                 judge.save(temporary)
             self.run_dir.write_attack("judge", asked)
         return evaluation.load_network(path)
+
+    def probabilities(self, images):
+        """What ψ gives the classes of uint8 images: float32 `(n, classes)`."""
+        return floors.probabilities(self.classifier, images)
 
     def judge_accuracy(self):
         """What the judge reads on plain and on protected test images."""

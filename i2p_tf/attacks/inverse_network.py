@@ -22,7 +22,7 @@ WIDE_UNITS = 2048
 _FIT_BATCH = 2_000
 
 
-def restore(specification, known, protected, seed, say):
+def restore(specification, known, protected, probabilities, seed, say):
     """Trains an inverse network and applies it.
 
     Args:
@@ -30,6 +30,8 @@ def restore(specification, known, protected, seed, say):
         known: tuple of protected and plain images that the attacker has, uint8 `(n, height, width, 3)`; the first
             `specification.pairs` are used.
         protected: uint8 images to restore.
+        probabilities: function of protected images to those that ψ gives the classes, float32 `(n, classes)`; called
+            if the specification says so.
         seed: of initialisation and order.
         say: called with each line of progress.
 
@@ -40,6 +42,11 @@ def restore(specification, known, protected, seed, say):
         AttackError: if the loss is not finite.
     """
     known = tuple(images[: specification.pairs] for images in known)
+    if specification.asks_classifier:
+        of_known = probabilities(known[0])
+        means = class_means(of_known, known[1])
+        known = _beside(known[0], of_known @ means), known[1]
+        protected = _beside(protected, probabilities(protected) @ means)
     keras.utils.set_random_seed(seed)
     network = inverse_network(specification.architecture, *known)
     loss = _loss(specification.loss, known[1], seed, say)
@@ -59,23 +66,25 @@ def inverse_network(architecture, protected, plain):
 
     Args:
         architecture: a key of `ARCHITECTURES`.
-        protected, plain: the pairs that the linear map is fitted to, uint8 `(n, size, size, 3)`.
+        protected, plain: the pairs that the linear map is fitted to, uint8 `(n, size, size, 3)`; the protected ones may
+            have more channels.
 
     Returns:
         A functional model: protected images in [0, 1] to restored ones, not clipped.
     """
     size = plain.shape[1]
-    images = keras.Input((size, size, 3), name="protected")
+    images = keras.Input(protected.shape[1:], name="protected")
     guess = PlacewiseMap(*placewise_map(protected, plain), name="guess")(images)
-    correction = ARCHITECTURES[architecture](size)(layers.Concatenate()([images, guess]))
+    seen = layers.Concatenate()([images, guess])
+    correction = ARCHITECTURES[architecture](size, seen.shape[-1])(seen)
     return keras.Model(images, layers.Add(name="restored")([guess, correction]), name="inverse_network")
 
 
 class PlacewiseMap(layers.Layer):
-    """At each place of the image another linear map of the three colours; not trained.
+    """At each place of the image another linear map of the channels to colours; not trained.
 
     Args:
-        kernel: `(height, width, 3, 3)`, from the third axis to the fourth.
+        kernel: `(height, width, channels, 3)`, from the third axis to the fourth.
         bias: `(height, width, 3)`.
     """
 
@@ -85,7 +94,7 @@ class PlacewiseMap(layers.Layer):
         self.bias = self._constant(bias)
 
     def call(self, images):
-        return self.bias + sum(images[..., i : i + 1] * self.kernel[:, :, i] for i in range(3))
+        return self.bias + sum(images[..., i : i + 1] * self.kernel[:, :, i] for i in range(images.shape[-1]))
 
     def _constant(self, values):
         return self.add_weight(shape=values.shape, initializer=lambda *_, **__: values)
@@ -97,29 +106,49 @@ def placewise_map(protected, plain):
     Returns:
         `kernel` and `bias` of a `PlacewiseMap`, float32, for images in [0, 1].
     """
-    size = plain.shape[1]
-    products, targets = np.zeros((size, size, 4, 4)), np.zeros((size, size, 4, 3))
+    size, inputs = plain.shape[1], protected.shape[-1] + 1
+    products, targets = np.zeros((size, size, inputs, inputs)), np.zeros((size, size, inputs, 3))
     for start in range(0, len(plain), _FIT_BATCH):
         batch = slice(start, start + _FIT_BATCH)
         colours, goal = (np.moveaxis(images[batch] / 255.0, 0, 2) for images in (protected, plain))
         colours = np.concatenate([colours, np.ones((*colours.shape[:3], 1))], axis=3)
         products += colours.swapaxes(2, 3) @ colours
         targets += colours.swapaxes(2, 3) @ goal
-    solution = np.linalg.solve(products + np.diag([1.0, 1.0, 1.0, 0.0]) * RIDGE * len(plain), targets)
-    return np.float32(solution[:, :, :3]), np.float32(solution[:, :, 3])
+    penalty = np.diag([1.0] * (inputs - 1) + [0.0]) * RIDGE * len(plain)
+    solution = np.linalg.solve(products + penalty, targets)
+    return np.float32(solution[:, :, :-1]), np.float32(solution[:, :, -1])
 
 
-def _unet(size_name, size):
+def class_means(probabilities, plain):
+    """The mean plain image of each class, of pairs whose class is known by ψ's probabilities alone.
+
+    Args:
+        probabilities: `(n, classes)`.
+        plain: uint8 `(n, size, size, 3)`.
+
+    Returns:
+        float32 `(classes, size * size * 3)`, of 0 to 255.
+    """
+    sums = probabilities.T @ plain.reshape(len(plain), -1).astype(np.float32)
+    return sums / np.maximum(probabilities.sum(axis=0), 1e-6)[:, np.newaxis]
+
+
+def _beside(protected, pictures):
+    """Six channels: protected images, uint8, and flat pictures of 0 to 255 of the same size."""
+    return np.concatenate([protected, np.uint8(np.rint(pictures)).reshape(protected.shape)], axis=-1)
+
+
+def _unet(size_name, size, channels):
     """The paper's network, without its sigmoid."""
-    network = unet(size_name, size, name="correction", channels=6)
+    network = unet(size_name, size, name="correction", channels=channels)
     head = network.get_layer("head")
     head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
     return keras.Model(network.input, head.output, name="correction")
 
 
-def _residual(size):
+def _residual(size, channels):
     """At half the resolution, without skips past it: a picture must come through the bottleneck."""
-    images = keras.Input((size, size, 6))
+    images = keras.Input((size, size, channels))
     x = _convolution(images, strides=2)
     for _ in range(RESIDUAL_BLOCKS):
         x = layers.Add()([x, _convolution(_convolution(x))])
@@ -127,9 +156,9 @@ def _residual(size):
     return keras.Model(images, layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros")(x), name="correction")
 
 
-def _wide(size):
+def _wide(size, channels):
     """One wide layer that sees the whole picture at once, and so can put shuffled blocks back."""
-    images = keras.Input((size, size, 6))
+    images = keras.Input((size, size, channels))
     x = layers.Dense(WIDE_UNITS, activation="relu", kernel_initializer="he_normal")(layers.Flatten()(images))
     x = layers.Dense(size * size * 3, kernel_initializer="zeros")(x)
     return keras.Model(images, layers.Reshape((size, size, 3))(x), name="correction")
@@ -140,7 +169,7 @@ def _convolution(x, strides=1):
     return layers.ReLU()(BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
 
 
-# From the size of the images to a model of six channels, protected image and first guess, to a correction of the guess.
+# From the size and the channels of what the network sees, the first guess among it, to a model that corrects the guess.
 ARCHITECTURES = {
     "unet_tiny": functools.partial(_unet, "tiny"),
     "unet_small": functools.partial(_unet, "small"),

@@ -161,7 +161,9 @@ def _train_inverse_network(bench, name, attack, subject, seed, control):
     losses = {}
 
     def restore():
-        restored, found = inverse_network.restore(attack, subject.known, subject.protected, seed, bench.say)
+        restored, found = inverse_network.restore(
+            attack, subject.known, subject.protected, bench.probabilities, seed, bench.say
+        )
         losses.update(found)
         return restored
 
@@ -284,10 +286,9 @@ def _measure_floors(bench):
     training = bench.suite.attacks[0].training
 
     def label_only():
-        probabilities = functools.partial(floors.probabilities, bench.classifier)
         protected, plain = bench.subject.known
-        seen = probabilities(bench.subject.protected)
-        return floors.label_only((probabilities(protected), plain), seen, training, seed, bench.say)
+        seen = bench.probabilities(bench.subject.protected)
+        return floors.label_only((bench.probabilities(protected), plain), seen, training, seed, bench.say)
 
     specification = {"control": False, "seed": seed}
     trained = specification | {"training": dataclasses.asdict(training)}

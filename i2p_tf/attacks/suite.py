@@ -29,6 +29,7 @@ class InverseNetwork:
         loss: a member of `inverse_network.LOSSES`.
         training: a `Training`.
         pairs: how many the attacker has; None for all training images.
+        asks_classifier: whether the network also sees what ψ makes of the protected image.
         threat_model: T1 for an attacker who makes pairs with h_θ, T3 for one who got hold of some.
     """
 
@@ -36,12 +37,14 @@ class InverseNetwork:
     loss: str
     training: Training
     pairs: int | None = None
+    asks_classifier: bool = False
     threat_model: str = T1.name
 
     @property
     def name(self):
         leaked = f"_{self.pairs}_pairs" if self.threat_model == T3.name else ""
-        return f"inverse_network_{self.architecture}_{self.loss}{leaked}"
+        asking = "_class" if self.asks_classifier else ""
+        return f"inverse_network_{self.architecture}_{self.loss}{asking}{leaked}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,16 +156,17 @@ def _quick():
 
 
 def _standard():
-    """Every architecture and loss on all pairs, one leak, a small GAN. Not yet measured."""
+    """Every architecture and loss on all pairs, one that asks ψ, one leak, a small GAN. Not yet measured."""
     training = Training(steps=1_000)
     paper_loss = InverseNetwork("unet_small", "mse", training)
     best_loss = dataclasses.replace(paper_loss, loss="mse_ssim")
     perceptual = dataclasses.replace(paper_loss, loss="mse_perceptual")
     others = [dataclasses.replace(best_loss, architecture=name) for name in ("residual", "wide")]
+    asking = dataclasses.replace(best_loss, asks_classifier=True)
     leak = dataclasses.replace(best_loss, pairs=1_000, threat_model=T3.name)
     control = dataclasses.replace(paper_loss, training=Training(steps=200))
     return Suite(
-        (paper_loss, best_loss, perceptual, *others, leak),
+        (paper_loss, best_loss, perceptual, *others, asking, leak),
         control,
         judge=Training(steps=1_500),
         linear_map=LinearMap(),
@@ -178,13 +182,14 @@ def _full():
     best_loss = dataclasses.replace(paper_loss, loss="mse_ssim")
     perceptual = dataclasses.replace(paper_loss, loss="mse_perceptual")
     others = [dataclasses.replace(best_loss, architecture=name) for name in ("unet_small", "residual", "wide")]
+    asking = dataclasses.replace(best_loss, asks_classifier=True)
     leaks = [
         dataclasses.replace(best_loss, architecture="unet_small", pairs=pairs, threat_model=T3.name)
         for pairs in (100, 1_000, 10_000)
     ]
     control = dataclasses.replace(paper_loss, training=Training(steps=2_000, batch_size=128))
     return Suite(
-        (paper_loss, best_loss, perceptual, *others, *leaks),
+        (paper_loss, best_loss, perceptual, *others, asking, *leaks),
         control,
         judge=Training(steps=6_000),
         repetitions=3,

@@ -33,7 +33,7 @@ def blur(images):
 def mean_ssim(specification, protect, digits, seed=0):
     known = protect(digits.train.images), digits.train.images
     plain = digits.test.images[:150]
-    restored, _ = inverse_network.restore(specification, known, protect(plain), seed, quiet)
+    restored, _ = inverse_network.restore(specification, known, protect(plain), None, seed, quiet)
     assert restored.dtype == np.uint8 and restored.shape == plain.shape
     return float(np.mean(evaluation.visual_distance(restored, plain)["ssim"]))
 
@@ -94,13 +94,27 @@ def test_more_pairs_and_more_training_do_not_hurt(digits):
     assert longer > few + 0.02
 
 
+def test_an_attacker_who_asks_the_classifier_draws_the_class(digits):
+    """Where the protected image shows nothing, the class is all there is: its mean image is the first guess."""
+    train, plain, labels = digits.train, digits.test.images[:150], digits.test.labels[:150]
+    answers = iter([np.eye(10, dtype=np.float32)[train.labels], np.eye(10, dtype=np.float32)[labels]])
+    means = np.stack([train.images[train.labels == k].mean(axis=0) for k in range(10)])
+    of_class = np.mean(evaluation.visual_distance(np.uint8(np.rint(means[labels])), plain)["ssim"])
+    specification = InverseNetwork("wide", "mse", BRIEF, asks_classifier=True)
+    grey = controls.CONTROLS["constant"].protect
+    known = grey(train.images), train.images
+    restored, _ = inverse_network.restore(specification, known, grey(plain), lambda images: next(answers), 0, quiet)
+    assert np.mean(evaluation.visual_distance(restored, plain)["ssim"]) > of_class - 0.02
+    assert specification.name == "inverse_network_wide_mse_class"
+
+
 def test_the_losses_tell_learning_from_finding_nothing(digits):
     """Of a blur the network learns more than its first guess has; of a constant nothing but its pairs."""
     losses = {}
     for name, protect in (("blur", blur), ("constant", controls.CONTROLS["constant"].protect)):
         known = protect(digits.train.images), digits.train.images
         specification = InverseNetwork("wide", "mse", Training(steps=60, batch_size=32))
-        losses[name] = inverse_network.restore(specification, known, known[0][:10], 0, quiet)[1]
+        losses[name] = inverse_network.restore(specification, known, known[0][:10], None, 0, quiet)[1]
     assert losses["blur"]["validation"] < 0.8 * losses["blur"]["validation_at_start"]
     assert losses["blur"]["training"] < 0.8 * losses["blur"]["validation_at_start"]
     assert losses["constant"]["validation"] > 0.95 * losses["constant"]["validation_at_start"]
@@ -110,7 +124,8 @@ def test_two_runs_with_one_seed_agree(digits):
     known = blur(digits.train.images), digits.train.images
     specification = InverseNetwork("wide", "mse", BRIEF)
     first, second = (
-        inverse_network.restore(specification, known, blur(digits.test.images[:20]), 3, quiet)[0] for _ in range(2)
+        inverse_network.restore(specification, known, blur(digits.test.images[:20]), None, 3, quiet)[0]
+        for _ in range(2)
     )
     np.testing.assert_array_equal(first, second)
 
