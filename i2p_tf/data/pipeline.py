@@ -80,7 +80,11 @@ def _pipeline(batches, split, batch_size, steps):
     )
     dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return dataset.map(lambda images, labels: (tf.cast(images, tf.float32) / 255.0, labels)).prefetch(2)
+    dataset = dataset.map(lambda images, labels: (tf.cast(images, tf.float32) / 255.0, labels)).prefetch(2)
+    # There is nothing to tune, and the thread that does it sleeps up to a minute before an iterator can end.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def _random_flip(images, generator):
