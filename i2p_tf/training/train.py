@@ -24,6 +24,8 @@ from i2p_tf.training.codebook import fit_pictures
 from i2p_tf.training.fit import fit
 from i2p_tf.training.trainer import AdversarialTrainer, ClassifierTrainer, CodebookTrainer, TransformTrainer
 
+READ = 0.5  # probability of a class from which on it is the likeliest for certain
+
 
 def train_and_evaluate(config, run_dir, progress):
     """Runs the experiment `config` in `run_dir`, which it has claimed; finished steps are not repeated.
@@ -130,6 +132,8 @@ def _codebook_trainer(config, dataset, policy, classifier, run_dir, progress):
     learned = classification(config, classifier)
     lowest = fit_pictures(transform, learned)
     progress.say(f"codebook: {dataset.num_classes} pictures; lowest probability of its class {lowest:.4f}")
+    if lowest < READ:
+        progress.warn("the classifier does not read every picture of the codebook as its class, which costs accuracy")
     return CodebookTrainer(transform, learned)
 
 
