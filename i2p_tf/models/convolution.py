@@ -12,9 +12,6 @@ import keras
 import numpy as np
 from keras import ops
 
-# Below, mapping takes as long as multiplying: inputs * outputs / (inputs + outputs). Measured: benchmarks/NOTES.md.
-FEWEST_CHANNELS = 32
-
 
 @dataclasses.dataclass(frozen=True)
 class Filtering:
@@ -139,8 +136,9 @@ class Conv2D(keras.layers.Conv2D):
         _, height, width, channels = inputs.shape
         return (
             (self.kernel_size, self.strides, self.padding) == ((3, 3), (1, 1), "same")
-            and channels * self.filters >= FEWEST_CHANNELS * (channels + self.filters)
             and height % 2 == width % 2 == 0
+            # Multiplying costs inputs * outputs a pixel, mapping (inputs + outputs) * size. See benchmarks/NOTES.md.
+            and channels * self.filters > (channels + self.filters) * max(height, width)
             and self.compute_dtype == "float32"
             and _on_processor()
         )
