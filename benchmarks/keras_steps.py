@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from workloads import CLASSES, IMAGE_SIZE
 
-from i2p_tf import models
+from i2p_tf import evaluation, models, presets
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.inverse_network import inverse_network
 from i2p_tf.data import pipeline
@@ -128,6 +128,11 @@ def write_random_features(file):
     keras.Model(vgg.input, vgg.get_layer("block2_conv2").output).save_weights(file)
 
 
+def write_random_classifier(file):
+    """Writes the ψ of the default preset, untrained."""
+    models.classifier(presets.two_cores("cifar10").classifier, IMAGE_SIZE, CLASSES).save(file)
+
+
 def random_dataset(count):
     """A data set of random pixels and labels."""
     generator = np.random.default_rng(0)
@@ -146,6 +151,40 @@ def pipeline_rates(images, batch_size, augmentation, rounds):
             count += len(batch)
         rates.append(count / (time.perf_counter() - started))
     return rates
+
+
+def evaluation_seconds(count, rounds):
+    """Seconds of what `bin/evaluate` computes of so many images, and of as many forward passes as in a training step.
+
+    Returns:
+        Tuple of two lists, a value a round: all that is evaluated; h_θ once and ψ twice, as often as they are in it.
+    """
+    config = presets.two_cores("cifar10")
+    transform = models.transform(config.transform, IMAGE_SIZE)
+    classifier, frozen = (models.classifier(config.classifier, IMAGE_SIZE, CLASSES) for _ in range(2))
+    frozen.trainable = False
+    test = random_dataset(count).test
+    batch = np.float32(test.images[: config.transform_recipe.batch_size]) / np.float32(255.0)
+
+    @tf.function
+    def forward(images):
+        protected = transform(images, training=True)
+        return frozen(images, training=False), frozen(protected, training=False)
+
+    def evaluate():
+        evaluation.measure(classifier, test, evaluation.protect(transform, test.images))
+
+    def pass_forward():
+        for _ in range(count // len(batch)):
+            forward(batch)[1].numpy()
+
+    return [[_seconds(function) for _ in range(1 + rounds)][1:] for function in (evaluate, pass_forward)]
+
+
+def _seconds(function):
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
 
 
 def _layers(part):
