@@ -125,7 +125,8 @@ class Conv2D(keras.layers.Conv2D):
     """
 
     def call(self, inputs, training=None):
-        if not (training or not self.trainable) or not self._gains(inputs):
+        infers = self.trainable and not training
+        if infers or not self._gains(inputs):
             return super().call(inputs)
         outputs = self._filtered(inputs)
         if self.use_bias:
