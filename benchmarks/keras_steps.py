@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from workloads import CLASSES, IMAGE_SIZE
 
-from i2p_tf import models
+from i2p_tf import evaluation, models, presets
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.inverse_network import inverse_network
 from i2p_tf.data import pipeline
@@ -25,6 +25,7 @@ from i2p_tf.training.calibration import CALIBRATION_IMAGES, calibrated_objective
 from i2p_tf.training.fit import compile_trainer
 from i2p_tf.training.progress import Progress
 from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
+from i2p_tf.transport import TRANSPORTS
 
 TOTAL_STEPS = 10_000  # of the learning rate's schedule
 DTYPES = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}
@@ -95,7 +96,7 @@ class Steps:
             config = dataclasses.replace(config, feature_weights=str(file))
             dataset = random_dataset(CALIBRATION_IMAGES)
             objective, _ = calibrated_objective(config, dataset, classifier, Progress(io.StringIO()))
-        network = models.transform(config.transform, IMAGE_SIZE)
+        network = models.transform(config.transform, IMAGE_SIZE, CLASSES)
         trainer = TransformTrainer(network, objective)
         compile_trainer(trainer, config.transform_recipe, TOTAL_STEPS)
         parts = {"network": network, "classifier": classifier, "features": objective.feature_extractor}
@@ -128,6 +129,11 @@ def write_random_features(file):
     keras.Model(vgg.input, vgg.get_layer("block2_conv2").output).save_weights(file)
 
 
+def write_random_classifier(file):
+    """Writes the ψ of the preset `paper_two_cores`, untrained."""
+    models.classifier(presets.paper_two_cores("cifar10").classifier, IMAGE_SIZE, CLASSES).save(file)
+
+
 def random_dataset(count):
     """A data set of random pixels and labels."""
     generator = np.random.default_rng(0)
@@ -146,6 +152,41 @@ def pipeline_rates(images, batch_size, augmentation, rounds):
             count += len(batch)
         rates.append(count / (time.perf_counter() - started))
     return rates
+
+
+def evaluation_seconds(count, rounds):
+    """Seconds of what `bin/evaluate` computes of so many images, and of as many forward passes as in a training step.
+
+    Returns:
+        Tuple of two lists, a value a round: all that is evaluated; h_θ once and ψ as often as it is in it, on plain, on
+        protected images and on those after each transport.
+    """
+    config = presets.paper_two_cores("cifar10")
+    transform = models.transform(config.transform, IMAGE_SIZE, CLASSES)
+    classifier, frozen = (models.classifier(config.classifier, IMAGE_SIZE, CLASSES) for _ in range(2))
+    frozen.trainable = False
+    test = random_dataset(count).test
+    batch = np.float32(test.images[: config.transform_recipe.batch_size]) / np.float32(255.0)
+
+    @tf.function
+    def forward(images):
+        protected = transform(images, training=True)
+        return [frozen(read, training=False) for read in (images, *[protected] * (1 + len(TRANSPORTS)))]
+
+    def evaluate():
+        evaluation.measure(classifier, test, evaluation.protect(transform, test.images))
+
+    def pass_forward():
+        for _ in range(count // len(batch)):
+            forward(batch)[-1].numpy()
+
+    return [[_seconds(function) for _ in range(1 + rounds)][1:] for function in (evaluate, pass_forward)]
+
+
+def _seconds(function):
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
 
 
 def _layers(part):

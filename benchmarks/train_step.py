@@ -1,4 +1,4 @@
-"""Speed of the training steps beside PyTorch and the limit of the machine; of the input pipeline; of bin/train's start.
+"""Speed of the training steps beside PyTorch and the limit of the machine, and of what surrounds them.
 
   python benchmarks/train_step.py --data_dir=DIR
   python benchmarks/train_step.py --part=steps --nopeers
@@ -13,10 +13,14 @@ round. Before that each contender takes two steps from the same weights, and the
 
 The limit is the step's floating-point operations at the rate of the best matrix product of the same precision in this
 run: 2 a MAC, times 3 for networks that are trained (forward, gradient by the input, gradient by the weights), times 2
-for frozen ones that a gradient passes, once more for φ on plain images.
+for frozen ones that a gradient passes, once more for φ on plain images. Operations are those of plain convolutions;
+minimal filtering (`i2p_tf/models/convolution.py`) needs fewer, so a share of the limit may be above 1.
 
-Pipeline: batches as of CIFAR-10 on one core, without a step. Start: seconds from the call of bin/train to its first
-step, and its resident memory; needs CIFAR-10, prepared by TensorFlow Datasets, in --data_dir.
+Pipeline: batches as of CIFAR-10 on one core, without a step. Evaluation: what bin/evaluate computes of 10,000 images,
+beside the time that the forward passes of a training step would take for as many. Start: seconds from the call of
+bin/train on all of CIFAR-10 to its first step. Memory: the most that bin/train has resident while h_θ learns from all
+of CIFAR-10, and in a whole run on few images, with validation and test. Start and memory need CIFAR-10, prepared by
+TensorFlow Datasets, in --data_dir.
 """
 
 import concurrent.futures
@@ -41,11 +45,11 @@ from absl import app, flags
 from workloads import quick_workloads, workloads
 
 from i2p_tf.cli.app import ENVIRONMENT
-from i2p_tf.presets import two_cores
+from i2p_tf.presets import paper_two_cores
 from i2p_tf.run_dir import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-PARTS = ("steps", "pipeline", "start")
+PARTS = ("steps", "pipeline", "evaluation", "start", "memory")
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_enum("part", PARTS, PARTS, "what to measure; may be repeated")
 flags.DEFINE_boolean("peers", True, "time PyTorch too, where it is installed")
@@ -53,11 +57,13 @@ flags.DEFINE_boolean("quick", False, "one round of small steps in small batches,
 flags.DEFINE_integer("rounds", 3, "rounds; the median of the rounds counts")
 flags.DEFINE_float("seconds", 1.0, "least seconds of each measurement in each round")
 flags.DEFINE_integer("matrix", 2048, "side of the matrices of the limit")
-flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory with CIFAR-10, for the start")
+flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory with CIFAR-10")
 flags.DEFINE_string("json", None, "file to write the results to")
 
 CIFAR10_IMAGES = 45_000  # for training
-START_IMAGES = 256  # on which bin/train trains here: two steps a network, and whole validations and tests
+TEST_IMAGES = 10_000
+FEW_IMAGES = 256  # for a whole run of bin/train: two steps a network, and whole validations and tests
+MEMORY_SECONDS = 30  # for which h_θ learns from all images before its memory is read
 OWN, PUBLISHED, TUNED = "i2p_tf", "PyTorch as published", "PyTorch tuned"
 # How far losses of the same weights may differ, and in float32 what the first step changes them by, as shares.
 LOSS_TOLERANCE = {"float32": 0.001, "mixed_bfloat16": 0.05, "mixed_float16": 0.05}
@@ -78,8 +84,13 @@ def main(arguments):
         results |= measure_steps()
     if "pipeline" in FLAGS.part:
         results["pipeline"] = measure_pipeline(results.get("steps", []))
-    if "start" in FLAGS.part:
-        results["start"] = measure_start()
+    if "evaluation" in FLAGS.part:
+        results["evaluation"] = measure_evaluation()
+    for part, measure in (("start", measure_start), ("memory", measure_memory)):
+        if part in FLAGS.part and not FLAGS.data_dir:
+            print(f"\n{part}: needs --data_dir; not measured")
+        elif part in FLAGS.part:
+            results[part] = measure()
     if FLAGS.json:
         write_json(pathlib.Path(FLAGS.json), results)
     return 0
@@ -232,7 +243,7 @@ def ratio_to(name, row, rows):
 
 def measure_pipeline(rows):
     """Prints the images a second of the input pipeline on one core, beside the fastest step's; returns them."""
-    config = two_cores("cifar10")
+    config = paper_two_cores("cifar10")
     batch_size = config.transform_recipe.batch_size
     images = 2_000 if FLAGS.quick else CIFAR10_IMAGES
     with own_process(initializer=_keep_to_one_core) as pool:
@@ -256,43 +267,74 @@ def _call_function(module, name, *arguments):
     return getattr(importlib.import_module(module), name)(*arguments)
 
 
+def measure_evaluation():
+    """Prints the seconds of an evaluation, beside those of the forward passes in it; returns them."""
+    images = 500 if FLAGS.quick else TEST_IMAGES
+    with own_process() as pool:
+        seconds = pool.submit(_call_function, "keras_steps", "evaluation_seconds", images, rounds()).result()
+    evaluation, forward = (statistics.median(values) for values in seconds)
+    print(f"\nevaluation of {images} images: {evaluation:.1f} s; forward passes as in a step {forward:.1f} s; ", end="")
+    print(f"{evaluation / forward:.2f} times as long")
+    return {"images": images, "seconds": seconds[0], "forward_seconds": seconds[1]}
+
+
 def measure_start():
-    """Prints the seconds to bin/train's first step, and the most resident memory of a whole run; returns them."""
-    if not FLAGS.data_dir:
-        print("\nstart of bin/train: needs --data_dir; not measured")
-        return None
+    """Prints the seconds from the call of bin/train to its first step; returns them."""
+    seconds = []
     with tempfile.TemporaryDirectory() as folder:
-        weights = pathlib.Path(folder) / "vgg.weights.h5"
-        with own_process() as pool:
-            pool.submit(_call_function, "keras_steps", "write_random_features", weights).result()
-        seconds = []
         for index in range(rounds()):
             began = time.perf_counter()
-            process, terminal = start_training(pathlib.Path(folder) / str(index), weights)
-            with process, open(terminal, "rb", buffering=0) as output:
+            with training(pathlib.Path(folder) / str(index)) as (_, output):
                 wait_for(output, b"  step 1/")
                 seconds.append(time.perf_counter() - began)
-                if index < rounds() - 1:
-                    process.terminate()
-                wait_for(output, None)
-                memory = most_resident(process)
     print(f"\nstart of bin/train --dataset=cifar10 to its first step: {statistics.median(seconds):.1f} s ", end="")
-    print(f"({min(seconds):.1f}, {max(seconds):.1f}); most resident memory {memory / 1e9:.2f} GB, ", end="")
-    print(f"trained on {START_IMAGES} images")
-    return {"seconds": seconds, "resident_bytes": memory, "training_images": START_IMAGES}
+    print(f"({min(seconds):.1f}, {max(seconds):.1f})")
+    return {"seconds": seconds}
 
 
-def start_training(run_dir, weights):
-    """bin/train on CIFAR-10, and the terminal that it believes to write to, where its first step shows."""
+def measure_memory():
+    """Prints the most memory that bin/train has resident; returns it."""
+    peaks = {}
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        features, classifier = folder / "vgg.weights.h5", folder / "classifier.keras"
+        with own_process() as pool:
+            pool.submit(_call_function, "keras_steps", "write_random_features", features).result()
+            pool.submit(_call_function, "keras_steps", "write_random_classifier", classifier).result()
+        paper = "--preset=paper_two_cores", f"--feature_weights={features}"
+        with training(folder / "all", *paper, f"--classifier_path={classifier}") as (process, output):
+            wait_for(output, b"transform 1/")
+            time.sleep(5 if FLAGS.quick else MEMORY_SECONDS)
+            process.terminate()
+            peaks["transform, all images"] = most_resident(process, output)
+        with training(folder / "few", *paper, f"--training_images={FEW_IMAGES}", "--epochs=1") as (process, output):
+            peaks[f"whole run, {FEW_IMAGES} images"] = most_resident(process, output)
+    print("\nmost resident memory of bin/train --dataset=cifar10: ", end="")
+    print(", ".join(f"{name}: {peak / 2**30:.2f} GiB" for name, peak in peaks.items()))
+    return {"resident_bytes": peaks}
+
+
+@contextlib.contextmanager
+def training(run_dir, *options):
+    """bin/train on CIFAR-10, and what it writes to a terminal, where its steps show; stopped at the end."""
     command = [ROOT / "bin/train", "--dataset=cifar10", f"--data_dir={FLAGS.data_dir}", f"--run_dir={run_dir}"]
-    command += [f"--feature_weights={weights}", f"--training_images={START_IMAGES}", "--epochs=1"]
     own_environment = {"VIRTUAL_ENV": sys.prefix} if sys.prefix != sys.base_prefix else {}
     terminal, its_end = pty.openpty()
     process = subprocess.Popen(
-        command, env=os.environ | own_environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=its_end
+        [*command, *options],
+        env=os.environ | own_environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=its_end,
     )
     os.close(its_end)
-    return process, terminal
+    with open(terminal, "rb", buffering=0) as output:
+        try:
+            yield process, output
+        finally:
+            if process.returncode is None:
+                process.terminate()
+                most_resident(process, output)
 
 
 def wait_for(output, text):
@@ -308,8 +350,9 @@ def wait_for(output, text):
         raise RuntimeError(f"bin/train ended before its first step: {seen.decode(errors='replace')[-500:]}")
 
 
-def most_resident(process):
-    """Waits for the end of a process; returns the most bytes it had in memory."""
+def most_resident(process, output):
+    """Reads what a process still writes, waits for its end, and returns the most bytes it had in memory."""
+    wait_for(output, None)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in (0, 128 + signal.SIGTERM):

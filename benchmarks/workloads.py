@@ -46,12 +46,12 @@ class Workload:
 
 
 def workloads():
-    """The published steps, h_θ in two sizes; h_θ as `bin/train` trains it by default; inverse networks of suites."""
+    """The published steps, h_θ in two sizes; h_θ of the preset `paper_two_cores`; inverse networks of suites."""
     return [
         _transform("paper", 64),
         _transform("paper", 128),
         _transform("small", 128),
-        Workload("transform, default preset", "transform", presets.two_cores("cifar10")),
+        Workload("transform, paper_two_cores", "transform", presets.paper_two_cores("cifar10")),
         _classifier(128),
         _inverse("unet_paper", 64),
         _inverse("unet_small", 64),

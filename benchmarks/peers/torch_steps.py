@@ -25,7 +25,7 @@ class Steps:
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         self.tuned = tuned
         self.autocast = precision != "float32"
-        self.ways = {}  # the fastest, by kind of step and size of its network
+        self.ways = {}  # the fastest, by size of the network
 
     def describe(self):
         """Version, device and threads."""
@@ -44,7 +44,7 @@ class Steps:
         Returns:
             Tuple of the losses of the first two steps, and which way it is, with the seconds of a step in each.
         """
-        size = self.workload.kind, self.start.get("stackwise_filters")
+        size = self.start.get("stackwise_filters")
         seconds, losses, steps = {}, {}, {}
         for way in self.ways.get(size, ("eager", "compiled") if self.tuned else ("eager",)):
             step = Step(self.workload, self.start, self.tuned, self.autocast, way == "compiled")
@@ -56,7 +56,7 @@ class Steps:
                     raise
                 print(f"torch.compile does not work here: {type(error).__name__}")
         best = min(seconds, key=seconds.get)
-        self.ways[size] = (best,)  # the batch size and the objective's settings do not change it
+        self.ways[size] = (best,)  # neither the batch size nor the loss changes it
         self.step = steps[best]
         return losses[best], f"{best} ({', '.join(f'{way} {value:.3g} s' for way, value in seconds.items())})"
 

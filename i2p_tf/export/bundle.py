@@ -107,7 +107,9 @@ def _convert(variant, run_dir, transform, classifier, dataset, config, progress)
     classifier.trainable = False
     objective, description = calibrated_objective(config, dataset, classifier, progress)
     require_same_features(description, run_dir.read_environment(), run_dir.path)
-    return quantization_aware.qat_model(transform, objective, dataset.train, config, progress.say)
+    model = quantization_aware.qat_model(transform, objective, dataset.train, config, progress.say)
+    classifier.trainable = True  # frozen, it would be exported as it computes in a training
+    return model
 
 
 def _add_variant(variant, model, reference, manifest, allow_loss, staging):

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from i2p_tf.models.convolution import Conv2D
+
 # Filters of the convolutions; "pool" is a 2x2 maximum. Names are those of `keras.applications.VGG16`.
 LAYERS = (
     ("block1_conv1", 64),
@@ -36,7 +38,7 @@ def vgg16_features(image_size, weights):
         if filters is None:
             x = layers.MaxPooling2D(2, name=name)(x)
         else:
-            x = layers.Conv2D(filters, 3, padding="same", activation="relu", name=name)(x)
+            x = Conv2D(filters, 3, padding="same", activation="relu", name=name)(x)
     model = keras.Model(images, x, name="feature_extractor")
     _copy_weights(_released_vgg16(weights), model)
     model.trainable = False

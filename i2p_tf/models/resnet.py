@@ -4,6 +4,7 @@ import keras
 from keras import layers, ops
 
 from i2p_tf.models.batch_normalization import BatchNormalization
+from i2p_tf.models.convolution import Conv2D
 from i2p_tf.models.normalization import imagenet_normalization
 
 # Residual blocks in each of the three stages; a network of depth d has (d - 2) / 6.
@@ -66,7 +67,7 @@ def _conv(x, filters, stride, name):
     if stride == 2:
         # The paper's grid: a window starts one pixel outside, where "same" would start inside.
         x = layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
-    x = layers.Conv2D(
+    x = Conv2D(
         filters,
         3,
         strides=stride,

@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from i2p_tf.models.batch_normalization import BatchNormalization
+from i2p_tf.models.convolution import Conv2D, UpsampledConv2D
 
 # Filters at each level, from full resolution downwards; one 2x2 pooling between two levels.
 STACKWISE_FILTERS = {
@@ -42,7 +43,7 @@ def unet(size, image_size, name="transform", channels=3):
     for level in reversed(range(len(skips))):
         filters = stackwise_filters[level]
         x = layers.UpSampling2D(2, interpolation="nearest", name=f"up{level}_upsample")(x)
-        x = _conv(x, filters, f"up{level}_0")
+        x = _conv(x, filters, f"up{level}_0", UpsampledConv2D)
         x = layers.Concatenate(name=f"up{level}_concat")([skips[level], x])
         x = _conv_pair(x, filters, f"up{level}")
     x = layers.Conv2D(3, 1, name="head")(x)
@@ -65,7 +66,7 @@ def _conv_pair(x, filters, name):
     return _conv(_conv(x, filters, f"{name}_1"), filters, f"{name}_2")
 
 
-def _conv(x, filters, name):
-    x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
+def _conv(x, filters, name, convolution=Conv2D):
+    x = convolution(filters, 3, padding="same", kernel_initializer="he_normal", name=f"{name}_conv")(x)
     x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

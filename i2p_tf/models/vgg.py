@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from i2p_tf.models.batch_normalization import BatchNormalization
+from i2p_tf.models.convolution import Conv2D
 from i2p_tf.models.normalization import imagenet_normalization
 
 # Filters of the convolutions of each block; a 2x2 pooling follows each block.
@@ -28,7 +29,7 @@ def vgg16(image_size, num_classes):
     for block, stack in enumerate(STACKWISE_FILTERS, start=1):
         for conv, filters in enumerate(stack, start=1):
             name = f"block{block}_conv{conv}"
-            x = layers.Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=name)(x)
+            x = Conv2D(filters, 3, padding="same", kernel_initializer="he_normal", name=name)(x)
             x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
             x = layers.ReLU(name=f"{name}_relu")(x)
         x = layers.MaxPooling2D(2, name=f"block{block}_pool")(x)

@@ -14,7 +14,8 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "train_step.py"
 @pytest.mark.slow
 def test_quick_run_without_peers(tmp_path):
     file = tmp_path / "results.json"
-    command = [sys.executable, BENCHMARK, "--quick", "--nopeers", "--part=steps", "--part=pipeline", f"--json={file}"]
+    parts = [f"--part={part}" for part in ("steps", "pipeline", "evaluation")]
+    command = [sys.executable, BENCHMARK, "--quick", "--nopeers", *parts, f"--json={file}"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     results = json.loads(file.read_text())
@@ -28,3 +29,4 @@ def test_quick_run_without_peers(tmp_path):
     transform = 2 * (3 * unet_small + 2 * resnet20 + 3 * vgg16_to_conv2_2)
     assert steps["transform, U-Net small"]["operations"] == transform
     assert results["pipeline"]["images_per_second"][0] > 0
+    assert results["evaluation"]["seconds"][0] > 0 and results["evaluation"]["forward_seconds"][0] > 0

@@ -6,8 +6,10 @@ from keras import layers
 from i2p_tf import evaluation, models
 from i2p_tf.config import Recipe
 from i2p_tf.models.adversary import adversary
+from i2p_tf.models.convolution import Conv2D
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import unet
+from i2p_tf.training import objective
 from i2p_tf.training.codebook import fit_pictures
 from i2p_tf.training.objective import (
     AdversarialObjective,
@@ -92,6 +94,32 @@ def test_frozen_networks_stay_bit_identical_and_the_transform_moves(images):
     names = [weight.path for weight in transform.weights]
     # A bias in front of a batch normalisation has no effect and may stay where it is.
     assert all(now for now, name in zip(moved, names, strict=True) if not name.endswith("conv/bias"))
+
+
+def test_minimal_filtering_changes_losses_and_gradients_by_rounding_alone(images, monkeypatch):
+    import tensorflow as tf
+
+    # Where a value lies between two of the 256 levels, it would make the smallest difference one of 1/255.
+    monkeypatch.setattr(objective, "round_to_8_bits", lambda images: images)
+    results = []
+    for gains in (Conv2D._gains, lambda layer, inputs: False):
+        monkeypatch.setattr(Conv2D, "_gains", gains)
+        keras.utils.set_random_seed(0)
+        classifier = models.classifier("resnet20", 16, 3)
+        classifier.trainable = False
+        extractor = classifier_features(classifier)
+        transform = unet("small", 16)
+        trainer = TransformTrainer(
+            transform, PaperObjective(Classification(classifier), extractor, SquaredDistance(extractor(images)), 0.1)
+        )
+        with tf.GradientTape() as tape:
+            loss = trainer.compute_losses(images, np.arange(8) % 3, training=True)["loss"]
+        # A bias in front of a batch normalisation has no effect: its gradient is nothing but rounding.
+        weights = [weight for weight in transform.trainable_variables if not weight.path.endswith("conv/bias")]
+        results.append([loss.numpy(), *(gradient.numpy() for gradient in tape.gradient(loss, weights))])
+    assert not np.array_equal(results[0][1], results[1][1])  # they were other computations
+    for mine, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(mine, expected, atol=1e-3 * np.max(np.abs(expected)))
 
 
 def adversarial_trainer(images, policy="float32", adversary_weight=1.0, learning_rate=0.1):
