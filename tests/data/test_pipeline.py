@@ -127,3 +127,11 @@ def test_batch_larger_than_the_training_set(split):
 def test_unknown_augmentation(split):
     with pytest.raises(InputError, match="Did you mean flip_crop?"):
         epoch_of(split, augmentation="flipcrop")
+
+
+def test_nothing_is_tuned_while_it_runs(split):
+    """The thread that tunes sleeps up to a minute, and an iterator waits for it when it ends."""
+    from i2p_tf.data import pipeline
+
+    for dataset in (pipeline.training_pipeline(split, 8, 0, "none", 0), pipeline.evaluation_pipeline(split, 8)):
+        assert dataset.options().autotune.enabled is False
