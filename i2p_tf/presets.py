@@ -16,7 +16,11 @@ def two_cores(dataset):
     if dataset == "digits":
         recipe = dataclasses.replace(recipe, batch_size=32)
     return dataclasses.replace(
-        paper_two_cores(dataset), transform="codebook", objective="codebook", transform_recipe=recipe
+        paper_two_cores(dataset),
+        transform="codebook",
+        objective="codebook",
+        transport="jpeg",  # costs a codebook nothing: its pictures are found before its encoder is trained
+        transform_recipe=recipe,
     )
 
 
