@@ -103,7 +103,7 @@ def _translator(architecture, goal):
     mean = np.float32(goal.mean(axis=0)) / np.float32(255.0)
     images = keras.Input(mean.shape)
     guess = PlacewiseMap(np.zeros((*mean.shape, 3), np.float32), mean)(images)
-    correction = ARCHITECTURES[architecture](mean.shape[0])(layers.Concatenate()([images, guess]))
+    correction = ARCHITECTURES[architecture](mean.shape[0], 6)(layers.Concatenate()([images, guess]))
     return keras.Model(images, layers.Add()([guess, correction]))
 
 

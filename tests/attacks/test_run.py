@@ -49,7 +49,7 @@ def attacked(tmp_path_factory, trained_run, digits, reduced):
 
     def watched_fit(network, known, *rest):
         learnt_from.extend(known)
-        fit(network, known, *rest)
+        return fit(network, known, *rest)
 
     def watched_batches(examples, *rest):
         learnt_from.extend(examples)
