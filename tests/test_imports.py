@@ -17,10 +17,10 @@ LAYERS = [
     {"evaluation"},
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "environment", "presets"},
-    {"config", "pictures", "encryption"},
+    {"config", "pictures", "encryption", "transport"},
     {"errors"},
 ]
-KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures"}
+KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "transport"}
 
 
 def part(path):
