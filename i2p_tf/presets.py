@@ -8,8 +8,8 @@ from i2p_tf.config import Config, Recipe
 def two_cores(dataset):
     """The default: short enough for two processor cores, and a transform that sends one picture for each class.
 
-    bin/train --dataset=cifar10 --data_dir=DIR, seed 0: classifier 65 min, transform 11 min, both with some other work on
-    the machine. n = 10,000 8-bit test images: plain 0.9066, protected 0.9006. docs/results/codebook.md has the attacks.
+    bin/train --dataset=cifar10 --data_dir=DIR, seed 0: classifier 65 min, transform 11 min, both with other work on the
+    machine. n = 10,000 8-bit test images: plain 0.9066, protected 0.9006. docs/results/codebook.md has the attacks.
     Machine and versions as below.
     """
     recipe = Recipe(
