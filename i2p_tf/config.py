@@ -10,8 +10,8 @@ import sys
 from i2p_tf.errors import InputError, unknown_name
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
-# Height and width must be a multiple of this: the transforms' poolings and the classifiers' strides.
 CODEBOOKS = ("codebook", "codebook_small", "codebook_tiny")
+# Height and width must be a multiple of this: the transforms' poolings and the classifiers' strides.
 TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4, "bottleneck": 4, "bottleneck_small": 4}
 TRANSFORM_MULTIPLES |= dict.fromkeys(CODEBOOKS, 4)
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
@@ -176,7 +176,7 @@ class Config:
             fitting = CODEBOOKS if self.objective == "codebook" else set(TRANSFORM_MULTIPLES) - set(CODEBOOKS)
             raise InputError(
                 f"the objective {self.objective!r} goes with the transforms {', '.join(sorted(fitting))}; "
-                f"the presets paper_two_cores and adversarial have the other ones. Received: {self.transform!r}"
+                f"--preset=two_cores has a codebook, paper_two_cores and adversarial have others. Received: {self.transform!r}"
             )
 
     def check_image_size(self, image_size):

@@ -1,7 +1,7 @@
 """Writes what devices and servers load: TensorFlow Lite files of the transformation network, SavedModels of both.
 
   bin/export --run_dir=runs/digits_resnet20
-  bin/export --run_dir=runs/digits_resnet20 --tflite --variants=int8,qat
+  bin/export --run_dir=runs/digits_resnet20 --tflite --variants=int8
 
 Every file is compared with the Keras model on test images before anything is published.
 """

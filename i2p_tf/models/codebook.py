@@ -43,8 +43,10 @@ def codebook(size, image_size, num_classes):
     x = layers.Dense(num_classes, dtype="float32", name="logits")(x)
     x = Word(dtype="float32", name="word")(x)
     pictures = keras.initializers.RandomNormal(stddev=1.0)
-    x = layers.Dense(image_size**2 * 3, use_bias=False, kernel_initializer=pictures, name="pictures")(x)
-    x = layers.Reshape((image_size, image_size, 3), name="reshape")(x)
+    x = layers.Dense(image_size**2 * 3, use_bias=False, kernel_initializer=pictures, dtype="float32", name="pictures")(
+        x
+    )
+    x = layers.Reshape((image_size, image_size, 3), dtype="float32", name="reshape")(x)
     return keras.Model(images, layers.Activation("sigmoid", dtype="float32", name="protected")(x), name="transform")
 
 

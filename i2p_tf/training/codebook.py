@@ -24,16 +24,18 @@ def fit_pictures(transform, classification):
     layer = transform.get_layer("pictures")
     words = tf.eye(layer.kernel.shape[0])
     show = keras.Sequential([layer, *transform.layers[transform.layers.index(layer) + 1 :]])
-    labels = tf.tile(tf.range(len(words)), [REPETITIONS])
+    repetitions = REPETITIONS if classification.transport else 1
+    labels = tf.tile(tf.range(len(words)), [repetitions])
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
     optimizer.build([layer.kernel])
 
     @tf.function
     def step():
         with tf.GradientTape() as tape:
-            pictures = ops.tile(round_to_8_bits(show(words)), (REPETITIONS, 1, 1, 1))
+            pictures = ops.tile(round_to_8_bits(show(words)), (repetitions, 1, 1, 1))
             logits = classification.read(pictures)
-            loss = ops.mean(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+            # The sum, of which Adam makes the same steps as of the mean: its gradients are in the range of float16.
+            loss = ops.sum(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
         optimizer.apply([tape.gradient(loss, layer.kernel.value)], [layer.kernel])
         return tf.gather(ops.softmax(logits), labels, batch_dims=1)
 

@@ -130,6 +130,9 @@ def _codebook_trainer(config, dataset, policy, classifier, run_dir, progress):
     keras.utils.set_random_seed(config.seed)
     transform = _build(policy, lambda: _new_transform(config, dataset, classifier))
     learned = classification(config, classifier)
+    if any(run_dir.checkpoints.glob("transform-*")):
+        transform.get_layer("pictures").trainable = False  # the checkpoint has them
+        return CodebookTrainer(transform, learned)
     lowest = fit_pictures(transform, learned)
     progress.say(f"codebook: {dataset.num_classes} pictures; lowest probability of its class {lowest:.4f}")
     if lowest < READ:
