@@ -176,7 +176,8 @@ class Config:
             fitting = CODEBOOKS if self.objective == "codebook" else set(TRANSFORM_MULTIPLES) - set(CODEBOOKS)
             raise InputError(
                 f"the objective {self.objective!r} goes with the transforms {', '.join(sorted(fitting))}; "
-                f"--preset=two_cores has a codebook, paper_two_cores and adversarial have others. Received: {self.transform!r}"
+                "--preset=two_cores has a codebook, paper_two_cores and adversarial have others. "
+                f"Received: {self.transform!r}"
             )
 
     def check_image_size(self, image_size):
