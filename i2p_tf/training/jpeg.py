@@ -59,7 +59,7 @@ def jpeg(images, quality):
     x = ops.pad(images, ((0, 0), (0, below), (0, right), (0, 0)), mode="symmetric") * 255.0
     x = ops.matmul(x, TO_YCBCR.T)
     luminance = _quantised(x[..., :1] - 128.0, LUMINANCE, quality) + 128.0
-    colours = _quantised(ops.average_pool(x[..., 1:], 2), CHROMINANCE, quality)
+    colours = _quantised(ops.average_pool(x[..., 1:], 2, strides=2), CHROMINANCE, quality)
     colours = ops.image.resize(colours, (height + below, width + right), interpolation="bilinear")
     x = ops.matmul(ops.concatenate([luminance, colours], axis=-1), np.linalg.inv(TO_YCBCR).T)
     return ops.clip(_rounded(x[:, :height, :width]), 0.0, 255.0) / 255.0
