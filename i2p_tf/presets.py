@@ -11,8 +11,8 @@ def two_cores(dataset):
     bin/train --dataset=cifar10 --data_dir=DIR, seed 0: classifier 65 min, transform 11 min, both with other work on the
     machine. n = 10,000 8-bit test images: plain 0.9066, protected 0.9006. docs/results/codebook.md has the attacks.
 
-    bin/train --dataset=digits, in bin/demo from a clone: n = 359, plain 0.9972, protected 0.9916. Machine and versions as
-    below.
+    bin/train --dataset=digits, in bin/demo from a clone: n = 359, plain 0.9972, protected 0.9916. Machine and versions
+    as below.
     """
     recipe = Recipe(
         epochs=4, minimum_steps=400, batch_size=128, learning_rate=0.02, optimizer="muon", weight_decay=0.02
