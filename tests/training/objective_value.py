@@ -45,7 +45,7 @@ def main():
     features = extractor(images, training=False)
     objectives = {
         name: PaperObjective(
-            Classification(classifier, label_smoothing=0.1, transport=jpeg_transport),
+            Classification(classifier, label_smoothing=0.1),
             extractor,
             distance(features),
             0.1,
@@ -53,6 +53,7 @@ def main():
         )
         for name, distance in DISTANCES.items()
     }
+    values["jpeg"] = float(keras.ops.mean(jpeg_transport(images)))
     restorer = adversary(images[0])
     set_weights(restorer, generator)
     against_adversary = AdversarialObjective(
