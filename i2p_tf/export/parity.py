@@ -10,7 +10,7 @@ from i2p_tf.evaluation import classify
 from i2p_tf.export.errors import ParityError
 
 ALLOWED_LEVELS = 1  # of 255, between a float variant and the Keras model
-REQUIRED_SHARE = 0.995  # of the values; where two classes are as likely, a codebook may send the other picture
+REQUIRED_SHARE = 0.999  # of the values
 ALLOWED_LOSS = 0.01  # of accuracy on protected images
 ALLOWED_PROBABILITY = 1e-4  # difference of a probability
 _TIMED_IMAGES = 20
