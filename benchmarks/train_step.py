@@ -273,9 +273,10 @@ def measure_evaluation():
     with own_process() as pool:
         seconds = pool.submit(_call_function, "keras_steps", "evaluation_seconds", images, rounds()).result()
     evaluation, forward = (statistics.median(values) for values in seconds)
+    ratio = statistics.median(all_of_it / passes for all_of_it, passes in zip(*seconds, strict=True))
     print(f"\nevaluation of {images} images: {evaluation:.1f} s; forward passes as in a step {forward:.1f} s; ", end="")
-    print(f"{evaluation / forward:.2f} times as long")
-    return {"images": images, "seconds": seconds[0], "forward_seconds": seconds[1]}
+    print(f"{ratio:.2f} times as long")
+    return {"images": images, "seconds": seconds[0], "forward_seconds": seconds[1], "ratio": ratio}
 
 
 def measure_start():

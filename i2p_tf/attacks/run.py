@@ -30,7 +30,7 @@ from i2p_tf.models import unet
 from i2p_tf.run_dir import write_json
 
 
-def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=None, controls_from=None):
+def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=None, controls_from=None, others=None):
     """Attacks what protects the pictures of a run, into results.json; what is finished is not repeated.
 
     Args:
@@ -44,6 +44,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
         attribute: the name of the attribute that `dataset` has been loaded with; None for none.
         controls_from: a `RunDir` that has been attacked, or None. What does not depend on h_θ, the judge and the
             controls, is taken from there if it was made with the same images, suite and seed.
+        others: another `Dataset` of the same image size, from whose training images an attacker makes pairs; or None.
 
     Returns:
         The contents of results.json.
@@ -60,7 +61,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
         suite = dataclasses.replace(suite, linear_map=None)
     run_dir.remove_left_overs()
     bench = Bench(run_dir, dataset, suite, seed, say, controls_from)
-    attacks = _attack_protection(bench)
+    attacks = _attack_protection(bench, others)
     floor_results = _measure_floors(bench)
     control_results, failures = _attack_controls(bench, floor_results["mean_image"]["ssim"]["mean"])
     results = former | {
@@ -94,8 +95,8 @@ def _check_image_size(name, image_size):
             raise InputError(f"the suite {name!r} does not fit these images: {error}") from error
 
 
-def _attack_protection(bench):
-    """What protects the run's pictures under every attack of the suite."""
+def _attack_protection(bench, others):
+    """What protects the run's pictures under every attack of the suite, and one that learns from other pictures."""
     untrained = {"control": False, "threat_model": T0.name, "pairs": 0, "seed": None}
     subject, suite = bench.subject, bench.suite
     attacks = {
@@ -108,6 +109,11 @@ def _attack_protection(bench):
         for seed in bench.seeds:
             name = f"{attack.name}_seed{seed}"
             attacks[name] = _train_inverse_network(bench, name, attack, subject, seed, control=False)
+    if others:
+        attack = dataclasses.replace(suite.attacks[0], loss="mse_ssim", pairs_from=others.name)
+        for seed in bench.seeds:
+            name = f"{attack.name}_seed{seed}"
+            attacks[name] = _train_inverse_network(bench, name, attack, subject, seed, control=False, others=others)
     if suite.linear_map:
         attacks[suite.linear_map.name] = _fit_linear_map(bench, suite.linear_map.name, subject, control=False)
     if suite.gan:
@@ -149,20 +155,23 @@ def _attack_controls(bench, mean_image_ssim):
     return results, [failure for failure in failures if failure]
 
 
-def _train_inverse_network(bench, name, attack, subject, seed, control):
-    count = len(bench.dataset.train.labels[: attack.pairs])
+def _train_inverse_network(bench, name, attack, subject, seed, control, others=None):
+    """It learns from the run's training images, or from those of another `Dataset`."""
+    plain = (others or bench.dataset).train.images[: attack.pairs]
     specification = dataclasses.asdict(attack) | {
         "attack": attack.name,
         "control": control,
         "seed": seed,
-        "pairs": count,
+        "pairs": len(plain),
     }
-
+    if others:
+        specification["pairs_sha256"] = hashlib.sha256(plain.tobytes()).hexdigest()
     losses = {}
 
     def restore():
+        known = (subject.protect(plain), plain) if others else subject.known
         restored, found = inverse_network.restore(
-            attack, subject.known, subject.protected, bench.probabilities, seed, bench.say
+            attack, known, subject.protected, bench.probabilities, seed, bench.say
         )
         losses.update(found)
         return restored

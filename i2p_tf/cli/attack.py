@@ -50,6 +50,12 @@ flags.DEFINE_string(
     "another attacked run of the same data set, whose controls and judge are taken instead of being trained again",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "pairs_from",
+    None,
+    "another data set, as of bin/train --dataset: one more attacker protects its pictures and learns from those pairs",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
 
 
@@ -67,13 +73,16 @@ def main(arguments):
     controls_from = _attacked(FLAGS.controls_from) if FLAGS.controls_from else None
     if FLAGS.attribute is not None:
         sources.check_attribute(config.dataset, FLAGS.attribute)
+    if FLAGS.pairs_from is not None:
+        sources.check_name(FLAGS.pairs_from)
     with run_dir.lock():
         from i2p_tf.attacks.run import run_suite
         from i2p_tf.attacks.summary import table
         from i2p_tf.training.progress import Progress
 
         dataset = sources.load_for(config, FLAGS.data_dir, FLAGS.attribute)
-        options = FLAGS.repetitions, FLAGS.attribute, controls_from
+        others = sources.load(FLAGS.pairs_from, FLAGS.data_dir, dataset.image_size) if FLAGS.pairs_from else None
+        options = FLAGS.repetitions, FLAGS.attribute, controls_from, others
         results = run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, Progress().say, *options)
         print(table(results))
         print(f"pictures: {run_dir.attacks}/*/samples.png (plain, protected, restored)\nnumbers:  {run_dir.results}")

@@ -6,9 +6,15 @@ def start_encoder(transform, classifier):
 
     Where ψ is a residual network that is the encoder of a bottleneck and that of a codebook, with its logits; nothing
     where it is another.
+
+    Returns:
+        Whether any layer was given weights.
     """
+    started = False
     of_classifier = {layer.name: layer.get_weights() for layer in classifier.layers}
     for layer in transform.layers:
         weights = of_classifier.get(layer.name, [])
-        if [weight.shape for weight in weights] == [weight.shape for weight in layer.get_weights()]:
+        if weights and [weight.shape for weight in weights] == [weight.shape for weight in layer.get_weights()]:
             layer.set_weights(weights)
+            started = True
+    return started

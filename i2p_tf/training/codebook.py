@@ -30,16 +30,18 @@ def fit_pictures(transform, classification):
     optimizer.build([layer.kernel])
 
     @tf.function
+    def read():
+        pictures = round_to_8_bits(show(words))
+        return classification.read(ops.tile(pictures, (repetitions, 1, 1, 1)))
+
+    @tf.function
     def step():
         with tf.GradientTape() as tape:
-            pictures = ops.tile(round_to_8_bits(show(words)), (repetitions, 1, 1, 1))
-            logits = classification.read(pictures)
             # The sum, of which Adam makes the same steps as of the mean: its gradients are in the range of float16.
-            loss = ops.sum(keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True))
+            loss = ops.sum(keras.losses.sparse_categorical_crossentropy(labels, read(), from_logits=True))
         optimizer.apply([tape.gradient(loss, layer.kernel.value)], [layer.kernel])
-        return tf.gather(ops.softmax(logits), labels, batch_dims=1)
 
     for _ in range(STEPS):
-        probabilities = step()
+        step()
     layer.trainable = False
-    return float(ops.min(probabilities))
+    return float(ops.min(tf.gather(ops.softmax(read()), labels, batch_dims=1)))

@@ -123,8 +123,8 @@ def require_finite(loss, phase, where):
     """Raises `TrainingError` if `loss` is not a finite number."""
     if not math.isfinite(loss):
         raise TrainingError(
-            f"the loss of the {phase} became {loss} {where}; try --clip_norm=1, a lower --learning_rate, "
-            "a lower --feature_loss_weight or --precision=float32"
+            f"the loss of the {phase} became {loss} {where}; try --clip_norm=1, a lower --learning_rate or "
+            "--precision=float32"
         )
 
 

@@ -1,6 +1,7 @@
 """The two optimizers, SGD with momentum and Muon, and the two learning-rate schedules."""
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 MOMENTUM = 0.9
@@ -54,8 +55,11 @@ class ConvolutionMuon(keras.optimizers.Muon):
         return len(variable.shape) != 4
 
     def zeropower_via_newtonschulz5(self, x, steps):
-        matrix = ops.reshape(x, (-1, x.shape[-1]))
-        return ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
+        return ops.reshape(self._orthogonal(ops.reshape(x, (-1, x.shape[-1])), steps), x.shape)
+
+    @tf.function(autograph=False)  # traced for each shape, not for each kernel: the first step comes sooner
+    def _orthogonal(self, matrix, steps):
+        return super().zeropower_via_newtonschulz5(matrix, steps)
 
 
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):

@@ -53,6 +53,7 @@ def train_and_evaluate(config, run_dir, progress):
     _record_environment(run_dir, policy)
     classifier = _classifier(config, dataset, policy, run_dir, progress)
     if config.encryption is None and not run_dir.transform.is_file():
+        _report_encoder(config, dataset, classifier, progress)
         _train_transform(config, dataset, policy, classifier, run_dir, progress)
     return evaluate_run(run_dir, dataset, progress.say)
 
@@ -160,6 +161,21 @@ def _load_classifier(config, dataset):
             f"this experiment needs a {config.classifier} from {expected[0]} to {expected[1]}"
         )
     return classifier
+
+
+def _report_encoder(config, dataset, classifier, progress):
+    """Warns where a codebook's encoder, itself a classifier, has fewer epochs than ψ had, and does not begin as ψ."""
+    recipes = config.transform_recipe, config.classifier_recipe
+    images = len(dataset.train.labels)
+    ours, of_classifier = (recipe.total_epochs(max(1, images // recipe.batch_size)) for recipe in recipes)
+    if config.objective != "codebook" or ours >= of_classifier:
+        return
+    transform = models.transform(config.transform, dataset.image_size, dataset.num_classes)
+    if config.encoder_start == "random" or not start_encoder(transform, classifier):
+        progress.warn(
+            f"the transform's encoder begins with random weights and has {ours} epochs, where a classifier has "
+            f"{of_classifier}; --epochs={of_classifier} gives it as many"
+        )
 
 
 def _new_classifier(config, dataset):

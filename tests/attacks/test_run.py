@@ -201,6 +201,29 @@ def test_what_applies_to_a_keyed_method_and_to_an_attribute(attacked, digits, mo
     assert run.run_suite(run_dir, dataset, "quick", 0, lines.append, attribute="parity") == results
 
 
+def test_an_attacker_can_learn_from_the_pictures_of_another_set(attacked, digits, monkeypatch, tmp_path):
+    run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
+    pictures = dataclasses.replace(digits.train, images=255 - digits.train.images)
+    others = dataclasses.replace(digits, name="folder:others", train=pictures.take(slice(100)))
+    learnt_from, fit = [], fitting.fit
+
+    def watched_fit(network, known, *rest):
+        learnt_from.append(known[1])
+        return fit(network, known, *rest)
+
+    monkeypatch.setattr(fitting, "fit", watched_fit)
+    attacks = run.run_suite(run_dir, digits, "quick", 0, lambda line: None, others=others)["attacks"]
+    for seed in (0, 1):
+        result = attacks[f"inverse_network_wide_mse_ssim_other_pictures_seed{seed}"]
+        assert (result["pairs_from"], result["pairs"], result["threat_model"]) == ("folder:others", 100, "T1")
+    assert len(learnt_from) == 2
+    for plain in learnt_from:
+        np.testing.assert_array_equal(plain, others.train.images)
+    fewer = dataclasses.replace(others, train=pictures.take(slice(90)))
+    run.run_suite(run_dir, digits, "quick", 0, lambda line: None, repetitions=1, others=fewer)
+    assert len(learnt_from) == 3  # of other pictures the result is another
+
+
 def test_another_transform_is_attacked_again(attacked, digits, tmp_path):
     run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
     transform = keras.models.load_model(run_dir.transform)

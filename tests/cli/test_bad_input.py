@@ -155,21 +155,34 @@ def test_attack_refuses(arguments, words, tmp_path):
     ],
 )
 def test_attack_refuses_an_attribute_that_the_data_have_not(dataset, table, words, tmp_path):
-    from i2p_tf import presets
-    from i2p_tf.run_dir import RunDir
-
     (tmp_path / "pictures").mkdir()
     if table:
         (tmp_path / "pictures" / "attributes.csv").write_text(table)
-    run_dir = RunDir(tmp_path / "run")
-    run_dir.claim(presets.smoke(dataset))
-    for network in (run_dir.classifier, run_dir.transform):
-        network.write_text("trained")
+    make_run(tmp_path / "run", dataset)
     result = call("attack", "--run_dir=run", "--attribute=colour", cwd=tmp_path)
     assert result.returncode == 2, result.stderr
     assert result.stderr.count("\n") == 1
     assert all(word in result.stderr for word in words), result.stderr
     assert result.stdout == "light\n"
+
+
+def test_attack_refuses_pairs_from_an_unknown_set(tmp_path):
+    make_run(tmp_path / "run", "digits")
+    result = call("attack", "--run_dir=run", "--pairs_from=cifar11", cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert "unknown dataset 'cifar11'" in result.stderr and "Did you mean cifar10?" in result.stderr
+    assert result.stdout == "light\n"
+
+
+def make_run(path, dataset):
+    """What looks like a finished run."""
+    from i2p_tf import presets
+    from i2p_tf.run_dir import RunDir
+
+    run_dir = RunDir(path)
+    run_dir.claim(presets.smoke(dataset))
+    for network in (run_dir.classifier, run_dir.transform):
+        network.write_text("trained")
 
 
 def make_export(path):

@@ -198,7 +198,7 @@ def test_the_gradient_of_a_word_is_that_of_the_softmax():
 def test_a_codebook_can_start_from_the_classifier_with_its_logits():
     classifier, transform = models.classifier("resnet20", 16, 3), codebook("codebook_small", 16, 3)
     pictures = transform.get_layer("pictures").get_weights()[0]
-    start_encoder(transform, classifier)
+    assert start_encoder(transform, classifier)
     for layer in ("stem_conv", "stage3_block2_2_conv", "logits"):
         for mine, theirs in zip(*(net.get_layer(layer).get_weights() for net in (transform, classifier)), strict=True):
             np.testing.assert_array_equal(mine, theirs)
@@ -208,7 +208,7 @@ def test_a_codebook_can_start_from_the_classifier_with_its_logits():
 def test_a_classifier_of_another_kind_leaves_the_encoder_as_it_was():
     transform = codebook("codebook_tiny", 32, 10)  # its logits have the name of ψ's, but not their shape
     before = transform.get_weights()
-    start_encoder(transform, models.classifier("vgg16", 32, 10))
+    assert not start_encoder(transform, models.classifier("vgg16", 32, 10))
     for mine, former in zip(transform.get_weights(), before, strict=True):
         np.testing.assert_array_equal(mine, former)
 
