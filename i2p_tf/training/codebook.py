@@ -9,6 +9,7 @@ from i2p_tf.training.objective import round_to_8_bits
 STEPS = 300
 LEARNING_RATE = 0.05  # of Adam
 REPETITIONS = 3  # in a batch: `jpeg_transport` treats each third of it in another way
+MOST_AT_ONCE = 100  # pictures; their gradients don't depend on each other, so there may be any number of classes
 
 
 def fit_pictures(transform, classification):
@@ -22,16 +23,29 @@ def fit_pictures(transform, classification):
         The lowest probability that ψ gives the class of a picture.
     """
     layer = transform.get_layer("pictures")
-    words = tf.eye(layer.kernel.shape[0])
-    show = keras.Sequential([layer, *transform.layers[transform.layers.index(layer) + 1 :]])
+    show = keras.Sequential(transform.layers[transform.layers.index(layer) + 1 :])
+    rows, lowest = layer.kernel.numpy(), 1.0
+    for start in range(0, len(rows), MOST_AT_ONCE):
+        chosen = slice(start, start + MOST_AT_ONCE)
+        labels = tf.range(len(rows))[chosen]
+        rows[chosen], probability = _fit_rows(rows[chosen], labels, show, classification)
+        lowest = min(lowest, probability)
+    layer.kernel.assign(rows)
+    layer.trainable = False
+    return lowest
+
+
+def _fit_rows(start, labels, show, classification):
+    """Rows of the codebook, `(n, values)`, fitted to labels `(n,)`, and the lowest probability of one of these."""
+    rows = keras.Variable(start)
     repetitions = REPETITIONS if classification.transport else 1
-    labels = tf.tile(tf.range(len(words)), [repetitions])
+    labels = tf.tile(labels, [repetitions])
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
-    optimizer.build([layer.kernel])
+    optimizer.build([rows])
 
     @tf.function
     def read():
-        pictures = round_to_8_bits(show(words))
+        pictures = round_to_8_bits(show(rows.value))
         return classification.read(ops.tile(pictures, (repetitions, 1, 1, 1)))
 
     @tf.function
@@ -39,9 +53,9 @@ def fit_pictures(transform, classification):
         with tf.GradientTape() as tape:
             # The sum, of which Adam makes the same steps as of the mean: its gradients are in the range of float16.
             loss = ops.sum(keras.losses.sparse_categorical_crossentropy(labels, read(), from_logits=True))
-        optimizer.apply([tape.gradient(loss, layer.kernel.value)], [layer.kernel])
+        optimizer.apply([tape.gradient(loss, rows.value)], [rows])
 
     for _ in range(STEPS):
         step()
-    layer.trainable = False
-    return float(ops.min(tf.gather(ops.softmax(read()), labels, batch_dims=1)))
+    probabilities = tf.gather(ops.softmax(read()), labels, batch_dims=1)
+    return rows.numpy(), float(ops.min(probabilities))

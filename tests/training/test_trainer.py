@@ -9,7 +9,7 @@ from i2p_tf.models.adversary import adversary
 from i2p_tf.models.convolution import Conv2D
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import unet
-from i2p_tf.training import objective
+from i2p_tf.training import codebook, objective
 from i2p_tf.training.codebook import fit_pictures
 from i2p_tf.training.objective import (
     AdversarialObjective,
@@ -253,7 +253,9 @@ def codebook_trainer():
     return CodebookTrainer(transform, classification), lowest
 
 
-def test_a_codebook_has_pictures_that_the_classifier_reads_and_keeps_them(images):
+@pytest.mark.parametrize("most_at_once", [100, 2])
+def test_a_codebook_has_pictures_that_the_classifier_reads_and_keeps_them(images, monkeypatch, most_at_once):
+    monkeypatch.setattr(codebook, "MOST_AT_ONCE", most_at_once)
     trainer, lowest = codebook_trainer()
     transform, classifier = trainer.network, trainer.classification.classifier
     shown = np.unique(evaluation.protect(transform, np.uint8(images * 255)), axis=0)
