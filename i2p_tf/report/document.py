@@ -65,13 +65,15 @@ def _comparison(records):
         )
     columns = (
         *("run", "protected by", "verdict", "comparable"),
-        *("plain", "protected", "SSIM restored", "SSIM, class alone", "top-1", "by chance", "cost", "PNG bytes"),
+        *("plain", "protected", "SSIM restored", "SSIM, class alone", "top-1", "by chance", "linked", "cost"),
+        "PNG bytes",
     )
     text = (
         "One row a run. Plain and protected: accuracy of ψ. SSIM restored and top-1: the strongest attack by each, "
-        "with its range over seeds and its n; a small n is that of an attack on a sample of the test images. Cost: "
-        "multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size of a protected image. Rows that do "
-        "not compare had other data, another suite or another number of test images than the reference: their figures "
+        "with its range over seeds and its n; a small n is that of an attack on a sample of the test images. Linked: "
+        "share of pictures whose two views are found to belong together. Cost: multiply-accumulates of h_θ as a share "
+        "of those of ψ. PNG bytes: mean size of a protected image. Rows that do not compare had other data, another "
+        "suite or another number of test images than the reference: their figures "
         "must not be set against its figures."
     )
     blocks = (Table("The runs side by side", columns, tuple(rows), words=4), Paragraph(text), plots.runs(records))
@@ -80,7 +82,7 @@ def _comparison(records):
 
 def _leaks(record):
     if not record.attacked:
-        return (tables.NONE,) * 4
+        return (tables.NONE,) * 5
     results = record.results
     by_ssim, by_top1 = findings.strongest(results, SSIM), findings.strongest(results, TOP1)
     return (
@@ -88,6 +90,7 @@ def _leaks(record):
         ssim(SSIM.of(results["floors"]["label_only"])),
         f"{spread(by_top1['range'], share)}, {_n(by_top1, results)}",
         share(findings.chance(results, TOP1)),
+        share(results["linkage"]["protected"]["top1"]) if "linkage" in results else tables.NONE,
     )
 
 

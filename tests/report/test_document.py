@@ -154,6 +154,8 @@ def test_runs_are_compared_with_the_first_one(write_run):
     other = write_run("other", dataset="cifar100")
     invalid = write_run("invalid", failed=["identity is bad"])
     plain = write_run("plain", attacked=False)
+    found = {kind: {"top1": top1, "top5": 0.9} for kind, top1 in (("protected", 0.25), ("plain", 0.8), ("chance", 0.1))}
+    change(same, lambda results: results.update(linkage=found | {"n": 9}))
     change(invalid, lambda results: results["attack_suite"].update(name="standard"))
     report = report_on(first, same, other, invalid, plain)
     assert report.sections[0].title == "Comparison"
@@ -163,8 +165,9 @@ def test_runs_are_compared_with_the_first_one(write_run):
     assert [row[2] for row in rows[:2]] == ["restored beyond the floors", "not beyond floors + 0.02"]
     assert rows[3][2] == "NOT VALID" and rows[4][2] == "not attacked"
     restored = ("0.710 (from 0.640), n = 2,000", "0.146", "0.5000, n = 2,000", "0.0005")
-    assert rows[0][4:] == ("0.8864", "0.8711", *restored, "1.20 ψ", "2,789")
+    assert rows[0][4:] == ("0.8864", "0.8711", *restored, "–", "1.20 ψ", "2,789")
     assert rows[4][6:10] == ("–",) * 4
+    assert rows[1][10] == "0.2500"
     plot = blocks(report, Plot)[0]
     assert [dot.name for dot in plot.dots] == ["first", "same", "other", "invalid: NOT VALID"]
     assert len({picture.name for picture in report.pictures}) == len(report.pictures)
