@@ -96,8 +96,8 @@ class Config:
         objective: `codebook`, classification by its encoder, for codebooks and for them alone; `paper`, cross entropy
             and the feature term; or `adversarial`, classification and a reconstruction adversary. Each has fields of
             its own; those of the others have no effect.
-        transport: how the protected image travels in training: as a `png` file, unchanged, or for two thirds of each
-            batch as a `jpeg` file, so that ψ reads it after that too.
+        transport: how the protected image travels in training: as a `png` file, unchanged, or `jpeg`: half of each
+            batch as JPEG files, and a quarter scaled and back, so that ψ reads it after that too.
         adversary_weight: of the adversary in the adversarial objective.
         distillation_weight: share of the classification, outside the paper's objective, that ψ's outputs on the plain
             image have; the labels have the rest.

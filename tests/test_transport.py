@@ -55,16 +55,26 @@ class TestTheStandIn:
         grey = np.full((1, size, size, 3), 100 / 255, np.float32)
         np.testing.assert_allclose(jpeg(grey, 75), grey, atol=1.01 / 255)
 
-    def test_a_third_of_a_batch_arrives_as_it_was_and_the_rest_changed(self, image):
-        from i2p_tf.training.jpeg import QUALITIES, jpeg, jpeg_transport
+    def test_scaling_is_close_to_that_of_pictures(self, image):
+        from i2p_tf.training.transport import resized_2x
 
-        images = np.repeat(np.float32(image)[np.newaxis] / 255, 7, axis=0)
-        arrived = np.asarray(jpeg_transport(images))
-        assert arrived.shape == images.shape
-        expected = [images[0]] * 3 + [
-            np.asarray(jpeg(images[:1], quality))[0] for quality in QUALITIES for _ in range(3)
-        ]
-        np.testing.assert_allclose(arrived, expected[:7], atol=1e-6)
+        noise = np.random.default_rng(0).integers(0, 256, image.shape, np.uint8)
+        images = np.stack([image, noise])
+        arrived = np.stack([resize_2x(image) for image in images]).astype(np.float32)
+        np.testing.assert_allclose(255 * np.asarray(resized_2x(np.float32(images) / 255)), arrived, atol=1.01)
+
+    @pytest.mark.parametrize("count", [7, 8, 3])
+    def test_each_quarter_of_a_batch_goes_another_way(self, image, count):
+        from i2p_tf.training.jpeg import jpeg
+        from i2p_tf.training.transport import lossy_transport, resized_2x
+
+        images = np.repeat(np.float32(image)[np.newaxis] / 255, count, axis=0)
+        arrived = np.asarray(lossy_transport(images))
+        one = images[:1]
+        ways = [one, jpeg(one, 90), jpeg(one, 75), resized_2x(one)]
+        quarter = -(-count // 4)
+        expected = [np.asarray(way)[0] for way in ways for _ in range(quarter)]
+        np.testing.assert_allclose(arrived, expected[:count], atol=1e-6)
 
     def test_the_gradient_passes_the_rounding(self, image):
         import tensorflow as tf

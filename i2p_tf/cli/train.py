@@ -59,7 +59,11 @@ _define(
     "codebook (for a codebook), paper (cross entropy and the feature term) or adversarial (classification "
     "against a network that restores)",
 )
-_define(flags.DEFINE_string, "transport", "how the protected image travels in training: png (unchanged) or jpeg")
+_define(
+    flags.DEFINE_string,
+    "transport",
+    "how protected images travel in training: png (unchanged) or jpeg (some as JPEG files, some scaled and back)",
+)
 _define(flags.DEFINE_float, "adversary_weight", "adversarial objective: weight of the adversary, at least 0")
 _define(
     flags.DEFINE_float,

@@ -15,16 +15,16 @@ from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.errors import InputError
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
-from i2p_tf.training.jpeg import jpeg_transport
 from i2p_tf.training.objective import (
     DISTANCES,
     AdversarialObjective,
     Classification,
     PaperObjective,
 )
+from i2p_tf.training.transport import lossy_transport
 
 CALIBRATION_IMAGES = 500  # plain training images
-TRANSPORTS = {"png": None, "jpeg": jpeg_transport}
+TRANSPORTS = {"png": None, "jpeg": lossy_transport}
 
 
 def calibrated_objective(config, dataset, classifier, progress):

@@ -5,10 +5,10 @@ import tensorflow as tf
 from keras import ops
 
 from i2p_tf.training.objective import round_to_8_bits
+from i2p_tf.training.transport import WAYS
 
 STEPS = 300
 LEARNING_RATE = 0.05  # of Adam
-REPETITIONS = 3  # in a batch: `jpeg_transport` treats each third of it in another way
 MOST_AT_ONCE = 100  # pictures; their gradients don't depend on each other, so there may be any number of classes
 
 
@@ -38,7 +38,7 @@ def fit_pictures(transform, classification):
 def _fit_rows(start, labels, show, classification):
     """Rows of the codebook, `(n, values)`, fitted to labels `(n,)`, and the lowest probability of one of these."""
     rows = keras.Variable(start)
-    repetitions = REPETITIONS if classification.transport else 1
+    repetitions = WAYS if classification.transport else 1  # so each picture goes each way
     labels = tf.tile(labels, [repetitions])
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
     optimizer.build([rows])

@@ -26,22 +26,6 @@ CHROMINANCE = (
 TO_YCBCR = np.float32([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 
 
-def jpeg_transport(images):
-    """Of each batch a third as it is, a third as JPEG files of quality 90 and a third of quality 75.
-
-    Args:
-        images: RGB at the 256 levels in [0, 1], `(batch, height, width, 3)`.
-
-    Returns:
-        What is read from the files, of the same shape.
-    """
-    third = (ops.shape(images)[0] + len(QUALITIES)) // (len(QUALITIES) + 1)
-    parts = [images[:third]]
-    for index, quality in enumerate(QUALITIES, start=1):
-        parts.append(jpeg(images[index * third : (index + 1) * third], quality))
-    return ops.concatenate(parts)
-
-
 def jpeg(images, quality):
     """Images as a JPEG file of that quality, 50 to 100, gives them back, with colours at half the resolution.
 

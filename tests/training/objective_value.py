@@ -12,8 +12,8 @@ from i2p_tf.models.bottleneck import SIZES
 from i2p_tf.models.codebook import STACKWISE_BLOCKS
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import STACKWISE_FILTERS
-from i2p_tf.training.jpeg import jpeg_transport
 from i2p_tf.training.objective import DISTANCES, AdversarialObjective, Classification, PaperObjective
+from i2p_tf.training.transport import lossy_transport
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
 
@@ -53,7 +53,7 @@ def main():
         )
         for name, distance in DISTANCES.items()
     }
-    values["jpeg"] = float(keras.ops.mean(jpeg_transport(images)))
+    values["jpeg"] = float(keras.ops.mean(lossy_transport(images)))
     restorer = adversary(images[0])
     set_weights(restorer, generator)
     against_adversary = AdversarialObjective(
