@@ -20,6 +20,7 @@ FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file
 FEATURE_DISTANCES = ("squared", "cosine")
 OBJECTIVES = ("codebook", "paper", "adversarial")
 TRANSPORTS = ("png", "jpeg")
+SMALLEST_LOSSY_BATCH = 4
 ENCODER_STARTS = ("classifier", "random")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "muon")
@@ -154,6 +155,11 @@ class Config:
         _check_choice("augmentation", self.augmentation, AUGMENTATIONS)
         _check_choice("objective", self.objective, OBJECTIVES)
         _check_choice("transport", self.transport, TRANSPORTS)
+        if self.transport == "jpeg" and self.transform_recipe.batch_size < SMALLEST_LOSSY_BATCH:
+            raise InputError(
+                f"batch_size must be at least {SMALLEST_LOSSY_BATCH} with the transport 'jpeg', whose parts of a batch "
+                f"travel in as many ways. Received: {self.transform_recipe.batch_size}"
+            )
         _check_choice("encoder_start", self.encoder_start, ENCODER_STARTS)
         self._check_objective()
         _check_number("feature_loss_weight", self.feature_loss_weight)

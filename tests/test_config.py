@@ -39,6 +39,7 @@ def test_json_gives_back_an_equal_configuration(preset, dataset):
         ({"transport": "gif"}, ["transport", "png", "jpeg", "'gif'"]),
         ({"objective": "codebook"}, ["'codebook'", "codebook_tiny", "'small'"]),
         ({"transform": "codebook"}, ["'paper'", "bottleneck", "'codebook'"]),
+        ({"transport": "jpeg", "transform_recipe": Recipe(1, 3, 0.1)}, ["batch_size", "at least 4", "'jpeg'", "3"]),
         ({"encoder_start": "zeros"}, ["encoder_start", "classifier", "random", "'zeros'"]),
         ({"adversary_weight": -1.0}, ["adversary_weight", "at least 0", "-1.0"]),
         ({"adversary_weight": math.nan}, ["adversary_weight", "nan"]),

@@ -14,6 +14,7 @@ from keras import layers
 from i2p_tf import evaluation
 from i2p_tf.attacks import fitting, perceptual
 from i2p_tf.models.batch_normalization import BatchNormalization
+from i2p_tf.models.convolution import Conv2D
 from i2p_tf.models.unet import unet
 
 RIDGE = 1e-4  # per pair, against slopes that only the rounding to 8 bits supports
@@ -165,7 +166,7 @@ def _wide(size, channels):
 
 
 def _convolution(x, strides=1):
-    x = layers.Conv2D(RESIDUAL_FILTERS, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
+    x = Conv2D(RESIDUAL_FILTERS, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
     return layers.ReLU()(BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
 
 

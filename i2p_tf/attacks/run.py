@@ -35,8 +35,8 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
 
     Args:
         run_dir: a `RunDir` with all that protects and classifies, locked.
-        dataset: its `data.sources.Dataset`. Attackers learn from its training images and are tried on its test
-            images.
+        dataset: its `data.sources.Dataset`. Attackers learn from its training images, but for that of `others`, and are
+            tried on its test images.
         name: a key of `SUITES`.
         seed: of the first repetition; the others count on from it.
         say: called with each line of progress.
@@ -110,10 +110,7 @@ def _attack_protection(bench, others):
             name = f"{attack.name}_seed{seed}"
             attacks[name] = _train_inverse_network(bench, name, attack, subject, seed, control=False)
     if others:
-        attack = dataclasses.replace(suite.attacks[0], loss="mse_ssim", pairs_from=others.name)
-        for seed in bench.seeds:
-            name = f"{attack.name}_seed{seed}"
-            attacks[name] = _train_inverse_network(bench, name, attack, subject, seed, control=False, others=others)
+        attacks |= _learn_from_others(bench, others)
     if suite.linear_map:
         attacks[suite.linear_map.name] = _fit_linear_map(bench, suite.linear_map.name, subject, control=False)
     if suite.gan:
@@ -155,23 +152,31 @@ def _attack_controls(bench, mean_image_ssim):
     return results, [failure for failure in failures if failure]
 
 
-def _train_inverse_network(bench, name, attack, subject, seed, control, others=None):
-    """It learns from the run's training images, or from those of another `Dataset`."""
-    plain = (others or bench.dataset).train.images[: attack.pairs]
-    specification = dataclasses.asdict(attack) | {
-        "attack": attack.name,
-        "control": control,
-        "seed": seed,
-        "pairs": len(plain),
-    }
-    if others:
-        specification["pairs_sha256"] = hashlib.sha256(plain.tobytes()).hexdigest()
+def _learn_from_others(bench, others):
+    """Results by name of the suite's first architecture, which learns from the pictures of another `Dataset`."""
+    attack = dataclasses.replace(bench.suite.attacks[0], loss="mse_ssim")
+    plain = others.train.images[: attack.pairs]
+    digest = hashlib.sha256(plain.tobytes()).hexdigest()
+    about = {"attack": f"{attack.name}_other_pictures_{digest[:6]}", "pairs": len(plain), "pairs_sha256": digest}
+    known = functools.cache(lambda: (bench.subject.protect(plain), plain))
+    results = {}
+    for seed in bench.seeds:
+        name = f"{about['attack']}_seed{seed}"
+        result = _train_inverse_network(bench, name, attack, bench.subject, seed, False, known, about)
+        results[name] = result | {"pairs_from": others.name}
+    return results
+
+
+def _train_inverse_network(bench, name, attack, subject, seed, control, known=None, about=None):
+    """It learns from the run's training images; or from pairs that `known()` gives and the specification is `about`."""
+    of_the_run = {"attack": attack.name, "pairs": len(bench.dataset.train.labels[: attack.pairs])}
+    specification = dataclasses.asdict(attack) | {"control": control, "seed": seed} | (about or of_the_run)
     losses = {}
 
     def restore():
-        known = (subject.protect(plain), plain) if others else subject.known
+        pairs = known() if known else subject.known
         restored, found = inverse_network.restore(
-            attack, known, subject.protected, bench.probabilities, seed, bench.say
+            attack, pairs, subject.protected, bench.probabilities, seed, bench.say
         )
         losses.update(found)
         return restored

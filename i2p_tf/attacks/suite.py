@@ -30,7 +30,6 @@ class InverseNetwork:
         training: a `Training`.
         pairs: how many the attacker has; None for all training images.
         asks_classifier: whether the network also sees what ψ makes of the protected image.
-        pairs_from: the name of another data set, whose pictures the attacker protects; None for the run's own.
         threat_model: T1 for an attacker who makes pairs with h_θ, T3 for one who got hold of some.
     """
 
@@ -39,15 +38,13 @@ class InverseNetwork:
     training: Training
     pairs: int | None = None
     asks_classifier: bool = False
-    pairs_from: str | None = None
     threat_model: str = T1.name
 
     @property
     def name(self):
         leaked = f"_{self.pairs}_pairs" if self.threat_model == T3.name else ""
         asking = "_class" if self.asks_classifier else ""
-        elsewhere = "_other_pictures" if self.pairs_from else ""
-        return f"inverse_network_{self.architecture}_{self.loss}{asking}{leaked}{elsewhere}"
+        return f"inverse_network_{self.architecture}_{self.loss}{asking}{leaked}"
 
 
 @dataclasses.dataclass(frozen=True)

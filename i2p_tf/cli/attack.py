@@ -75,13 +75,16 @@ def main(arguments):
         sources.check_attribute(config.dataset, FLAGS.attribute)
     if FLAGS.pairs_from is not None:
         sources.check_name(FLAGS.pairs_from)
+        if FLAGS.pairs_from == config.dataset:
+            raise InputError(f"--pairs_from={FLAGS.pairs_from}: from these pictures the suite's own attackers learn")
     with run_dir.lock():
         from i2p_tf.attacks.run import run_suite
         from i2p_tf.attacks.summary import table
         from i2p_tf.training.progress import Progress
 
         dataset = sources.load_for(config, FLAGS.data_dir, FLAGS.attribute)
-        others = sources.load(FLAGS.pairs_from, FLAGS.data_dir, dataset.image_size) if FLAGS.pairs_from else None
+        data_dir = FLAGS.data_dir or config.data_dir
+        others = sources.load(FLAGS.pairs_from, data_dir, dataset.image_size) if FLAGS.pairs_from else None
         options = FLAGS.repetitions, FLAGS.attribute, controls_from, others
         results = run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, Progress().say, *options)
         print(table(results))

@@ -105,6 +105,7 @@ def _setting(record):
         "data": (record.config["dataset"], record.config["image_size"]),
         "suite": suite["name"],
         "test images": suite["judge"]["n"],
+        "attackers": record.pairs_from,
     }
 
 
@@ -245,7 +246,7 @@ def _making(record):
         (
             f"bin/train --dataset={shlex.quote(record.dataset)} --run_dir={record.place}    # with the settings below",
             f"bin/evaluate --run_dir={record.place}",
-            *((f"bin/attack --run_dir={record.place} --suite={suite['name']}{_seeds(record)}",) if suite else ()),
+            *((f"bin/attack --run_dir={record.place} --suite={suite['name']}{_options(record)}",) if suite else ()),
             f"bin/report {record.place}",
         )
     )
@@ -262,10 +263,11 @@ def _making(record):
     )
 
 
-def _seeds(record):
-    """The flags of bin/attack that give the seeds in the results."""
+def _options(record):
+    """The flags of bin/attack that give the seeds in the results, and the attackers with other pictures."""
     seeds = findings.seeds(record.results)
-    return f" --seed={seeds[0]} --repetitions={len(seeds)}" if seeds else ""
+    others = "".join(f" --pairs_from={shlex.quote(name)}" for name in record.pairs_from)
+    return (f" --seed={seeds[0]} --repetitions={len(seeds)}" if seeds else "") + others
 
 
 def _settings(record):

@@ -87,9 +87,14 @@ class Record:
 
     @property
     def dataset(self):
-        """The data set's name; of a folder without the path, which says more of its owner than of the pictures."""
-        kind, colon, rest = self.config["dataset"].partition(":")
-        return f"{kind}:{pathlib.Path(rest).name}" if colon and kind == "folder" else self.config["dataset"]
+        """The data set's name."""
+        return _without_path(self.config["dataset"])
+
+    @property
+    def pairs_from(self):
+        """The names of other data sets that attackers learned from."""
+        found = {result.get("pairs_from") for result in self.results.get("attacks", {}).values()} - {None}
+        return sorted(map(_without_path, found))
 
     @property
     def attacked(self):
@@ -102,6 +107,12 @@ class Record:
             return pictures.decode(self.run_dir.attack(attack) / "samples.png" if attack else self.run_dir.samples)
         except PictureError:
             return None
+
+
+def _without_path(dataset):
+    """The name of a data set; of a folder without the path, which says more of its owner than of the pictures."""
+    kind, colon, rest = dataset.partition(":")
+    return f"{kind}:{pathlib.Path(rest).name}" if colon and kind == "folder" else dataset
 
 
 def read(path):

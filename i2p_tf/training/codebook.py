@@ -9,25 +9,27 @@ from i2p_tf.training.transport import WAYS
 
 STEPS = 300
 LEARNING_RATE = 0.05  # of Adam
-MOST_AT_ONCE = 100  # pictures; their gradients don't depend on each other, so there may be any number of classes
 
 
-def fit_pictures(transform, classification):
+def fit_pictures(transform, classification, batch_size):
     """Moves the pictures of a codebook from noise to where ψ reads them rightly, and leaves them fixed.
 
     Args:
         transform: h_θ, as `models.codebook` builds it.
         classification: the `training.objective.Classification` whose `read` says what ψ makes of pictures.
+        batch_size: most images at once, as in a training. More pictures are found in parts: they don't depend on each
+            other.
 
     Returns:
         The lowest probability that ψ gives the class of a picture.
     """
     layer = transform.get_layer("pictures")
     show = keras.Sequential(transform.layers[transform.layers.index(layer) + 1 :])
-    rows, lowest = layer.kernel.numpy(), 1.0
-    for start in range(0, len(rows), MOST_AT_ONCE):
-        chosen = slice(start, start + MOST_AT_ONCE)
-        labels = tf.range(len(rows))[chosen]
+    ways = WAYS if classification.transport else 1  # each picture goes each way
+    rows, lowest, most = layer.kernel.numpy(), 1.0, max(1, batch_size // ways)
+    for start in range(0, len(rows), most):
+        chosen = slice(start, start + most)
+        labels = tf.tile(tf.range(len(rows))[chosen], [ways])
         rows[chosen], probability = _fit_rows(rows[chosen], labels, show, classification)
         lowest = min(lowest, probability)
     layer.kernel.assign(rows)
@@ -36,10 +38,11 @@ def fit_pictures(transform, classification):
 
 
 def _fit_rows(start, labels, show, classification):
-    """Rows of the codebook, `(n, values)`, fitted to labels `(n,)`, and the lowest probability of one of these."""
-    rows = keras.Variable(start)
-    repetitions = WAYS if classification.transport else 1  # so each picture goes each way
-    labels = tf.tile(labels, [repetitions])
+    """Rows of the codebook, `(n, values)`, fitted to labels, and the lowest probability of one of these.
+
+    `labels` has those of the rows one or several times, `(k * n,)`.
+    """
+    rows, repetitions = keras.Variable(start), len(labels) // len(start)
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
     optimizer.build([rows])
 

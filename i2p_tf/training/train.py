@@ -51,9 +51,10 @@ def train_and_evaluate(config, run_dir, progress):
     _report_data(dataset, progress)
     policy = precision.resolve(config.precision)
     _record_environment(run_dir, policy)
+    if not run_dir.classifier.is_file():
+        _warn_of_random_encoder(config, dataset, progress)
     classifier = _classifier(config, dataset, policy, run_dir, progress)
     if config.encryption is None and not run_dir.transform.is_file():
-        _report_encoder(config, dataset, classifier, progress)
         _train_transform(config, dataset, policy, classifier, run_dir, progress)
     return evaluate_run(run_dir, dataset, progress.say)
 
@@ -134,7 +135,7 @@ def _codebook_trainer(config, dataset, policy, classifier, run_dir, progress):
     if any(run_dir.checkpoints.glob("transform-*")):
         transform.get_layer("pictures").trainable = False  # the checkpoint has them
         return CodebookTrainer(transform, learned)
-    lowest = fit_pictures(transform, learned)
+    lowest = fit_pictures(transform, learned, config.transform_recipe.batch_size)
     progress.say(f"codebook: {dataset.num_classes} pictures; lowest probability of its class {lowest:.4f}")
     if lowest < READ:
         progress.warn("the classifier does not read every picture of the codebook as its class, which costs accuracy")
@@ -163,17 +164,19 @@ def _load_classifier(config, dataset):
     return classifier
 
 
-def _report_encoder(config, dataset, classifier, progress):
-    """Warns where a codebook's encoder, itself a classifier, has fewer epochs than ψ had, and does not begin as ψ."""
-    recipes = config.transform_recipe, config.classifier_recipe
+def _warn_of_random_encoder(config, dataset, progress):
+    """Where a codebook's encoder, itself a classifier, has fewer epochs than ψ has, and does not begin as ψ."""
+    if config.encryption or config.objective != "codebook":
+        return
     images = len(dataset.train.labels)
+    recipes = config.transform_recipe, config.classifier_recipe
     ours, of_classifier = (recipe.total_epochs(max(1, images // recipe.batch_size)) for recipe in recipes)
-    if config.objective != "codebook" or ours >= of_classifier:
+    if ours >= of_classifier:
         return
     transform = models.transform(config.transform, dataset.image_size, dataset.num_classes)
-    if config.encoder_start == "random" or not start_encoder(transform, classifier):
+    if config.encoder_start == "random" or not start_encoder(transform, _new_classifier(config, dataset)):
         progress.warn(
-            f"the transform's encoder begins with random weights and has {ours} epochs, where a classifier has "
+            f"the transform's encoder begins with random weights and has {ours} epochs, where the classifier has "
             f"{of_classifier}; --epochs={of_classifier} gives it as many"
         )
 

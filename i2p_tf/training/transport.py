@@ -1,5 +1,6 @@
 """What may happen to a protected image on its way, as `i2p_tf.transport` with a gradient."""
 
+import numpy as np
 from keras import ops
 
 from i2p_tf.training.jpeg import QUALITIES, jpeg
@@ -12,19 +13,22 @@ def lossy_transport(images):
     """Of each batch a quarter as it is, two as JPEG files of quality 90 and 75, one scaled to twice the size and back.
 
     Args:
-        images: RGB at the 256 levels in [0, 1], `(batch, height, width, 3)`.
+        images: RGB at the 256 levels in [0, 1], `(batch, height, width, 3)`; of small batches the last parts are empty,
+            and below 3 images there is no gradient.
 
     Returns:
         What arrives, of the same shape.
     """
     quarter = (ops.shape(images)[0] + WAYS - 1) // WAYS
-    parts = [images[way * quarter : (way + 1) * quarter] for way in range(WAYS)]
-    files = [jpeg(part, quality) for part, quality in zip(parts[1:], QUALITIES, strict=False)]
-    return ops.concatenate([parts[0], *files, resized_2x(parts[-1])])
+    unchanged, *files, scaled = (images[way * quarter : (way + 1) * quarter] for way in range(WAYS))
+    read = [jpeg(part, quality) for part, quality in zip(files, QUALITIES, strict=True)]
+    return ops.concatenate([unchanged, *read, resized_2x(scaled)])
 
 
 def resized_2x(images):
     """Images bilinearly scaled to twice the size and back; rounding has the gradient of the identity.
+
+    By matrices, for `ops.image.resize` with antialiasing can't be compiled by XLA.
 
     Args:
         images: RGB in [0, 1], `(batch, height, width, 3)`.
@@ -32,7 +36,18 @@ def resized_2x(images):
     Returns:
         RGB at the 256 levels in [0, 1], of the same shape.
     """
-    height, width = images.shape[1:3]
-    for size in ((2 * height, 2 * width), (height, width)):
-        images = round_to_8_bits(ops.image.resize(images, size, interpolation="bilinear", antialias=True))
-    return images
+    (up_rows, down_rows), (up_columns, down_columns) = map(_doubling_and_halving, images.shape[1:3])
+    larger = round_to_8_bits(ops.einsum("ai,nijc,bj->nabc", up_rows, images, up_columns))
+    return round_to_8_bits(ops.einsum("ai,nijc,bj->nabc", down_rows, larger, down_columns))
+
+
+def _doubling_and_halving(size):
+    """Bilinear weights of the old pixels in the new ones: `(2 * size, size)` and `(size, 2 * size)`."""
+    return _weights(2 * size, size, reach=1.0), _weights(size, 2 * size, reach=2.0)
+
+
+def _weights(new, old, reach):
+    """Triangles of a half-width of `reach` old pixels; what lies outside the image does not count."""
+    centres = (np.arange(new) + 0.5) * old / new - 0.5
+    weights = np.maximum(0.0, 1.0 - np.abs(centres[:, np.newaxis] - np.arange(old)) / reach)
+    return np.float32(weights / weights.sum(axis=1, keepdims=True))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from i2p_tf import evaluation
 from i2p_tf.attacks import brute_force, controls, fitting, inverse_network, run, summary
 from i2p_tf.attacks.bench import Bench
 from i2p_tf.attacks.suite import SUITES, Gan, GradientInversion, InverseNetwork, LinearMap, Suite, Training
@@ -208,20 +209,26 @@ def test_an_attacker_can_learn_from_the_pictures_of_another_set(attacked, digits
     learnt_from, fit = [], fitting.fit
 
     def watched_fit(network, known, *rest):
-        learnt_from.append(known[1])
+        learnt_from.append(known)
         return fit(network, known, *rest)
 
     monkeypatch.setattr(fitting, "fit", watched_fit)
     attacks = run.run_suite(run_dir, digits, "quick", 0, lambda line: None, others=others)["attacks"]
-    for seed in (0, 1):
-        result = attacks[f"inverse_network_wide_mse_ssim_other_pictures_seed{seed}"]
-        assert (result["pairs_from"], result["pairs"], result["threat_model"]) == ("folder:others", 100, "T1")
+    names = [name for name in attacks if "other_pictures" in name]
+    assert [name[-6:] for name in names] == ["_seed0", "_seed1"]
+    for name in names:
+        about = [attacks[name][key] for key in ("pairs_from", "pairs", "threat_model")]
+        assert about == ["folder:others", 100, "T1"]
+    transform = keras.models.load_model(run_dir.transform)
     assert len(learnt_from) == 2
-    for plain in learnt_from:
+    for protected, plain in learnt_from:
         np.testing.assert_array_equal(plain, others.train.images)
+        np.testing.assert_array_equal(protected, evaluation.protect(transform, others.train.images))
     fewer = dataclasses.replace(others, train=pictures.take(slice(90)))
     run.run_suite(run_dir, digits, "quick", 0, lambda line: None, repetitions=1, others=fewer)
     assert len(learnt_from) == 3  # of other pictures the result is another
+    again = run.run_suite(run_dir, digits, "quick", 0, lambda line: None, others=others)
+    assert len(learnt_from) == 3 and again["attacks"] == attacks
 
 
 def test_another_transform_is_attacked_again(attacked, digits, tmp_path):

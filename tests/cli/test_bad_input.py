@@ -166,11 +166,18 @@ def test_attack_refuses_an_attribute_that_the_data_have_not(dataset, table, word
     assert result.stdout == "light\n"
 
 
-def test_attack_refuses_pairs_from_an_unknown_set(tmp_path):
+@pytest.mark.parametrize(
+    ("dataset", "words"),
+    [
+        ("cifar11", ["unknown dataset 'cifar11'", "Did you mean cifar10?"]),
+        ("digits", ["--pairs_from=digits", "suite's own attackers"]),
+    ],
+)
+def test_attack_refuses_pairs_from_a_set_that_does_not_help(dataset, words, tmp_path):
     make_run(tmp_path / "run", "digits")
-    result = call("attack", "--run_dir=run", "--pairs_from=cifar11", cwd=tmp_path)
+    result = call("attack", "--run_dir=run", f"--pairs_from={dataset}", cwd=tmp_path)
     assert result.returncode == 2, result.stderr
-    assert "unknown dataset 'cifar11'" in result.stderr and "Did you mean cifar10?" in result.stderr
+    assert all(word in result.stderr for word in words), result.stderr
     assert result.stdout == "light\n"
 
 

@@ -1,7 +1,12 @@
-"""A run goes on only as it was begun."""
+"""What a training says and refuses before it begins."""
+
+import dataclasses
+import types
 
 import pytest
 
+from i2p_tf import presets
+from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir, write_json
 from i2p_tf.training import train
@@ -35,3 +40,20 @@ def test_other_features_are_refused():
         require_same_features({"source": "resnet20's own features"}, begun, "run")
     with pytest.raises(InputError, match="file cdcd"):
         require_same_features({"source": "VGG16 from a file", "sha256": "cd" * 32}, begun, "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "warned"),
+    [
+        ({}, False),
+        ({"transform": "codebook_tiny"}, False),
+        ({"encoder_start": "random"}, True),
+        ({"classifier": "vgg16"}, True),
+    ],
+)
+def test_an_encoder_that_begins_at_random_with_few_epochs_is_warned_of(changes, warned):
+    config = dataclasses.replace(presets.two_cores("cifar10"), **changes)
+    said = []
+    train._warn_of_random_encoder(config, sources.load("digits"), types.SimpleNamespace(warn=said.append))
+    assert len(said) == warned
+    assert not warned or "begins with random weights and has 40 epochs, where the classifier has 80" in said[0]
