@@ -75,12 +75,21 @@ class Dot:
 
 @dataclasses.dataclass(frozen=True)
 class Plot:
-    """Dots on one scale from `low` to `high`. It shows no number that a table doesn't have: HTML alone draws it."""
+    """Dots on one scale from `low` to `high`. It shows no number that a table doesn't have: HTML alone draws it.
+
+    `measured` says in the legend what the dots are.
+    """
 
     caption: str
     low: float
     high: float
     dots: tuple[Dot, ...]
+    measured: str = "strongest seed"
+
+    @property
+    def has_ranges(self):
+        """Whether there are several seeds that differ."""
+        return any(low < high for low, high in (dot.range for dot in self.dots))
 
     @property
     def marks(self):

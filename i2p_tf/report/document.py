@@ -76,8 +76,8 @@ def _comparison(records):
         "suite or another number of test images than the reference: their figures "
         "must not be set against its figures."
     )
-    blocks = (Table("The runs side by side", columns, tuple(rows), words=4), Paragraph(text), plots.runs(records))
-    return Section("Comparison", blocks)
+    table = Table("The runs side by side", columns, tuple(rows), words=4)
+    return Section("Comparison", (table, Paragraph(text), plots.accuracies(records), plots.runs(records)))
 
 
 def _leaks(record):

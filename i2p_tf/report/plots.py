@@ -5,7 +5,7 @@ import math
 from i2p_tf.report import findings
 from i2p_tf.report.blocks import Dot, Plot
 from i2p_tf.report.findings import SSIM
-from i2p_tf.report.formats import count
+from i2p_tf.report.formats import count, share
 from i2p_tf.report.tables import WRITTEN
 
 
@@ -31,6 +31,17 @@ def runs(records):
             name = record.name if record.results["attack_suite"]["valid"] else f"{record.name}: NOT VALID"
             dots.append(Dot(name, best["value"], text, tuple(best["range"]), marks))
     return _plot("Mean SSIM that the strongest attack restores, against the floors", dots)
+
+
+def accuracies(records):
+    """What ψ reads of protected images on each run, against plain ones."""
+    dots = []
+    for record in records:
+        if accuracy := record.results.get("accuracy"):
+            value = accuracy["protected"]
+            text = f"{share(value)}, n = {count(accuracy['n'])}"
+            dots.append(Dot(record.name, value, text, (value, value), {"plain images": accuracy["plain"]}))
+    return Plot("Accuracy of ψ on protected images, against plain ones", 0.0, 1.0, tuple(dots), "protected images")
 
 
 def _marks(metric, result, results):

@@ -168,7 +168,9 @@ def test_runs_are_compared_with_the_first_one(write_run):
     assert rows[0][4:] == ("0.8864", "0.8711", *restored, "–", "1.20 ψ", "2,789")
     assert rows[4][6:10] == ("–",) * 4
     assert rows[1][10] == "0.2500"
-    plot = blocks(report, Plot)[0]
+    accuracy, plot = blocks(report, Plot)[:2]
+    assert [dot.name for dot in accuracy.dots] == ["first", "same", "other", "invalid", "plain"]
+    assert (accuracy.dots[0].value, accuracy.dots[0].marks) == (0.8711, {"plain images": 0.8864})
     assert [dot.name for dot in plot.dots] == ["first", "same", "other", "invalid: NOT VALID"]
     assert len({picture.name for picture in report.pictures}) == len(report.pictures)
 

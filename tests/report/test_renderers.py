@@ -7,7 +7,7 @@ import re
 import pytest
 
 from i2p_tf.report import document, markdown, page, record
-from i2p_tf.report.blocks import Alarm, Commands, Notice, Paragraph, Points, Report, Section, Table
+from i2p_tf.report.blocks import Alarm, Commands, Dot, Notice, Paragraph, Plot, Points, Report, Section, Table
 
 HOSTILE = '<script>alert(1)</script> | *bold* [a](b) & "q"'
 
@@ -113,3 +113,13 @@ def test_an_alarm_looks_like_one():
     text = page.render(Report("title", (Section("title", (Table("caption", ("one", "two"), rows),)),)))
     cells = re.findall(r'<td class="(.*?)">(.*?)</td>', text)
     assert [(words.split(), cell) for words, cell in cells] == [(["number", "alarm"], "NO"), (["number"], "NORMAL")]
+
+
+@pytest.mark.parametrize(("highest", "named"), [(0.5, False), (0.6, True)])
+def test_the_legend_of_a_plot_names_what_is_in_it(highest, named):
+    plot = Plot(
+        "Accuracy", 0.0, 1.0, (Dot("run", 0.5, "0.500", (0.5, highest), {"plain images": 0.7}),), "protected images"
+    )
+    text = page.render(Report("title", (Section("section", (plot,)),)))
+    assert "protected images" in text and "plain images" in text and "strongest seed" not in text
+    assert ("range over seeds" in text) == named
