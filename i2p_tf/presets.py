@@ -68,7 +68,8 @@ def adversarial(dataset):
     """As `paper_two_cores`, with a transform without skips that is trained against a network that restores.
 
     Of digits, the transform alone (ψ given), machine and versions as above: 2 min 33 s. n = 359: plain 0.9972,
-    protected 0.9972, and too much is restored. Of CIFAR-10 a shorter recipe is measured only: docs/results/NOTES.md.
+    protected 0.9972, and too much is restored. Of CIFAR-10 shorter recipes are measured only: docs/results/NOTES.md
+    and docs/results/frontier/.
     """
     return dataclasses.replace(
         paper_two_cores(dataset),
