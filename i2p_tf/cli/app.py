@@ -13,6 +13,7 @@ from i2p_tf import key_file
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
 
+INSIST_SECONDS = 0.5  # after which a signal that was swallowed is raised again
 # oneDNN is off by default on processors without AVX-512, where it makes a training step 1.5 times as fast.
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
@@ -85,6 +86,8 @@ def _run(documentation, command_flags, main, failures, stopped):
         return _fail(f"{place}{error.strerror or error}", 1)
     except failures as error:
         return _fail(error, 1)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _parse(command_flags):
@@ -116,4 +119,20 @@ def _fail(message, code):
 
 
 def _stop(signal_number, frame):
+    """Raises `Stopped`, and once more later: what is raised in a finalizer, Python prints and forgets."""
+
+    def insist(*_):
+        if not _stopping():
+            raise Stopped(signal_number)
+
+    signal.signal(signal.SIGALRM, insist)
+    signal.setitimer(signal.ITIMER_REAL, INSIST_SECONDS, INSIST_SECONDS)
     raise Stopped(signal_number)
+
+
+def _stopping():
+    """Whether `Stopped` is on its way up and something is cleaning up behind it."""
+    error = sys.exception()
+    while error and not isinstance(error, Stopped):
+        error = error.__context__
+    return error is not None
