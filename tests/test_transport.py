@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from i2p_tf.config import SMALLEST_LOSSY_BATCH
 from i2p_tf.transport import TRANSPORTS, jpeg_75, jpeg_90, png, resize_2x
 
 
@@ -66,8 +67,9 @@ class TestTheStandIn:
     @pytest.mark.parametrize("count", [3, 7, 8])
     def test_each_quarter_of_a_batch_goes_another_way_and_stays_in_its_place(self, count):
         from i2p_tf.training.jpeg import jpeg
-        from i2p_tf.training.transport import lossy_transport, resized_2x
+        from i2p_tf.training.transport import WAYS, lossy_transport, resized_2x
 
+        assert WAYS == SMALLEST_LOSSY_BATCH == 4
         levels = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3))
         images = np.float32(levels) / 255
         quarter = -(-count // 4)
