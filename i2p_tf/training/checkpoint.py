@@ -51,7 +51,7 @@ def load(folder, phase, shapes, warn):
         try:
             arrays, progress = _read(path, shapes)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            warn(f"{path.name} is damaged ({_one_line(error)}); going back to the checkpoint before it")
+            warn(f"{path.name} is damaged ({_one_line(error)}); it is passed over")
         else:
             return _epoch(path), arrays, progress
     return None

@@ -9,10 +9,11 @@ from i2p_tf.training.transport import WAYS
 
 STEPS = 300
 LEARNING_RATE = 0.05  # of Adam
+READ = 0.5  # probability of a class from which on it is the likeliest for certain
 
 
 def fit_pictures(transform, classification, batch_size):
-    """Moves the pictures of a codebook from noise to where ψ reads them rightly, and leaves them fixed.
+    """Moves the pictures of a codebook from noise to where ψ reads them rightly.
 
     Args:
         transform: h_θ, as `models.codebook` builds it.
@@ -33,7 +34,6 @@ def fit_pictures(transform, classification, batch_size):
         rows[chosen], probability = _fit_rows(rows[chosen], labels, show, classification)
         lowest = min(lowest, probability)
     layer.kernel.assign(rows)
-    layer.trainable = False
     return lowest
 
 

@@ -7,6 +7,7 @@ import time
 import keras
 
 from i2p_tf.data import pipeline
+from i2p_tf.evaluation import batch_size
 from i2p_tf.training import checkpoint
 from i2p_tf.training.errors import TrainingError
 from i2p_tf.training.optimizer import optimizer
@@ -30,6 +31,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
         protect: function of uint8 images, if the network is to learn from what it makes of them.
 
     Raises:
+        InputError: if a batch has more images than there are.
         TrainingError: if the loss is not finite.
     """
     steps = len(dataset.train.labels) // recipe.batch_size
@@ -38,11 +40,15 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
 
     state = State(trainer)
     former = checkpoint.load(run_dir.checkpoints, phase, state.shapes(), progress.warn)
-    first, history = state.restore(former) if former else (0, [])
+    if former:
+        first, history = state.restore(former)
+    else:
+        trainer.begin(recipe.batch_size, progress)
+        first, history = 0, []
     held_out = dataset.validation
     if protect:
         held_out = dataclasses.replace(held_out, images=protect(held_out.images))
-    validation = pipeline.evaluation_pipeline(held_out, batch_size=500)
+    validation = pipeline.evaluation_pipeline(held_out, batch_size(dataset.image_size))
     others = [line for line in run_dir.read_metrics() if line["phase"] != phase]
     run_dir.write_metrics(others + history)
     progress.begin(phase, first, epochs, steps, recipe.batch_size)

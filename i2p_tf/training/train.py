@@ -20,11 +20,8 @@ from i2p_tf.training.calibration import (
     classification,
     require_same_features,
 )
-from i2p_tf.training.codebook import fit_pictures
 from i2p_tf.training.fit import fit
 from i2p_tf.training.trainer import AdversarialTrainer, ClassifierTrainer, CodebookTrainer, TransformTrainer
-
-READ = 0.5  # probability of a class from which on it is the likeliest for certain
 
 
 def train_and_evaluate(config, run_dir, progress):
@@ -49,14 +46,21 @@ def train_and_evaluate(config, run_dir, progress):
     else:
         _make_key(run_dir)
     _report_data(dataset, progress)
+    last = run_dir.classifier if config.encryption else run_dir.transform
+    if not last.is_file():
+        _train(config, dataset, run_dir, progress)
+    return evaluate_run(run_dir, dataset, progress.say)
+
+
+def _train(config, dataset, run_dir, progress):
+    """Trains and saves what the run lacks."""
     policy = precision.resolve(config.precision)
     _record_environment(run_dir, policy)
     if not run_dir.classifier.is_file():
         _warn_of_random_encoder(config, dataset, progress)
     classifier = _classifier(config, dataset, policy, run_dir, progress)
-    if config.encryption is None and not run_dir.transform.is_file():
+    if config.encryption is None:
         _train_transform(config, dataset, policy, classifier, run_dir, progress)
-    return evaluate_run(run_dir, dataset, progress.say)
 
 
 def _record_environment(run_dir, policy):
@@ -131,15 +135,7 @@ def _paper_trainer(config, dataset, policy, classifier, run_dir, progress):
 def _codebook_trainer(config, dataset, policy, classifier, run_dir, progress):
     keras.utils.set_random_seed(config.seed)
     transform = _build(policy, lambda: _new_transform(config, dataset, classifier))
-    learned = classification(config, classifier)
-    if any(run_dir.checkpoints.glob("transform-*")):
-        transform.get_layer("pictures").trainable = False  # the checkpoint has them
-        return CodebookTrainer(transform, learned)
-    lowest = fit_pictures(transform, learned, config.transform_recipe.batch_size)
-    progress.say(f"codebook: {dataset.num_classes} pictures; lowest probability of its class {lowest:.4f}")
-    if lowest < READ:
-        progress.warn("the classifier does not read every picture of the codebook as its class, which costs accuracy")
-    return CodebookTrainer(transform, learned)
+    return CodebookTrainer(transform, classification(config, classifier))
 
 
 def _adversarial_trainer(config, dataset, policy, classifier, run_dir, progress):

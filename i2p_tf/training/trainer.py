@@ -5,6 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from i2p_tf import metrics
+from i2p_tf.training.codebook import READ, fit_pictures
 from i2p_tf.training.objective import mean_cross_entropy, round_to_8_bits
 
 ADVERSARY_LEARNING_RATE = 1e-3  # of Adam; it follows h_θ to the end and so does not fall
@@ -30,6 +31,9 @@ class Trainer(keras.Model):
 
     def call(self, images, training=False):
         return self.network(images, training=training)
+
+    def begin(self, batch_size, progress):
+        """What precedes the first step; a training that goes on from a checkpoint has done it."""
 
     def train_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
@@ -61,7 +65,7 @@ class Trainer(keras.Model):
 
 
 class ClassifierTrainer(Trainer):
-    """Trains ψ on plain images with cross entropy."""
+    """Trains ψ with cross entropy, on the images that it is to read: plain ones, or those of a keyed method."""
 
     def __init__(self, classifier, label_smoothing=0.0):
         super().__init__(classifier, name="classifier_trainer")
@@ -93,15 +97,23 @@ class TransformTrainer(Trainer):
 
 
 class CodebookTrainer(Trainer):
-    """Trains the encoder of a codebook to choose the word that stands for the class; its pictures are fixed.
+    """Finds the pictures of a codebook, then trains its encoder to choose the word that stands for the class.
 
     In training the logits of the words stand in for what ψ makes of the pictures; validation sends the pictures.
     """
 
     def __init__(self, transform, classification):
         super().__init__(transform, name="codebook_trainer")
+        transform.get_layer("pictures").trainable = False
         self.encoder = keras.Model(transform.input, transform.get_layer("logits").output, name="encoder")
         self.classification = classification
+
+    def begin(self, batch_size, progress):
+        lowest = fit_pictures(self.network, self.classification, batch_size)
+        words = self.encoder.output.shape[-1]
+        progress.say(f"codebook: {words} pictures; lowest probability of its class {lowest:.4f}")
+        if lowest < READ:
+            progress.warn("the classifier does not read every picture as its class, which costs accuracy")
 
     def compute_losses(self, images, labels, training):
         values = self.classification(images, self.encoder(images, training=training), labels)

@@ -167,6 +167,34 @@ def test_a_killed_adversarial_training_goes_on_to_the_same_result(finished, tmp_
     assert [line["adversary_error"] for line in resumed] == [line["adversary_error"] for line in lines]
 
 
+def test_a_killed_codebook_goes_on_to_the_same_result(finished, tmp_path):
+    """With the pictures that it began with, found for JPEG files, of which it sends no other."""
+    from i2p_tf import evaluation
+    from i2p_tf.data import sources
+
+    classifier = finished[0] / "classifier.keras"
+    arguments = ["--objective=codebook", "--transform=codebook_tiny", "--transport=jpeg", "--batch_size=40"]
+    arguments += [f"--classifier_path={classifier}"]
+    expected, run_dir = tmp_path / "expected", tmp_path / "killed"
+    _, stderr = finish(start(expected, *arguments))
+    assert "codebook: 10 pictures; lowest probability of its class" in stderr
+
+    process = start(run_dir, *arguments)
+    wait_for_epoch(process, run_dir, "transform")
+    process.kill()
+    finish(process, -signal.SIGKILL)
+    _, stderr = finish(start(run_dir, *arguments))
+    assert "transform: going on after epoch 1 of 2" in stderr and "codebook: 10 pictures" not in stderr
+    for mine, theirs in zip(weights(run_dir, "transform"), weights(expected, "transform"), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+    test = sources.load("digits", image_size=16).test
+    transform = evaluation.load_network(run_dir / "transform.keras")
+    assert 2 <= len(np.unique(evaluation.protect(transform, test.images), axis=0)) <= 10
+    results = json.loads((run_dir / "results.json").read_text())
+    assert results["transport"]["jpeg_75"] == results["accuracy"]["protected"]
+
+
 def test_a_trained_classifier_can_be_given(finished, tmp_path):
     run_dir, _, _ = finished
     path = run_dir / "classifier.keras"

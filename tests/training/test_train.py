@@ -1,16 +1,23 @@
 """What a training says and refuses before it begins."""
 
 import dataclasses
+import shutil
 import types
 
+import keras
 import pytest
+from keras import layers
 
-from i2p_tf import presets
+from i2p_tf import models, presets
+from i2p_tf.config import Recipe
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir, write_json
 from i2p_tf.training import train
 from i2p_tf.training.calibration import require_same_features
+from i2p_tf.training.fit import fit
+from i2p_tf.training.progress import Progress
+from i2p_tf.training.trainer import ClassifierTrainer
 
 pytestmark = pytest.mark.slow
 
@@ -57,3 +64,42 @@ def test_an_encoder_that_begins_at_random_with_few_epochs_is_warned_of(changes, 
     train._warn_of_random_encoder(config, sources.load("digits"), types.SimpleNamespace(warn=said.append))
     assert len(said) == warned
     assert not warned or "begins with random weights and has 40 epochs, where the classifier has 80" in said[0]
+
+
+class Begun(ClassifierTrainer):
+    begun = False
+
+    def begin(self, batch_size, progress):
+        self.begun = True
+
+
+def test_what_precedes_the_first_step_is_done_where_no_checkpoint_can_be_used(tmp_path, digits):
+    run_dir = RunDir(tmp_path)
+    run_dir.checkpoints.mkdir()
+    (run_dir.checkpoints / "classifier-0001.npz").write_bytes(b"damaged")
+
+    def begun():
+        images = keras.Input((16, 16, 3))
+        trainer = Begun(keras.Model(images, layers.Dense(10)(layers.Flatten()(images))))
+        fit(trainer, digits, Recipe(1, 64, 0.01), "none", 0, run_dir, "classifier", Progress())
+        return trainer.begun
+
+    assert begun()
+    assert not begun()  # now there is a checkpoint that can be used
+
+
+@pytest.mark.parametrize("method", ["le", "pe"])
+def test_a_classifier_of_encrypted_pictures_is_refused_where_plain_ones_are_read(method, tmp_path, digits):
+    path = tmp_path / "classifier.keras"
+    models.classifier("resnet20", 16, 10, method).save(path)
+    config = dataclasses.replace(presets.two_cores("digits"), image_size=16, classifier_path=str(path))
+    with pytest.raises(InputError, match=f"holds a resnet20_{method} .* needs a resnet20 "):
+        train._load_classifier(config, digits)
+
+
+def test_where_nothing_is_trained_the_record_of_the_training_stays(trained_run, tmp_path):
+    run_dir = RunDir(shutil.copytree(trained_run.path, tmp_path / "run"))
+    write_json(run_dir.environment, {"processor": "another", "precision": "mixed_float16"})
+    results = train.train_and_evaluate(run_dir.load_config(), run_dir, Progress())
+    assert results["accuracy"]["n"] == 359
+    assert run_dir.read_environment() == {"processor": "another", "precision": "mixed_float16"}

@@ -1,3 +1,5 @@
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -10,7 +12,6 @@ from i2p_tf.models.convolution import Conv2D
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.unet import unet
 from i2p_tf.training import objective
-from i2p_tf.training.codebook import fit_pictures
 from i2p_tf.training.objective import (
     AdversarialObjective,
     Classification,
@@ -250,8 +251,9 @@ def codebook_trainer(batch_size=32, transport=None):
     classifier.trainable = False
     transform = models.transform("codebook_tiny", 16, 3)
     classification = Classification(classifier, 0.5, transport=transport)
-    lowest = fit_pictures(transform, classification, batch_size)
-    return CodebookTrainer(transform, classification), lowest
+    trainer, said = CodebookTrainer(transform, classification), []
+    trainer.begin(batch_size, types.SimpleNamespace(say=said.append))
+    return trainer, float(said[0].partition("lowest probability of its class ")[2])
 
 
 @pytest.mark.parametrize(("batch_size", "transport"), [(32, None), (8, lossy_transport)])  # at once, and two at a time
