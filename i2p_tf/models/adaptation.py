@@ -38,19 +38,21 @@ ADAPTATIONS = {"le": le, "ele": ele, "etc": etc}
 
 
 def adapted(classifier, encryption):
-    """A classifier with the adaptation network of a method in front, or itself where there is none.
+    """A classifier for the encrypted pictures of a method, with the method's adaptation network, if any, in front.
 
     Args:
         classifier: a functional model, RGB in [0, 1] to logits.
         encryption: a key of `encryption.SCHEMES`; None for plain pictures.
 
     Returns:
-        A functional model of the same name: encrypted RGB of 8 bits in [0, 1] to logits.
+        A functional model: encrypted RGB of 8 bits in [0, 1] to logits. It is called `<name>_<encryption>`, so that
+        nobody takes it for one of plain pictures; without encryption it is the classifier itself.
     """
-    if encryption not in ADAPTATIONS:
+    if encryption is None:
         return classifier
     images = keras.Input(classifier.input_shape[1:], name="images")
-    return keras.Model(images, classifier(ADAPTATIONS[encryption](images)), name=classifier.name)
+    adapt = ADAPTATIONS.get(encryption, lambda images: images)
+    return keras.Model(images, classifier(adapt(images)), name=f"{classifier.name}_{encryption}")
 
 
 def halves(images):

@@ -51,6 +51,13 @@ def test_there_are_weights_that_undo_a_key(method, images):
 def test_pe_has_none(images):
     inputs = keras.Input((SIZE, SIZE, 3))
     classifier = keras.Model(inputs, keras.layers.Flatten()(inputs), name="some")
-    assert adaptation.adapted(classifier, "pe") is classifier
-    assert adaptation.adapted(classifier, "le") is not classifier
-    assert adaptation.adapted(classifier, "le").name == "some"
+    pixels = np.random.default_rng(0).random((2, SIZE, SIZE, 3), dtype=np.float32)
+    np.testing.assert_array_equal(adaptation.adapted(classifier, "pe")(pixels), classifier(pixels))
+
+
+def test_a_classifier_of_encrypted_pictures_has_a_name_of_its_own():
+    inputs = keras.Input((SIZE, SIZE, 3))
+    classifier = keras.Model(inputs, keras.layers.Flatten()(inputs), name="some")
+    assert adaptation.adapted(classifier, None) is classifier
+    for method in encryption.SCHEMES:
+        assert adaptation.adapted(classifier, method).name == f"some_{method}"
