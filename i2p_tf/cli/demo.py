@@ -4,8 +4,8 @@
 
 Trains on scikit-learn's handwritten digits, takes the test pictures through the network on this computer, sends them
 protected to a server on this computer and counts the right answers. Then it attacks what was sent with the suite quick,
-and makes a page of all that was measured. Every step is a command that can be run by itself. What is there already is
-not done again, so the same command goes on where it was stopped.
+and makes a page of all that was measured. Every step is a command that can be run by itself. What has been trained,
+exported or attacked already is not done again, so the same command goes on where it was stopped.
 """
 
 import contextlib
@@ -46,7 +46,8 @@ def main(arguments):
     export = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name)
     if not (run_dir.classifier.is_file() and run_dir.transform.is_file()):
         _step("train", "--dataset=digits", f"--run_dir={run_dir.path}")
-    _step("evaluate", f"--run_dir={run_dir.path}")
+    else:
+        _step("evaluate", f"--run_dir={run_dir.path}")
     if not _is_exported(run_dir, export):
         _step("export", f"--run_dir={run_dir.path}", f"--export={export}", "--variants=float32")
     plain, protected = run_dir.demo / "plain", run_dir.demo / "protected"
@@ -89,12 +90,12 @@ def _started(command, *arguments, stdout=None):
 
 
 def _is_exported(run_dir, export):
-    """Whether the export was made after the networks."""
+    """Whether the export was made of the networks of this run."""
     try:
-        made = (export / MANIFEST).stat().st_mtime
-    except OSError:
+        made_of = json.loads((export / MANIFEST).read_text())["sha256"]
+    except (OSError, ValueError, KeyError):
         return False
-    return made > max(file.stat().st_mtime for file in (run_dir.classifier, run_dir.transform))
+    return made_of == run_dir.network_digests()
 
 
 def _write_pictures(run_dir, folder):

@@ -11,10 +11,11 @@ import numpy as np
 
 from i2p_tf import evaluation
 from i2p_tf.client.transform import MANIFEST, Transform
+from i2p_tf.config import CODEBOOKS
 from i2p_tf.environment import describe_environment
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite
 from i2p_tf.export.card import card
-from i2p_tf.run_dir import write_json
+from i2p_tf.run_dir import lock_folder, write_json
 from i2p_tf.training.calibration import calibrated_objective, require_same_features
 
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
@@ -40,19 +41,21 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         The contents of manifest.json.
 
     Raises:
-        InputError: if a network is missing or can't be read.
+        InputError: if a network is missing or can't be read, or another export is writing beside this one.
         parity.ParityError: if an artifact does not do what the Keras model does; the folder is then as it was.
     """
     path = pathlib.Path(path)
     classifier = evaluation.load_network(run_dir.classifier)
     transform = evaluation.load_network(run_dir.transform)
     images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
-    reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images))
+    words = dataset.num_classes if config.transform in CODEBOOKS else None
+    reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images), words)
     former = _read_manifest(path)
     manifest = {
         "schema": SCHEMA,
         "name": path.name,
         "run_id": run_id(classifier, transform),
+        "sha256": run_dir.network_digests(),
         "dataset": dataset.name,
         "image_size": dataset.image_size,
         "resize_rule": RESIZE_RULE,
@@ -72,7 +75,8 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         for key in ("variants", "saved_models"):
             manifest[key] = former[key]
 
-    with _staging(path) as staging:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lock_folder(path.parent, "wait for it, or give another folder with --export"), _staging(path) as staging:
         for variant in variants:
             progress.say(f"converting {variant}")
             model, origin = _convert(variant, run_dir, transform, classifier, dataset, config, progress)

@@ -7,9 +7,10 @@ from i2p_tf.config import CODEBOOKS
 PLACES = ("data_dir", "classifier_path", "feature_weights")  # on the computer of whoever trained
 _CODEBOOK = (
     "The transformation network is a codebook: it classifies the picture on the device and sends the one picture that "
-    "stands for the class. So a protected image says which of {words} words was chosen, and nothing else, whatever is "
-    "done with it; and the classifier can't be right more often than the network on the device is. The word is no "
-    "secret: everybody who has this network can list the pictures, and so read the class of what they see."
+    "stands for the class. So a protected image says which of {words} words was chosen and nothing else of the "
+    "picture, whatever is done with it (and which of the files below made it, as theirs differ slightly); and the "
+    "classifier can't be right more often than the network on the device is. The word is no secret: everybody who has "
+    "this network can list the pictures, and so read the class of what they see."
 )
 _PICTURE = (
     "The transformation network changes the picture, and what it sends depends on all of it. How much of it an "

@@ -1,3 +1,4 @@
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -12,6 +13,7 @@ from i2p_tf import evaluation
 from i2p_tf.errors import InputError
 from i2p_tf.export import bundle, tflite
 from i2p_tf.export.errors import ParityError
+from i2p_tf.run_dir import lock_folder
 from i2p_tf.training.progress import Progress
 
 pytestmark = pytest.mark.slow
@@ -195,6 +197,22 @@ def test_a_loss_of_accuracy_is_refused_unless_allowed(copy, trained_run, digits,
         export(trained_run, digits, copy, variants=["int8"])
     manifest = export(trained_run, digits, copy, variants=["int8"], allow_loss=True)
     assert manifest["variants"]["int8"]["parity"]["accuracy"] < 0.3
+
+
+def test_a_codebook_that_sends_more_than_its_pictures_is_never_published(copy, trained_run, digits):
+    """The U-Net of the run stands for a codebook whose file leaks."""
+    config = dataclasses.replace(trained_run.load_config(), transform="codebook", objective="codebook")
+    former = contents(copy)
+    with pytest.raises(ParityError, match="transform_float32.tflite: sends 3.. different pictures of 10"):
+        bundle.export(trained_run, digits, config, copy, ["float32"], False, True, Progress())
+    assert contents(copy) == former
+
+
+def test_a_second_export_beside_one_that_is_writing_is_refused(copy, trained_run, digits):
+    former = contents(copy)
+    with lock_folder(copy.parent, "wait"), pytest.raises(InputError, match="another command is writing to"):
+        export(trained_run, digits, copy, variants=["float32"])
+    assert contents(copy) == former
 
 
 def fields(message):
