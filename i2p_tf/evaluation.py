@@ -4,7 +4,6 @@ Everything is measured on the 8-bit images that travel.
 """
 
 import functools
-import hashlib
 import io
 
 import keras
@@ -17,7 +16,7 @@ from i2p_tf.errors import InputError
 from i2p_tf.models import cost
 from i2p_tf.run_dir import write_atomically, write_json
 
-BATCH = 500
+MOST_PIXELS = 500 * 32**2  # of a batch
 GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
 SAMPLES = 10
 OF_ATTACKS = ("attacks", "floors", "linkage", "brute_force", "attribute_inference", "attack_suite")
@@ -45,7 +44,7 @@ def evaluate_run(run_dir, dataset, say):
     classifier = load_network(run_dir.classifier)
     say(f"evaluating {len(dataset.test.labels)} test images")
     protected = load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
-    results = _still_true(run_dir.read_results(), network_digests(run_dir, config))
+    results = _still_true(run_dir.read_results(), run_dir.network_digests())
     results |= {"schema": 1} | measure(classifier, dataset.test, protected)
     results["cost"] = costs(classifier, None if config.encryption else load_network(run_dir.transform))
     write_json(run_dir.results, results)
@@ -73,15 +72,6 @@ def load_protection(run_dir, config, image_size):
     if config.encryption:
         return encryption.scheme(config.encryption, key_file.read(run_dir.encryption_key), image_size).encrypt
     return functools.partial(protect, load_network(run_dir.transform))
-
-
-def network_digests(run_dir, config):
-    """SHA-256 of what a run protects and classifies with, the key in the place of h_θ where there is one."""
-    files = {
-        "transform": run_dir.encryption_key if config.encryption else run_dir.transform,
-        "classifier": run_dir.classifier,
-    }
-    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
 
 
 def protect(transform, images):
@@ -241,8 +231,14 @@ def _infer(network, images):
     return (infer(_to_float(batch)) for batch in batches)
 
 
+def batch_size(image_size):
+    """How many images an evaluation computes at once: of large ones fewer, as a network's memory grows with pixels."""
+    return min(500, max(1, MOST_PIXELS // image_size**2))
+
+
 def _batches(images):
-    return [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+    size = batch_size(images.shape[1])
+    return [images[start : start + size] for start in range(0, len(images), size)]
 
 
 def _to_float(images):

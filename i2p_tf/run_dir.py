@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -33,6 +34,25 @@ def write_atomically(path):
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def lock_folder(folder, advice):
+    """Held while a command writes into a folder that exists; a second command is refused with `advice`.
+
+    A file system that has no locks for folders, as that of a phone's storage or of a network, gives none.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(f"another command is writing to {folder}; {advice}") from None
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path, value):
@@ -128,6 +148,14 @@ class RunDir:
                 raise InputError(f"{file} does not exist; the bin/train that began this run has to finish it")
         return config
 
+    def network_digests(self):
+        """SHA-256 of what the run protects and classifies with, the key in the place of h_θ where there is one."""
+        files = {
+            "transform": self.encryption_key if self.load_config().encryption else self.transform,
+            "classifier": self.classifier,
+        }
+        return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+
     @contextlib.contextmanager
     def lock(self):
         """Held while a command writes into the run, which is made if it is missing; a second command is refused."""
@@ -161,18 +189,18 @@ class RunDir:
         lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
         return [_parse(line, self.metrics) for line in lines]
 
-    def attack(self, name):
-        """The folder of one attack."""
-        return self.attacks / name
+    def attack(self, suite, name):
+        """The folder of one attack of a suite; what other suites have measured stays beside it."""
+        return self.attacks / suite / name
 
-    def read_attack(self, name):
+    def read_attack(self, suite, name):
         """What `write_attack` has written; empty where there is nothing yet."""
-        path = self.attack(name) / RESULT
+        path = self.attack(suite, name) / RESULT
         return _read_json(path) if path.is_file() else {}
 
-    def write_attack(self, name, values):
+    def write_attack(self, suite, name, values):
         """Writes result.json of one attack."""
-        write_json(self.attack(name) / RESULT, values)
+        write_json(self.attack(suite, name) / RESULT, values)
 
     def write_metrics(self, lines):
         """Replaces metrics.jsonl by `lines`, dictionaries."""
@@ -187,10 +215,10 @@ class RunDir:
         write_json(self.config, config.to_json())
 
     def _delete(self):
+        others = set(vars(self).values()) - {self.path, self.config}
         # The configuration last: without it nobody could tell that the rest is a run.
-        for entry in reversed(vars(self).values()):
-            if entry != self.path:
-                shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+        for entry in (*others, self.config):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
 
     def _cannot_write(self, error):
         return InputError(f"cannot write to the run directory {self.path}: {error.strerror}")

@@ -244,8 +244,8 @@ def write_run(tmp_path):
             pixels = np.zeros((288, 960, 3), np.uint8)
             for column in range(10):
                 pixels[:, 96 * column : 96 * (column + 1)] = 20 * column
-            run_dir.attack("inverse_network_seed0").mkdir(parents=True)
-            Image.fromarray(pixels).save(run_dir.attack("inverse_network_seed0") / "samples.png")
+            run_dir.attack("quick", "inverse_network_seed0").mkdir(parents=True)
+            Image.fromarray(pixels).save(run_dir.attack("quick", "inverse_network_seed0") / "samples.png")
         write_json(run_dir.results, results)
         write_json(run_dir.environment, {"python": "3.11.7", "gpus": []})
         return run_dir

@@ -24,7 +24,7 @@ def test_a_graph_gives_what_operations_give(images, monkeypatch):
     keras.utils.set_random_seed(0)
     transform, classifier = models.transform("tiny", 16, 10), models.classifier("resnet20", 16, 10)
     expected = evaluation.protect(transform, images), evaluation.logits(classifier, images)
-    monkeypatch.setattr(evaluation, "BATCH", 4)  # so the last one is smaller
+    monkeypatch.setattr(evaluation, "MOST_PIXELS", 4 * 16 * 16)  # four images, so the last batch is smaller
     monkeypatch.setattr(evaluation, "GRAPH_BATCHES", 3)
     compiled = []
 
@@ -52,3 +52,28 @@ def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
     accuracy = evaluation._after_transport(classifier, images, np.ones(9, int), 0.75)
     assert accuracy == {"png": 0.75, "dark": 0.0}
     assert len(asked) == 1
+
+
+def test_large_images_are_computed_in_smaller_batches():
+    from i2p_tf import evaluation
+
+    assert [evaluation.batch_size(size) for size in (16, 32, 64, 224, 10_000)] == [500, 500, 125, 10, 1]
+
+
+def test_a_summary_by_hand():
+    from i2p_tf import evaluation
+
+    values = np.arange(101.0) ** 2
+    assert evaluation.summary(values) == {"mean": 3350.0, "median": 2500.0, "p95": 9025.0, "max": 10_000.0}
+
+
+def test_the_size_of_a_png_file_is_that_of_the_file(images, tmp_path):
+    from PIL import Image
+
+    from i2p_tf import evaluation
+
+    for name, image in (("a", images[0]), ("b", images[0] // 64)):
+        Image.fromarray(image).save(tmp_path / f"{name}.png", compress_level=1)
+    sizes = [file.stat().st_size for file in tmp_path.iterdir()]
+    assert evaluation.png_bytes(np.stack([images[0], images[0] // 64])) == np.mean(sizes)
+    assert sizes[0] != sizes[1]

@@ -121,14 +121,14 @@ def test_a_missing_or_damaged_configuration_is_named(tmp_path):
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00{", b'{"a": "\xff"}', b"[]", b'"abc"', b"[" * 100_000])
 def test_what_holds_no_json_object_is_damaged(content, tmp_path):
     run_dir = RunDir(tmp_path)
-    run_dir.attack("as_is").mkdir(parents=True)
-    attacked = run_dir.attack("as_is") / "result.json"
+    run_dir.attack("quick", "as_is").mkdir(parents=True)
+    attacked = run_dir.attack("quick", "as_is") / "result.json"
     readers = {
         run_dir.config: run_dir.load_config,
         run_dir.results: run_dir.read_results,
         run_dir.environment: run_dir.read_environment,
         run_dir.metrics: run_dir.read_metrics,
-        attacked: lambda: run_dir.read_attack("as_is"),
+        attacked: lambda: run_dir.read_attack("quick", "as_is"),
     }
     for path, read in readers.items():
         path.write_bytes(content)

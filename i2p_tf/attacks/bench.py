@@ -22,8 +22,9 @@ SAMPLES = 10
 class Bench:
     """A run under attack: its networks, its data, the judge, and what has been measured already."""
 
-    def __init__(self, run_dir, dataset, suite, seed, say, controls_from=None):
+    def __init__(self, run_dir, dataset, suite_name, suite, seed, say, controls_from=None):
         self.run_dir, self.dataset, self.suite, self.seed, self.say = run_dir, dataset, suite, seed, say
+        self.suite_name = suite_name
         self.places = [run_dir, controls_from] if controls_from else [run_dir]  # where results may be
         self.classifier = evaluation.load_network(run_dir.classifier)
         self.test = dataset.test.take(slice(suite.test_images))
@@ -35,7 +36,7 @@ class Bench:
         }
         config = run_dir.load_config()
         protect = evaluation.load_protection(run_dir, config, dataset.image_size)
-        self.subject = Subject(protect, self, evaluation.network_digests(run_dir, config))
+        self.subject = Subject(protect, self, run_dir.network_digests())
 
     @functools.cached_property
     def transform(self):
@@ -55,13 +56,13 @@ class Bench:
     @functools.cached_property
     def judge(self):
         """The independent classifier, trained once."""
-        asked, path = {"setting": self.setting}, self.run_dir.attack("judge") / "judge.keras"
+        asked, path = {"setting": self.setting}, self._folder("judge") / "judge.keras"
         if not self._finished("judge", asked):
             self.say("judge: training a classifier that reads restored images")
             judge = train_judge(self.dataset, self.suite.judge, self.seed, self.say)
             with write_atomically(path) as temporary:
                 judge.save(temporary)
-            self.run_dir.write_attack("judge", asked)
+            self.run_dir.write_attack(self.suite_name, "judge", asked)
         return evaluation.load_network(path)
 
     def probabilities(self, images):
@@ -80,7 +81,7 @@ class Bench:
         """One result of results.json, from an earlier command if that has finished it in the same setting.
 
         Args:
-            name: of the folder in attacks/.
+            name: of the folder in attacks/<suite>/.
             specification: what is to be in the result besides what is measured, as JSON.
             restore: function without arguments to uint8 guesses of the test images.
             subject: the `Subject` whose protected images samples.png shows; h_θ's if not given.
@@ -106,18 +107,18 @@ class Bench:
             return former["result"]
         self.say(name)
         result = specification | compute()
-        self.run_dir.write_attack(name, asked | {"result": result})
+        self.run_dir.write_attack(self.suite_name, name, asked | {"result": result})
         return result
 
     def _finished(self, name, asked):
         """What an earlier command has written about the same; empty if there is nothing."""
         for place in self.places:
-            former = place.read_attack(name)
+            former = place.read_attack(self.suite_name, name)
             if {key: former.get(key) for key in asked} == asked:
                 if place is not self.run_dir:
                     self.say(f"{name}: taken from {place.path}")
-                    self._copy(place.attack(name), name)
-                    self.run_dir.write_attack(name, former)
+                    self._copy(place.attack(self.suite_name, name), name)
+                    self.run_dir.write_attack(self.suite_name, name, former)
                 else:
                     self.say(f"{name}: done earlier")
                 return former
@@ -127,13 +128,16 @@ class Bench:
         """Copies the files of an attack of another run, except its result, which is written last."""
         for source in folder.iterdir():
             if source.name != RESULT:
-                with write_atomically(self.run_dir.attack(name) / source.name) as temporary:
+                with write_atomically(self._folder(name) / source.name) as temporary:
                     shutil.copyfile(source, temporary)
+
+    def _folder(self, name):
+        return self.run_dir.attack(self.suite_name, name)
 
     def _save_samples(self, name, protected, restored, ssim):
         """Writes samples.png: plain, protected and restored images, from the worst restored to the best."""
         chosen = np.argsort(ssim)[np.linspace(0, len(ssim) - 1, min(SAMPLES, len(ssim))).round().astype(int)]
-        with write_atomically(self.run_dir.attack(name) / "samples.png") as temporary:
+        with write_atomically(self._folder(name) / "samples.png") as temporary:
             evaluation.save_samples(temporary, *(row[chosen] for row in (self.test.images, protected, restored)))
 
 

@@ -43,8 +43,8 @@ def fit(network, known, loss, training, seed, say):
         say: called with a line of progress a round.
 
     Returns:
-        A dictionary of losses: `validation_at_start`; the lowest `validation`, and `training` of the same round. What
-        has found nothing ends where it began; what has learned its pairs by heart has a low `training`.
+        A dictionary of losses: `validation_at_start`; the lowest `validation` after a round, and `training` of that
+        round. What has found nothing stays where it began; what has learned its pairs by heart has a low `training`.
 
     Raises:
         AttackError: if the loss is not finite.
@@ -53,7 +53,7 @@ def fit(network, known, loss, training, seed, say):
     compile_network(network, loss, training.learning_rate, ROUNDS * steps_per_round)
     validating = held_out(len(known[0]))
     held = tuple(_as_float(array[-validating:]) for array in known)
-    start = network.evaluate(*held, batch_size=100, verbose=0)
+    start, weights = network.evaluate(*held, batch_size=100, verbose=0), network.get_weights()
     best = keras.callbacks.EarlyStopping(patience=ROUNDS, restore_best_weights=True)
     history = network.fit(
         batches([array[:-validating] for array in known], training.batch_size, seed),
@@ -68,6 +68,8 @@ def fit(network, known, loss, training, seed, say):
     if not math.isfinite(sum(history["loss"] + history["val_loss"])):
         raise AttackError(f"the loss of {network.name} became {history['loss'][-1]}; try another --seed")
     best_round = int(np.argmin(history["val_loss"]))
+    if start < history["val_loss"][best_round]:
+        network.set_weights(weights)
     losses = {"training": history["loss"][best_round], "validation": history["val_loss"][best_round]}
     return {"validation_at_start": start} | losses
 

@@ -60,7 +60,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
         say(f"linear_map: left out, as images of {dataset.image_size}x{dataset.image_size} have too many values")
         suite = dataclasses.replace(suite, linear_map=None)
     run_dir.remove_left_overs()
-    bench = Bench(run_dir, dataset, suite, seed, say, controls_from)
+    bench = Bench(run_dir, dataset, name, suite, seed, say, controls_from)
     attacks = _attack_protection(bench, others)
     floor_results = _measure_floors(bench)
     control_results, failures = _attack_controls(bench, floor_results["mean_image"]["ssim"]["mean"])
@@ -137,7 +137,9 @@ def _attack_controls(bench, mean_image_ssim):
         failures.append(controls.misbehaviour(name, results[name]["ssim"]["mean"], mean_image_ssim))
     if bench.suite.gradient_inversion and bench.transform:
         attack = bench.suite.gradient_inversion.name
-        for name in filter(gradient_inversion.CONTROLS.get, controls.CONTROLS):
+        for name in controls.CONTROLS:
+            if name not in gradient_inversion.CONTROLS:
+                continue
             transform = gradient_inversion.CONTROLS[name]
             subject, key = Subject(controls.CONTROLS[name].protect, bench), f"{attack}_{name}"
             results[key] = _invert_by_gradient(bench, f"control_{key}", transform, subject, control=True)
@@ -145,7 +147,7 @@ def _attack_controls(bench, mean_image_ssim):
             failures.append(controls.misbehaviour(name, ssim, floor, attack))
     if bench.suite.linear_map:
         attack = bench.suite.linear_map.name
-        for name in filter(controls.CONTROLS.get, _linear_map_controls(bench)):
+        for name in _linear_map_controls(bench):
             subject, key = Subject(controls.CONTROLS[name].protect, bench), f"{attack}_{name}"
             results[key] = _fit_linear_map(bench, f"control_{key}", subject, control=True)
             failures.append(controls.misbehaviour(name, results[key]["ssim"]["mean"], mean_image_ssim, attack))

@@ -85,10 +85,20 @@ def main(arguments):
         dataset = sources.load_for(config, FLAGS.data_dir, FLAGS.attribute)
         data_dir = FLAGS.data_dir or config.data_dir
         others = sources.load(FLAGS.pairs_from, data_dir, dataset.image_size) if FLAGS.pairs_from else None
-        options = FLAGS.repetitions, FLAGS.attribute, controls_from, others
-        results = run_suite(run_dir, dataset, FLAGS.suite, FLAGS.seed, Progress().say, *options)
+        results = run_suite(
+            run_dir,
+            dataset,
+            FLAGS.suite,
+            FLAGS.seed,
+            Progress().say,
+            repetitions=FLAGS.repetitions,
+            attribute=FLAGS.attribute,
+            controls_from=controls_from,
+            others=others,
+        )
         print(table(results))
-        print(f"pictures: {run_dir.attacks}/*/samples.png (plain, protected, restored)\nnumbers:  {run_dir.results}")
+        print(f"pictures: {run_dir.attacks / FLAGS.suite}/*/samples.png (plain, protected, restored)")
+        print(f"numbers:  {run_dir.results}")
     return _report_failures(results["attack_suite"]["failed_controls"])
 
 

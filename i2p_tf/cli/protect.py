@@ -26,6 +26,7 @@ from i2p_tf.cli import app, transforms
 from i2p_tf.client import protect
 from i2p_tf.client.encryption import KeyedTransform
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.run_dir import lock_folder
 
 METHODS = ", ".join(map(repr, encryption.SCHEMES))
 
@@ -156,9 +157,11 @@ def _protect_many(inputs, output, model, rule):
     settings = model.identity | {"resize": rule}
     protect.check(output, settings, jobs, FLAGS.overwrite)
     _keep_new_key(model)
-    finished_after = protect.claim(output, settings, jobs, FLAGS.overwrite)
-    outcomes = protect.protect_pictures(jobs, model, rule, finished_after)
-    return Report(len(jobs) + len(failures)).follow([*failures], outcomes)
+    output.mkdir(parents=True, exist_ok=True)
+    with lock_folder(output, "wait for it, or give another folder for the output"):
+        finished_after = protect.claim(output, settings, jobs, FLAGS.overwrite)
+        outcomes = protect.protect_pictures(jobs, model, rule, finished_after)
+        return Report(len(jobs) + len(failures)).follow([*failures], outcomes)
 
 
 class Report:

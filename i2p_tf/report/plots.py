@@ -40,7 +40,8 @@ def accuracies(records):
         if accuracy := record.results.get("accuracy"):
             value = accuracy["protected"]
             text = f"{share(value)}, n = {count(accuracy['n'])}"
-            dots.append(Dot(record.name, value, text, (value, value), {"plain images": accuracy["plain"]}))
+            marks = {"plain images": accuracy["plain"]} if "plain" in accuracy else {}
+            dots.append(Dot(record.name, value, text, (value, value), marks))
     return Plot("Accuracy of ψ on protected images, against plain ones", 0.0, 1.0, tuple(dots), "protected images")
 
 

@@ -103,8 +103,11 @@ class Record:
 
     def samples(self, attack=None):
         """samples.png of an attack or, without one, of the run: RGB `PIL.Image.Image`, or None if it can't be had."""
+        path = self.run_dir.samples
+        if attack:
+            path = self.run_dir.attack(self.results["attack_suite"]["name"], attack) / path.name
         try:
-            return pictures.decode(self.run_dir.attack(attack) / "samples.png" if attack else self.run_dir.samples)
+            return pictures.decode(path)
         except PictureError:
             return None
 

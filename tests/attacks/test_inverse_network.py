@@ -143,6 +143,19 @@ def test_every_suite_names_what_there_is():
             assert attack.architecture in inverse_network.ARCHITECTURES and attack.loss in inverse_network.LOSSES
 
 
+def test_a_training_that_only_gets_worse_ends_where_it_began():
+    inputs = keras.Input((2,))
+    network = keras.Model(inputs, keras.layers.Dense(1)(inputs), name="attacker")
+    generator, start = np.random.default_rng(0), network.get_weights()
+    known = generator.random((40, 2), np.float32)
+    noise = generator.normal(0, 0.01, (40, 1))
+    targets = np.float32(network(known) + noise)  # nothing is much better than the start
+    losses = fitting.fit(network, (known, targets), "mse", Training(10, 8, learning_rate=10.0), 0, quiet)
+    assert losses["validation_at_start"] < losses["validation"]
+    for before, now in zip(start, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, now)
+
+
 def test_a_loss_that_is_not_finite_is_an_error():
     inputs = keras.Input((2,))
     network = keras.Model(inputs, keras.layers.Dense(1)(inputs), name="attacker")

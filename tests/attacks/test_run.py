@@ -10,7 +10,16 @@ import pytest
 from PIL import Image
 
 from i2p_tf import evaluation
-from i2p_tf.attacks import brute_force, controls, fitting, inverse_network, run, summary
+from i2p_tf.attacks import (
+    brute_force,
+    controls,
+    fitting,
+    gradient_inversion,
+    inverse_network,
+    linear_map,
+    run,
+    summary,
+)
 from i2p_tf.attacks.bench import Bench
 from i2p_tf.attacks.suite import SUITES, Gan, GradientInversion, InverseNetwork, LinearMap, Suite, Training
 from i2p_tf.data import sources
@@ -56,7 +65,16 @@ def attacked(tmp_path_factory, trained_run, digits, reduced):
         learnt_from.extend(examples)
         return batches(examples, *rest)
 
+    def watched(restore, position):
+        def watched_restore(*arguments):
+            learnt_from.extend(arguments[position])
+            return restore(*arguments)
+
+        return watched_restore
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(linear_map, "restore", watched(linear_map.restore, 0))
+        patch.setattr(gradient_inversion, "restore", watched(gradient_inversion.restore, 2))
         patch.setattr(fitting, "fit", watched_fit)
         patch.setattr(fitting, "batches", watched_batches)
         results = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)
@@ -119,7 +137,7 @@ def test_controls_and_judge_of_another_run_are_taken_and_nothing_else(attacked, 
     assert not any(line.startswith("judge: training") or line.endswith("done earlier") for line in lines)
     for name in taken - {"judge"}:
         assert results["attacks"][name] == expected["attacks"][name]
-        assert (run_dir.attack(name) / "samples.png").is_file()
+        assert (run_dir.attack("quick", name) / "samples.png").is_file()
     assert results["attacks"]["as_is"] != expected["attacks"]["as_is"]
 
 
@@ -161,11 +179,14 @@ def test_attackers_learn_from_no_test_image(attacked, digits):
 
 def test_samples_are_plain_protected_and_restored(attacked, digits):
     run_dir, results, _ = attacked
-    picture = np.asarray(Image.open(run_dir.attack("control_identity") / "samples.png"))
-    plain, protected, restored = np.split(picture, 3)
+
+    def rows(name):
+        return np.split(np.asarray(Image.open(run_dir.attack("quick", name) / "samples.png")), 3)
+
+    plain, protected, restored = rows("control_identity")
     np.testing.assert_array_equal(plain, protected)
     assert np.mean(np.abs(np.int16(plain) - restored)) < 8
-    plain, protected, _ = np.split(np.asarray(Image.open(run_dir.attack("control_constant") / "samples.png")), 3)
+    _, protected, _ = rows("control_constant")
     assert np.all(protected == controls.GREY)
 
 
@@ -176,6 +197,19 @@ def test_what_is_finished_is_not_repeated(attacked, digits, monkeypatch):
     again = run.run_suite(run_dir, digits, "quick", 0, lines.append)
     assert again == results
     assert "as_is: done earlier" in lines and "control_constant: done earlier" in lines
+
+
+def test_another_suite_overwrites_nothing(attacked, digits, tmp_path):
+    run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
+    computed = []
+
+    def measure(suite_name):
+        bench = Bench(run_dir, digits, suite_name, SUITES[suite_name], 0, lambda line: None)
+        bench.cached("as_is", {}, lambda: computed.append(suite_name) or {})
+
+    for suite_name in ("standard", "quick", "standard"):
+        measure(suite_name)
+    assert computed == ["standard", "quick"]  # as "quick" has another specification in the run
 
 
 def test_what_applies_to_a_keyed_method_and_to_an_attribute(attacked, digits, monkeypatch, tmp_path):

@@ -40,7 +40,7 @@ def run_dir(trained_run, tmp_path):
 
 
 def test_a_killed_attack_goes_on_and_a_failed_control_is_a_failure(run_dir):
-    first = run_dir.attack("inverse_network_wide_mse_seed0") / "result.json"
+    first = run_dir.attack("quick", "inverse_network_wide_mse_seed0") / "result.json"
     process = start(run_dir)
     deadline = time.monotonic() + 200
     while not first.exists():

@@ -12,6 +12,7 @@ import i2p_tf
 from i2p_tf import pictures
 from i2p_tf.client import protect
 from i2p_tf.errors import InputError
+from i2p_tf.run_dir import lock_folder
 
 # Runs bin/protect's command and stops it at the first attempt to reach a network.
 COMMAND = """
@@ -232,6 +233,17 @@ def test_the_same_command_goes_on(shared_bundle, here):
     assert json.loads(Path("out", protect.RECORD).read_text())["variant"] == "float32"
     other = run(shared_bundle, "--variant=int8", "in", "out")
     assert other.returncode == 2 and b"variant: float32 -> int8" in other.stderr
+
+
+@pytest.mark.slow
+def test_a_second_command_into_one_folder_is_refused(shared_bundle, here):
+    photograph("a.png")
+    Path("out").mkdir()
+    with lock_folder("out", "wait"):
+        result = run(shared_bundle, "a.png", "out")
+    assert result.returncode == 2 and b"another command is writing to out; wait for it" in result.stderr
+    assert os.listdir("out") == []
+    assert run(shared_bundle, "a.png", "out").returncode == 0
 
 
 @pytest.mark.slow

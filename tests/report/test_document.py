@@ -137,7 +137,7 @@ def test_pictures_are_the_worst_the_typical_and_the_best(write_run):
 @pytest.mark.parametrize("damage", ["missing", "damaged", "other form"])
 def test_pictures_that_are_no_good_are_left_out_in_words(damage, write_run):
     run_dir = write_run()
-    samples = run_dir.attack("inverse_network_seed0") / "samples.png"
+    samples = run_dir.attack("quick", "inverse_network_seed0") / "samples.png"
     samples.unlink()
     if damage == "damaged":
         samples.write_bytes(b"\x89PNG\r\n")
@@ -173,6 +173,23 @@ def test_runs_are_compared_with_the_first_one(write_run):
     assert (accuracy.dots[0].value, accuracy.dots[0].marks) == (0.8711, {"plain images": 0.8864})
     assert [dot.name for dot in plot.dots] == ["first", "same", "other", "invalid: NOT VALID"]
     assert len({picture.name for picture in report.pictures}) == len(report.pictures)
+
+
+def test_a_run_whose_attacker_had_other_pictures_is_not_compared(write_run):
+    first, other = write_run("first"), write_run("other")
+    change(
+        other, lambda results: results["attacks"]["inverse_network_seed0"].update(pairs_from="folder:/somewhere/set")
+    )
+    rows = table(report_on(first, other), "The runs side by side").rows
+    assert [row[3] for row in rows] == ["reference", "NO: other attackers"]
+
+
+def test_a_run_whose_plain_accuracy_is_not_known_is_compared(write_run):
+    first, other = write_run("first"), write_run("other")
+    change(other, lambda results: results["accuracy"].pop("plain"))
+    report = report_on(first, other)
+    assert table(report, "The runs side by side").rows[1][4] == "–"
+    assert blocks(report, Plot)[0].dots[1].marks == {}
 
 
 def test_the_reference_is_a_run_that_was_attacked(write_run):
