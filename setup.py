@@ -17,7 +17,7 @@ EXTRAS_REQUIRE = {
     "train": [
         "importlib-resources>=6.4",  # tensorflow-datasets downloads with it and doesn't say so
         "Jinja2>=3.1.4",
-        "keras>=3.12",
+        "keras>=3.13",
         "MarkupSafe>=2.1",
         "scikit-learn>=1.5",
         "tensorflow>=2.21",

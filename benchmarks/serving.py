@@ -56,9 +56,8 @@ def main(arguments):
         export = pathlib.Path(folder) / "model"
         shutil.copytree(FLAGS.export, export)
         if FLAGS.soak:
-            asyncio.run(soak(export))
-        else:
-            measure(export)
+            return 1 if asyncio.run(soak(export)) else 0
+        measure(export)
 
 
 def measure(export):

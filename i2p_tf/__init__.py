@@ -1,4 +1,6 @@
-"""Image to Perturbation: images that a cloud classifier can read and people can't.
+"""Image to Perturbation: visual protection of images that a classifier in the cloud still reads.
+
+Of what, and against whom, is said in docs/threat_model.md.
 
 The package itself imports neither TensorFlow nor Keras; what needs them is imported where it is used.
 """

@@ -31,9 +31,10 @@ class PictureError(ValueError):
 def decode(source, at_least=None):
     """Decodes a picture, turns it upright as its EXIF orientation says, and drops all metadata.
 
-    Transparent parts are laid on white, the ground that most such pictures are drawn for. 16-bit values are scaled to
-    8 bits, not clipped; other deep values (32-bit, floating point) are scaled from [0, 1], [0, 255] or [0, 65535] where
-    they fit into it, else from their own range. Of an animation the first frame counts. Colour profiles are ignored.
+    Transparent parts are laid on white, the ground that most such pictures are drawn for. 16-bit values and 32-bit
+    whole numbers are scaled from [0, 65535], not clipped; floating point from the first of [0, 1], [0, 255] and
+    [0, 65535] that it fits into; what does not fit, from its own range. Of an animation the first frame counts. Colour
+    profiles are ignored.
 
     Args:
         source: path, bytes or binary file object.
@@ -147,10 +148,10 @@ def _to_rgb(image):
 def _to_8_bits(values):
     low, high = 0, 65535
     if values.dtype.itemsize > 2:
+        limits = (1, 255, 65535) if values.dtype.kind == "f" else (65535,)
         values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-        fitting = (1, 255, 65535) if np.any(values % 1) else (65535,)
         if values.min() >= 0 and values.max() <= 65535:
-            high = next(limit for limit in fitting if values.max() <= limit)
+            high = next(limit for limit in limits if values.max() <= limit)
         else:
-            low, high = values.min(), values.max()
+            low, high = values.min(), max(values.max(), values.min() + 1)
     return np.round((values - float(low)) * (255 / (high - low))).astype(np.uint8)

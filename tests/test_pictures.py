@@ -51,7 +51,17 @@ FLAT_COLOURS = [
     ("I", "TIFF", 32896, (128, 128, 128)),
     ("F", "TIFF", 0.5, (128, 128, 128)),
     ("F", "TIFF", 200.5, (200, 200, 200)),
+    ("F", "TIFF", 200.0, (200, 200, 200)),
+    ("F", "TIFF", 1.0, (255, 255, 255)),
+    ("F", "TIFF", -3.0, (0, 0, 0)),
 ]
+
+
+@pytest.mark.parametrize("file_format", pictures.FORMATS)
+def test_every_format_is_read(file_format):
+    pixels = decoded(Image.new("RGB", (32, 32), (200, 100, 50)), file_format)
+    assert pixels.shape == (32, 32, 3)
+    assert np.abs(pixels.astype(int) - (200, 100, 50)).max() <= 12  # some lose a little
 
 
 @pytest.mark.parametrize(("mode", "file_format", "value", "expected"), FLAT_COLOURS)

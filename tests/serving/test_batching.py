@@ -42,8 +42,9 @@ def submit(batcher, *values):
 
 
 async def begun(model):
-    while not model.sizes:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(60):
+        while not model.sizes:
+            await asyncio.sleep(0.001)
 
 
 def test_what_waits_is_computed_together():

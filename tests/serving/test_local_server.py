@@ -52,7 +52,9 @@ def versions(server):
 
 
 def wait_for(condition):
+    deadline = time.monotonic() + 120
     while not condition():
+        assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
