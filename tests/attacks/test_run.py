@@ -270,7 +270,7 @@ def test_another_transform_is_attacked_again(attacked, digits, tmp_path):
     transform = keras.models.load_model(run_dir.transform)
     transform.set_weights([weight * 1.01 for weight in transform.get_weights()])
     transform.save(run_dir.transform)
-    bench = Bench(run_dir, digits, REDUCED, 0, lambda line: None)
+    bench = Bench(run_dir, digits, "quick", REDUCED, 0, lambda line: None)
     guess = digits.test.images[:200]
     specification = {"control": False, "threat_model": "T0", "pairs": 0, "seed": None}
     assert bench.measure("as_is", specification, lambda: guess)["ssim"]["mean"] > 0.99
