@@ -21,7 +21,7 @@ from i2p_tf.environment import describe_environment
 from i2p_tf.models import cost
 from i2p_tf.models.unet import STACKWISE_FILTERS
 from i2p_tf.training import precision
-from i2p_tf.training.calibration import CALIBRATION_IMAGES, calibrated_objective
+from i2p_tf.training.calibration import calibrated_objective
 from i2p_tf.training.fit import compile_trainer
 from i2p_tf.training.progress import Progress
 from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
@@ -94,7 +94,7 @@ class Steps:
             file = pathlib.Path(folder) / "vgg.weights.h5"
             write_random_features(file)
             config = dataclasses.replace(config, feature_weights=str(file))
-            dataset = random_dataset(CALIBRATION_IMAGES)
+            dataset = random_dataset(500)
             objective, _ = calibrated_objective(config, dataset, classifier, Progress(io.StringIO()))
         network = models.transform(config.transform, IMAGE_SIZE, CLASSES)
         trainer = TransformTrainer(network, objective)

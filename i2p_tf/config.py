@@ -10,10 +10,10 @@ import sys
 from i2p_tf.errors import InputError, unknown_name
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
+BOTTLENECKS = ("bottleneck", "bottleneck_small")
 CODEBOOKS = ("codebook", "codebook_small", "codebook_tiny")
 # Height and width must be a multiple of this: the transforms' poolings and the classifiers' strides.
-TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4, "bottleneck": 4, "bottleneck_small": 4}
-TRANSFORM_MULTIPLES |= dict.fromkeys(CODEBOOKS, 4)
+TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4} | dict.fromkeys(BOTTLENECKS + CODEBOOKS, 4)
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
 SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
 FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file

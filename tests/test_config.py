@@ -5,7 +5,7 @@ import math
 import pytest
 
 from i2p_tf import encryption, presets
-from i2p_tf.config import CLASSIFIER_MULTIPLES, CODEBOOKS, ENCRYPTIONS, TRANSFORM_MULTIPLES, Config, Recipe
+from i2p_tf.config import BOTTLENECKS, CLASSIFIER_MULTIPLES, CODEBOOKS, ENCRYPTIONS, TRANSFORM_MULTIPLES, Config, Recipe
 from i2p_tf.errors import InputError
 
 RECIPE = Recipe(epochs=2, batch_size=8, learning_rate=0.1)
@@ -134,7 +134,7 @@ def test_image_sizes_that_fit_the_configuration_fit_the_networks():
     of_codebooks = dict.fromkeys(codebook.STACKWISE_BLOCKS, codebook.IMAGE_MULTIPLE)
     of_bottlenecks = dict.fromkeys(bottleneck.SIZES, bottleneck.IMAGE_MULTIPLE)
     assert of_unets | of_bottlenecks | of_codebooks == TRANSFORM_MULTIPLES
-    assert set(of_codebooks) == set(CODEBOOKS)
+    assert set(of_codebooks) == set(CODEBOOKS) and set(of_bottlenecks) == set(BOTTLENECKS)
     for size in TRANSFORM_MULTIPLES:
         objective = "codebook" if size in CODEBOOKS else "paper"
         config(transform=size, objective=objective).check_image_size(48)

@@ -13,6 +13,7 @@ from keras import ops
 
 from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.errors import InputError
+from i2p_tf.evaluation import batch_size
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
 from i2p_tf.training.objective import (
@@ -23,7 +24,6 @@ from i2p_tf.training.objective import (
 )
 from i2p_tf.training.transport import lossy_transport
 
-CALIBRATION_IMAGES = 500  # plain training images
 TRANSPORTS = {"png": None, "jpeg": lossy_transport}
 
 
@@ -44,7 +44,8 @@ def calibrated_objective(config, dataset, classifier, progress):
         InputError: if the file of φ's weights holds something else.
     """
     extractor, description = _feature_extractor(config, dataset, classifier, progress)
-    features = _features(extractor, np.float32(dataset.train.images[:CALIBRATION_IMAGES]) / 255.0)
+    plain = dataset.train.images[: batch_size(dataset.image_size)]
+    features = _features(extractor, np.float32(plain) / 255.0)
     variance = float(ops.mean(ops.var(features, axis=(0, 1, 2))))
     progress.say(f"feature extractor: {description['source']}, variance {variance:.4g}")
     objective = PaperObjective(
@@ -136,9 +137,9 @@ def _named(description):
     return " ".join(filter(None, (description["source"], description.get("sha256", "")[:12])))
 
 
-def _features(extractor, images, batch_size=50):
+def _features(extractor, images, size=50):
     """φ's features of all images, float32; in batches, as the first layers take much memory."""
-    batches = [extractor(images[i : i + batch_size], training=False) for i in range(0, len(images), batch_size)]
+    batches = [extractor(images[i : i + size], training=False) for i in range(0, len(images), size)]
     return ops.cast(ops.concatenate(batches), "float32")
 
 
