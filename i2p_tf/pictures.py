@@ -153,5 +153,6 @@ def _to_8_bits(values):
         if values.min() >= 0 and values.max() <= 65535:
             high = next(limit for limit in limits if values.max() <= limit)
         else:
-            low, high = values.min(), max(values.max(), values.min() + 1)
+            low, high = values.min(), values.max()
+            high = high if high > low else low + max(1.0, abs(low))  # one value is black
     return np.round((values - float(low)) * (255 / (high - low))).astype(np.uint8)

@@ -38,10 +38,14 @@ def write_atomically(path):
 
 @contextlib.contextmanager
 def lock_folder(folder, advice):
-    """Held while a command writes into a folder that exists; a second command is refused with `advice`.
+    """Held while a command writes into a folder; a second command is refused with `advice`.
 
-    A file system that has no locks for folders, as that of a phone's storage or of a network, gives none.
+    The folder is made if it is missing, and goes again if nothing comes into it. A file system that has no locks for
+    folders, as that of a phone's storage or of a network, gives none.
     """
+    folder = pathlib.Path(folder)
+    missing = not folder.is_dir()
+    folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         try:
@@ -53,6 +57,8 @@ def lock_folder(folder, advice):
         yield
     finally:
         os.close(descriptor)
+        if missing and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_json(path, value):

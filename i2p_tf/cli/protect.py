@@ -155,10 +155,9 @@ def _protect_many(inputs, output, model, rule):
     if not any(job.source.exists() for job in jobs):
         raise InputError(f"no such file: {', '.join(map(protect.printable, inputs))}")
     settings = model.identity | {"resize": rule}
-    protect.check(output, settings, jobs, FLAGS.overwrite)
-    _keep_new_key(model)
-    output.mkdir(parents=True, exist_ok=True)
     with lock_folder(output, "wait for it, or give another folder for the output"):
+        protect.check(output, settings, jobs, FLAGS.overwrite)
+        _keep_new_key(model)
         finished_after = protect.claim(output, settings, jobs, FLAGS.overwrite)
         outcomes = protect.protect_pictures(jobs, model, rule, finished_after)
         return Report(len(jobs) + len(failures)).follow([*failures], outcomes)

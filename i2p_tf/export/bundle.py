@@ -41,20 +41,44 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         The contents of manifest.json.
 
     Raises:
-        InputError: if a network is missing or can't be read, or another export is writing beside this one.
+        InputError: if a network is missing or can't be read, or another export is writing there.
         parity.ParityError: if an artifact does not do what the Keras model does; the folder is then as it was.
     """
     path = pathlib.Path(path)
-    classifier = evaluation.load_network(run_dir.classifier)
-    transform = evaluation.load_network(run_dir.transform)
-    images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
-    words = dataset.num_classes if config.transform in CODEBOOKS else None
-    reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images), words)
-    former = _read_manifest(path)
-    manifest = {
+    with lock_folder(path, "wait for it, or give another folder with --export"):
+        classifier = evaluation.load_network(run_dir.classifier)
+        transform = evaluation.load_network(run_dir.transform)
+        images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
+        words = dataset.num_classes if config.transform in CODEBOOKS else None
+        reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images), words)
+        former = _read_manifest(path)
+        manifest = _describe_run(path, run_dir, dataset, config, run_id(classifier, transform), reference)
+        if former.get("run_id") == manifest["run_id"]:
+            for key in ("variants", "saved_models"):
+                manifest[key] = former[key]
+
+        with _staging(path) as staging:
+            for variant in variants:
+                progress.say(f"converting {variant}")
+                model, origin = _convert(variant, run_dir, transform, classifier, dataset, config, progress)
+                checked = _add_variant(variant, model, reference, manifest, allow_loss, staging)
+                manifest["variants"][variant] = origin | checked
+            if with_saved_models:
+                progress.say("writing the SavedModels")
+                manifest["saved_models"] = _add_saved_models(
+                    classifier, transform, dataset, manifest["run_id"], reference, path, staging
+                )
+            text = card(manifest, config, run_dir.read_results())
+            _publish(staging, path, manifest, text, former.get("files", {}))
+        return manifest
+
+
+def _describe_run(path, run_dir, dataset, config, name, reference):
+    """A manifest without artifacts."""
+    return {
         "schema": SCHEMA,
         "name": path.name,
-        "run_id": run_id(classifier, transform),
+        "run_id": name,
         "sha256": run_dir.network_digests(),
         "dataset": dataset.name,
         "image_size": dataset.image_size,
@@ -62,34 +86,15 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         "class_names": list(dataset.class_names),
         "networks": {"classifier": config.classifier, "transform": config.transform},
         "keras": {
-            "accuracy_plain": reference.accuracy_of(images),
+            "accuracy_plain": reference.accuracy_of(reference.images),
             "accuracy_protected": reference.accuracy,
-            "n": len(labels),
+            "n": len(reference.labels),
         },
         "environment": describe_environment(),
         "variants": {},
         "saved_models": {},
         "files": {},
     }
-    if former.get("run_id") == manifest["run_id"]:
-        for key in ("variants", "saved_models"):
-            manifest[key] = former[key]
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with lock_folder(path.parent, "wait for it, or give another folder with --export"), _staging(path) as staging:
-        for variant in variants:
-            progress.say(f"converting {variant}")
-            model, origin = _convert(variant, run_dir, transform, classifier, dataset, config, progress)
-            checked = _add_variant(variant, model, reference, manifest, allow_loss, staging)
-            manifest["variants"][variant] = origin | checked
-        if with_saved_models:
-            progress.say("writing the SavedModels")
-            manifest["saved_models"] = _add_saved_models(
-                classifier, transform, dataset, manifest["run_id"], reference, path, staging
-            )
-        text = card(manifest, config, run_dir.read_results())
-        _publish(staging, path, manifest, text, former.get("files", {}))
-    return manifest
 
 
 def run_id(classifier, transform):

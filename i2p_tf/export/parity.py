@@ -69,7 +69,7 @@ def check_transform(name, protected, reference, exact, allow_loss=False):
     if exact and met < required:
         raise ParityError(
             f"{name}: {met:.2%} of the {what} are within {ALLOWED_LEVELS} level of the Keras model's; "
-            f"{required:.1%} are required. Leave the variant out with --variants. Nothing was published"
+            f"{required:.1%} are required. Nothing was published; --variants or --tflite leaves it out"
         )
     if reference.accuracy - accuracy > ALLOWED_LOSS and not allow_loss:
         raise ParityError(

@@ -130,7 +130,7 @@ def read(path):
     try:
         _check(environment, {}, "")
     except ValueError as error:
-        raise InputError(f"{run_dir.environment} is damaged: {error}; bin/train makes it again") from error
+        raise InputError(f"{run_dir.environment} is damaged: {error}; without it the report says less") from error
     try:
         _check_results(results)
     except ValueError as error:

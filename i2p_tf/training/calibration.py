@@ -24,6 +24,7 @@ from i2p_tf.training.objective import (
 )
 from i2p_tf.training.transport import lossy_transport
 
+FEWEST_IMAGES = 50  # of plain ones that φ is calibrated on; of small images more
 TRANSPORTS = {"png": None, "jpeg": lossy_transport}
 
 
@@ -44,7 +45,7 @@ def calibrated_objective(config, dataset, classifier, progress):
         InputError: if the file of φ's weights holds something else.
     """
     extractor, description = _feature_extractor(config, dataset, classifier, progress)
-    plain = dataset.train.images[: batch_size(dataset.image_size)]
+    plain = dataset.train.images[: max(FEWEST_IMAGES, batch_size(dataset.image_size))]
     features = _features(extractor, np.float32(plain) / 255.0)
     variance = float(ops.mean(ops.var(features, axis=(0, 1, 2))))
     progress.say(f"feature extractor: {description['source']}, variance {variance:.4g}")
@@ -137,7 +138,7 @@ def _named(description):
     return " ".join(filter(None, (description["source"], description.get("sha256", "")[:12])))
 
 
-def _features(extractor, images, size=50):
+def _features(extractor, images, size=FEWEST_IMAGES):
     """φ's features of all images, float32; in batches, as the first layers take much memory."""
     batches = [extractor(images[i : i + size], training=False) for i in range(0, len(images), size)]
     return ops.cast(ops.concatenate(batches), "float32")

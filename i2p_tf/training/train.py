@@ -46,8 +46,8 @@ def train_and_evaluate(config, run_dir, progress):
     else:
         _make_key(run_dir)
     _report_data(dataset, progress)
-    last = run_dir.classifier if config.encryption else run_dir.transform
-    if not last.is_file():
+    networks = [run_dir.classifier] if config.encryption else [run_dir.classifier, run_dir.transform]
+    if not all(file.is_file() for file in networks):
         _train(config, dataset, run_dir, progress)
     return evaluate_run(run_dir, dataset, progress.say)
 
@@ -59,7 +59,7 @@ def _train(config, dataset, run_dir, progress):
     if not run_dir.classifier.is_file():
         _warn_of_random_encoder(config, dataset, progress)
     classifier = _classifier(config, dataset, policy, run_dir, progress)
-    if config.encryption is None:
+    if config.encryption is None and not run_dir.transform.is_file():
         _train_transform(config, dataset, policy, classifier, run_dir, progress)
 
 

@@ -109,6 +109,17 @@ def test_evaluate_gives_the_same_results_and_keeps_what_others_wrote(finished):
     assert (run_dir / "samples.png").exists()
 
 
+def test_a_lost_network_is_made_again(finished, tmp_path):
+    run_dir = tmp_path / "run"
+    shutil.copytree(finished[0], run_dir)
+    (run_dir / "classifier.keras").unlink()
+    transform = (run_dir / "transform.keras").read_bytes()
+    finish(start(run_dir))
+    for mine, theirs in zip(weights(run_dir, "classifier"), weights(finished[0], "classifier"), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert (run_dir / "transform.keras").read_bytes() == transform
+
+
 def test_attacks_on_another_network_do_not_stay(finished, tmp_path):
     run_dir = tmp_path / "run"
     shutil.copytree(finished[0], run_dir)

@@ -208,9 +208,9 @@ def test_a_codebook_that_sends_more_than_its_pictures_is_never_published(copy, t
     assert contents(copy) == former
 
 
-def test_a_second_export_beside_one_that_is_writing_is_refused(copy, trained_run, digits):
+def test_a_second_export_into_one_folder_is_refused(copy, trained_run, digits):
     former = contents(copy)
-    with lock_folder(copy.parent, "wait"), pytest.raises(InputError, match="another command is writing to"):
+    with lock_folder(copy, "wait"), pytest.raises(InputError, match="another command is writing to"):
         export(trained_run, digits, copy, variants=["float32"])
     assert contents(copy) == former
 
