@@ -9,13 +9,13 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' layer over the channels of NHWC feature maps, with the same weights and the same results.
 
     In training on TensorFlow it calls the fused kernel; in inference it is one multiplication and one addition, which
-    a converter folds into the convolution before it. On other backends training is Keras' own.
+    a converter folds into the convolution before it. On other backends and in float64 training is Keras' own.
     """
 
     def call(self, inputs, training=None):
         if not (training and self.trainable):
             return self._inference(inputs)
-        if keras.backend.backend() != "tensorflow":
+        if keras.backend.backend() != "tensorflow" or self.compute_dtype == "float64":  # which the kernel lacks
             return super().call(inputs, training=training)
         return self._fused_training(inputs)
 

@@ -96,7 +96,8 @@ def convolve(images, kernel, filtering):
     tiles = _map(images, row_tiles, column_tiles)
     tiles = ops.reshape(tiles, (-1, products, rows, products, columns, inputs))
     tiles = ops.reshape(ops.transpose(tiles, (1, 3, 0, 2, 4, 5)), (products**2, -1, inputs))
-    kernels = ops.matmul(_constant(np.kron(filtering.kernel, filtering.kernel)), ops.reshape(kernel, (9, -1)))
+    to_products = _constant(np.kron(filtering.kernel, filtering.kernel), images.dtype)
+    kernels = ops.matmul(to_products, ops.reshape(kernel, (9, -1)))
     result = ops.matmul(tiles, ops.reshape(kernels, (products**2, inputs, outputs)))
     result = ops.reshape(result, (products, products, -1, rows, columns, outputs))
     result = ops.reshape(ops.transpose(result, (2, 0, 3, 1, 4, 5)), (-1, products * rows, products * columns, outputs))
@@ -106,13 +107,13 @@ def convolve(images, kernel, filtering):
 def _map(images, rows, columns):
     """Multiplies height and width by a matrix each."""
     _, height, width, channels = images.shape
-    images = ops.matmul(_constant(rows), ops.reshape(images, (-1, height, width * channels)))
-    images = ops.matmul(_constant(columns), ops.reshape(images, (-1, width, channels)))
+    images = ops.matmul(_constant(rows, images.dtype), ops.reshape(images, (-1, height, width * channels)))
+    images = ops.matmul(_constant(columns, images.dtype), ops.reshape(images, (-1, width, channels)))
     return ops.reshape(images, (-1, len(rows), len(columns), channels))
 
 
-def _constant(matrix):
-    return ops.convert_to_tensor(matrix, "float32")
+def _constant(matrix, dtype):
+    return ops.convert_to_tensor(matrix, dtype)
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
@@ -120,8 +121,8 @@ class Conv2D(keras.layers.Conv2D):
     """Keras' layer over NHWC feature maps, with the same weights, and the same results but for rounding.
 
     In training, and where it is frozen, it takes minimal filtering wherever that is faster: for 3x3 kernels and many
-    channels, in float32, on a processor (the libraries of GPUs do so by themselves). A network that may be trained
-    infers with Keras' own convolution, which exporters know.
+    channels, in float32 or float64, on a processor (the libraries of GPUs do so by themselves). A network that may be
+    trained infers with Keras' own convolution, which exporters know.
     """
 
     def call(self, inputs, training=None):
@@ -140,7 +141,7 @@ class Conv2D(keras.layers.Conv2D):
             and height % 2 == width % 2 == 0
             # Multiplying costs inputs * outputs a pixel, mapping (inputs + outputs) * size. See benchmarks/NOTES.md.
             and channels * self.filters > (channels + self.filters) * max(height, width)
-            and self.compute_dtype == "float32"
+            and self.compute_dtype in ("float32", "float64")
             and _on_processor()
         )
 

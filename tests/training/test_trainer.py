@@ -99,6 +99,10 @@ def test_frozen_networks_stay_bit_identical_and_the_transform_moves(images):
 
 
 def test_minimal_filtering_changes_losses_and_gradients_by_rounding_alone(images, monkeypatch):
+    """In float64: in float32 the least rounding, and with it the processor, decides whether a ReLU near 0 is open.
+
+    Such a flip moves a gradient by a per cent. In float64 none lies that near: rounding leaves 1e-14 of the largest.
+    """
     import tensorflow as tf
 
     # Where a value lies between two of the 256 levels, it would make the smallest difference one of 1/255.
@@ -107,21 +111,22 @@ def test_minimal_filtering_changes_losses_and_gradients_by_rounding_alone(images
     for gains in (Conv2D._gains, lambda layer, inputs: False):
         monkeypatch.setattr(Conv2D, "_gains", gains)
         keras.utils.set_random_seed(0)
-        classifier = models.classifier("resnet20", 16, 3)
-        classifier.trainable = False
-        extractor = classifier_features(classifier)
-        transform = unet("small", 16)
-        trainer = TransformTrainer(
-            transform, PaperObjective(Classification(classifier), extractor, SquaredDistance(extractor(images)), 0.1)
-        )
+        with dtype_policy("float64"):
+            classifier = models.classifier("resnet20", 16, 3)
+            transform = unet("small", 16)
+            classifier.trainable = False
+            extractor = classifier_features(classifier)
+        distance = SquaredDistance(np.float32(extractor(images)))
+        trainer = TransformTrainer(transform, PaperObjective(Classification(classifier), extractor, distance, 0.1))
         with tf.GradientTape() as tape:
             loss = trainer.compute_losses(images, np.arange(8) % 3, training=True)["loss"]
         # A bias in front of a batch normalisation has no effect: its gradient is nothing but rounding.
         weights = [weight for weight in transform.trainable_variables if not weight.path.endswith("conv/bias")]
         results.append([loss.numpy(), *(gradient.numpy() for gradient in tape.gradient(loss, weights))])
+    assert results[0][1].dtype == np.float64
     assert not np.array_equal(results[0][1], results[1][1])  # they were other computations
     for mine, expected in zip(*results, strict=True):
-        np.testing.assert_allclose(mine, expected, atol=1e-3 * np.max(np.abs(expected)))
+        np.testing.assert_allclose(mine, expected, atol=1e-9 * np.max(np.abs(expected)))
 
 
 def adversarial_trainer(images, policy="float32", adversary_weight=1.0, learning_rate=0.1):
@@ -245,11 +250,17 @@ def test_muon_leaves_dense_layers_and_vectors_to_adam_and_shrinks_kernels_alone(
         np.testing.assert_allclose(variable.numpy(), factor, rtol=1e-5)
 
 
-def codebook_trainer(batch_size=32, transport=None):
-    keras.utils.set_random_seed(0)
-    classifier = models.classifier("resnet20", 16, 3)
+@pytest.fixture
+def reader(trained_run):
+    """A classifier that has learned to read: how well pictures can be found for a random one is chance."""
+    classifier = keras.models.load_model(trained_run.classifier, compile=False)
     classifier.trainable = False
-    transform = models.transform("codebook_tiny", 16, 3)
+    return classifier
+
+
+def codebook_trainer(classifier, batch_size=32, transport=None):
+    keras.utils.set_random_seed(0)
+    transform = models.transform("codebook_tiny", 16, 10)
     classification = Classification(classifier, 0.5, transport=transport)
     trainer, said = CodebookTrainer(transform, classification), []
     trainer.begin(batch_size, types.SimpleNamespace(say=said.append))
@@ -257,36 +268,37 @@ def codebook_trainer(batch_size=32, transport=None):
 
 
 @pytest.mark.parametrize(("batch_size", "transport"), [(32, None), (8, lossy_transport)])  # at once, and two at a time
-def test_a_codebook_has_pictures_that_the_classifier_reads_and_keeps_them(images, batch_size, transport):
-    trainer, lowest = codebook_trainer(batch_size, transport)
-    transform, classifier = trainer.network, trainer.classification.classifier
+def test_a_codebook_has_pictures_that_the_classifier_reads_and_keeps_them(images, reader, batch_size, transport):
+    """Over six seeds of classifier and pictures, with AVX-512 and without, the lowest was 0.9987 to 1.0."""
+    trainer, lowest = codebook_trainer(reader, batch_size, transport)
+    transform = trainer.network
     shown = np.unique(evaluation.protect(transform, np.uint8(images * 255)), axis=0)
-    assert 1 <= len(shown) <= 3
+    assert 1 <= len(shown) <= 10
     kernel = transform.get_layer("pictures").kernel.numpy()
-    pictures = evaluation.to_uint8(1 / (1 + np.exp(-kernel.reshape(3, 16, 16, 3))))
-    logits = evaluation.logits(classifier, pictures)
+    pictures = evaluation.to_uint8(1 / (1 + np.exp(-kernel.reshape(10, 16, 16, 3))))
+    logits = evaluation.logits(reader, pictures)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     unchanged = probabilities.diagonal().min()
     if transport is None:
         np.testing.assert_allclose(unchanged, lowest, atol=0.01)
     assert 0.9 < lowest <= unchanged + 0.01  # the lowest of all ways
-    frozen = classifier.get_weights()
+    frozen = reader.get_weights()
     trainer.compile(optimizer=keras.optimizers.SGD(0.05), jit_compile=False)
     labels = np.arange(8) % 3
     losses = [float(trainer.train_on_batch(images, labels, return_dict=True)["loss"]) for _ in range(2)]
     assert losses[1] != losses[0]
     np.testing.assert_array_equal(transform.get_layer("pictures").kernel.numpy(), kernel)
-    for before, now in zip(frozen, classifier.get_weights(), strict=True):
+    for before, now in zip(frozen, reader.get_weights(), strict=True):
         np.testing.assert_array_equal(before, now)
 
 
-def test_a_codebook_is_validated_with_what_the_classifier_makes_of_its_pictures(images):
-    trainer, _ = codebook_trainer()
+def test_a_codebook_is_validated_with_what_the_classifier_makes_of_its_pictures(images, reader):
+    trainer, _ = codebook_trainer(reader)
     trainer.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
     plain = np.round(images * 255) / np.float32(255)
     sent = evaluation.protect(trainer.network, np.uint8(np.round(plain * 255)))
-    read = evaluation.classify(trainer.classification.classifier, sent)
-    for labels, expected in ((read, 1.0), ((read + 1) % 3, 0.0)):
+    read = evaluation.classify(reader, sent)
+    for labels, expected in ((read, 1.0), ((read + 1) % 10, 0.0)):
         assert trainer.evaluate(plain, labels, verbose=0, return_dict=True)["accuracy"] == expected
         trainer.reset_metrics()
 
