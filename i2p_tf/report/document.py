@@ -102,7 +102,7 @@ def _setting(record):
     """What two runs must share for their attacks to be compared."""
     suite = record.results.get("attack_suite", {"name": None, "judge": {"n": None}})
     return {
-        "data": (record.config["dataset"], record.config["image_size"]),
+        "data": (record.run_dir.read_data() or record.config["dataset"], record.config["image_size"]),
         "suite": suite["name"],
         "test images": suite["judge"]["n"],
         "attackers": record.pairs_from,
