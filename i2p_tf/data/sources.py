@@ -105,7 +105,7 @@ def check_name(name):
 def shown_name(name):
     """A data set's name for others to read: of a folder without its path, which says more of its owner."""
     kind, colon, rest = name.partition(":")
-    return f"folder:{pathlib.Path(rest).name}" if colon and kind == "folder" else name
+    return f"folder:{printable(pathlib.Path(rest).name)}" if colon and kind == "folder" else name
 
 
 def place(name, data_dir=None):
