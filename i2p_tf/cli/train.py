@@ -123,7 +123,7 @@ def config_from_flags():
     if not FLAGS.dataset:
         raise InputError(f"--dataset is missing; allowed: {', '.join(sources.NAMED_SETS)}, tfds:NAME, folder:PATH")
     dataset, data_dir = sources.place(FLAGS.dataset, FLAGS.data_dir)
-    sources.check_name(dataset)
+    sources.check_place(dataset)
     if FLAGS.preset not in presets.PRESETS:
         raise unknown_name("preset", FLAGS.preset, tuple(presets.PRESETS))
     if FLAGS.classifier_path and not pathlib.Path(FLAGS.classifier_path).is_file():

@@ -83,16 +83,16 @@ def find(path):
             splits and which are classes.
     """
     root = pathlib.Path(path).expanduser()
-    if not root.exists():
-        raise InputError(f"folder {str(root)!r} does not exist")
-    if not root.is_dir():
-        raise InputError(f"{str(root)!r} is not a folder")
     try:
+        if not root.exists():
+            raise InputError(f"folder {str(root)!r} does not exist")
+        if not root.is_dir():
+            raise InputError(f"{str(root)!r} is not a folder")
         splits = _find_splits(root)
         classes = {split: _find_classes(folder) for split, folder in splits.items()}
         _check_classes(root, splits, classes)
     except OSError as error:
-        raise InputError(f"folder {error.filename!r} cannot be read: {error.strerror}") from error
+        raise _unreadable(error) from error
     names = tuple(sorted(classes["train"]))
     return Layout(
         root, names, splits, {split: tuple(found[name] for name in names) for split, found in classes.items()}
@@ -218,7 +218,11 @@ def _visible(names):
 
 def _refuse(error):
     """What can't be read is not left out in silence."""
-    raise error
+    raise _unreadable(error) from error
+
+
+def _unreadable(error):
+    return InputError(f"folder {str(error.filename)!r} cannot be read: {error.strerror}")
 
 
 def _size(file):

@@ -123,15 +123,19 @@ def located(config, data_dir):
     """The `Config` of a run with its data where they lie now; they have not moved where `data_dir` is None.
 
     Raises:
-        InputError: as `check_name`; the message says how to tell where a folder is now.
+        InputError: as `check_place`.
     """
     name, data_dir = place(config.dataset, data_dir)
-    config = dataclasses.replace(config, dataset=name, data_dir=data_dir or config.data_dir)
-    kind, _, path = name.partition(":")
-    if kind == "folder" and not os.path.exists(path):
+    check_place(name)
+    return dataclasses.replace(config, dataset=name, data_dir=data_dir or config.data_dir)
+
+
+def check_place(name):
+    """As `check_name`, of what a run learns from; the message says how to tell where a folder is now."""
+    kind, colon, path = name.partition(":")
+    if colon and path and kind == "folder" and not os.path.lexists(path):
         raise InputError(f"folder {path!r} does not exist; if the pictures have moved, --data_dir says where they are")
     check_name(name)
-    return config
 
 
 def fingerprint(name):

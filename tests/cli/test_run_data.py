@@ -72,7 +72,7 @@ def test_a_run_goes_on_where_its_pictures_have_moved(arguments, pictures, tmp_pa
     run_dir = RunDir(tmp_path / "run")
     begin(run_dir, arguments("--dataset=folder:pics"))
     pictures.rename(tmp_path / "elsewhere")
-    with pytest.raises(InputError, match="does not exist"):
+    with pytest.raises(InputError, match="does not exist; .* --data_dir says where they are"):
         arguments("--dataset=folder:pics")
     for given in (("--dataset=folder:elsewhere",), ("--dataset=folder:pics", "--data_dir=elsewhere")):
         config = arguments(*given)

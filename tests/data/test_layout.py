@@ -1,7 +1,9 @@
 """Which folders are splits and which are classes, told from names alone."""
 
 import os
+import pathlib
 import shutil
+import tempfile
 import unicodedata
 
 import pytest
@@ -80,6 +82,24 @@ def test_what_systems_leave_is_no_class_and_no_picture(tmp_path):
     found = layout.find(make(tmp_path, *classes_in("train", "test"), *left, "desktop.ini", "train/.DS_Store"))
     assert found.class_names == ("cat", "dog")
     assert [file.name for file in found.files("train")[0]] == ["1.png", "1.png"] and found.strays("train") == []
+
+
+def test_a_folder_that_can_not_be_read_is_not_left_out():
+    user = os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is for its owner alone
+        os.chmod(folder, 0o755)
+        root = make(pathlib.Path(folder), "cat/1.png", "cat/zoo/2.png", "dog/1.png")
+        found, closed = layout.find(root), root / "cat" / "zoo"
+        closed.chmod(0)
+        if user == 0:  # root may read everything
+            os.seteuid(65534)
+        try:
+            with pytest.raises(InputError) as info:
+                found.files("train")
+        finally:
+            os.seteuid(user)
+            closed.chmod(0o755)
+    assert str(info.value) == f"folder {str(closed)!r} cannot be read: Permission denied"
 
 
 @pytest.mark.parametrize(
