@@ -36,21 +36,16 @@ class Fingerprint:
 
     def other_classes(self, now):
         """What differs in the class names, in words; empty if they are the same."""
-        parts = []
-        for when, names in (
-            ("then", set(self.class_names) - set(now.class_names)),
-            ("now", set(now.class_names) - set(self.class_names)),
-        ):
-            if names:
-                parts.append(f"only {when}: {listed(sorted(names))}")
-        return "; ".join(parts)
+        before, after = set(self.class_names), set(now.class_names)
+        others = {"then": sorted(before - after), "now": sorted(after - before)}
+        return "; ".join(f"only {when}: {listed(names)}" for when, names in others.items() if names)
 
     def differences(self, now):
         """What makes `now` other pictures, in lines."""
         if classes := self.other_classes(now):
             return [f"classes: {classes}"]
         counts = [
-            f"files of class {printable(name)!s} in {split}: {before} -> {after}"
+            f"files of class {printable(name)} in {split}: {before} -> {after}"
             for split in sorted(set(self.files) | set(now.files))
             for name, before, after in zip(self.class_names, self._counts(split), now._counts(split), strict=True)
             if before != after

@@ -2,9 +2,9 @@
 
 import json
 
-from i2p_tf.config import CODEBOOKS
+from i2p_tf.config import CODEBOOKS, PATHS
 
-PLACES = ("data_dir", "classifier_path", "feature_weights")  # on the computer of whoever trained
+PLACES = ("data_dir", *PATHS)  # on the computer of whoever trained
 _CODEBOOK = (
     "The transformation network is a codebook: it classifies the picture on the device and sends the one picture that "
     "stands for the class. So a protected image says which of {words} words was chosen and nothing else of the "
