@@ -5,6 +5,7 @@ Standard library only, so that a command can refuse bad input before it loads Te
 
 import dataclasses
 import math
+import os
 import sys
 
 from i2p_tf.errors import InputError, unknown_name
@@ -17,6 +18,7 @@ TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4} | dict.fromkeys(BOTTL
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
 SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
 FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file
+PATHS = ("classifier_path", "feature_weights")  # of files, where they are not `FEATURE_WEIGHTS`
 FEATURE_DISTANCES = ("squared", "cosine")
 OBJECTIVES = ("codebook", "paper", "adversarial")
 TRANSPORTS = ("png", "jpeg")
@@ -219,13 +221,14 @@ class Config:
     def differences(self, other):
         """The fields that make `other` another experiment, as `name: self -> other` lines.
 
-        Where the data lies is no part of an experiment: `data_dir` may differ.
+        Where the data lie is no part of an experiment: `data_dir` may differ, and the path of a folder; what is in it,
+        a `Fingerprint` says.
         """
         mine, theirs = _flat(self.to_json()), _flat(other.to_json())
         return [
             f"{name}: {mine[name]} -> {theirs[name]}"
             for name in mine
-            if name != "data_dir" and mine[name] != theirs[name]
+            if name != "data_dir" and _comparable(name, mine[name]) != _comparable(name, theirs[name])
         ]
 
 
@@ -234,6 +237,14 @@ def _flat(values, prefix=""):
     for key, value in values.items():
         flat |= _flat(value, f"{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat
+
+
+def _comparable(name, value):
+    if name == "dataset" and value.startswith("folder:"):
+        return "folder:"
+    if name in PATHS and value is not None and value not in FEATURE_WEIGHTS:
+        return os.path.abspath(value)
+    return value
 
 
 def _check_text(name, value):

@@ -1,4 +1,4 @@
-"""The one exception that a command turns into a line on stderr and exit code 2."""
+"""The one exception that a command turns into a line on stderr and exit code 2, and what such lines are made of."""
 
 import difflib
 
@@ -17,3 +17,9 @@ def unknown_name(what, received, allowed, quoted=False):
     return InputError(
         f"unknown {what} {received!r}; allowed: {', '.join(map(repr, allowed) if quoted else allowed)}.{hint}"
     )
+
+
+def printable(path):
+    """A file name for a terminal: in one line, whatever it is made of."""
+    text = str(path)
+    return text if text.isprintable() else ascii(text)

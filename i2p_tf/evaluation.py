@@ -41,7 +41,7 @@ def evaluate_run(run_dir, dataset, say):
         InputError: if a network or the key is missing or can't be read.
     """
     config = run_dir.load_config()
-    classifier = load_network(run_dir.classifier)
+    classifier = load_classifier(run_dir.classifier, dataset.num_classes)
     say(f"evaluating {len(dataset.test.labels)} test images")
     protected = load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
     results = _still_true(run_dir.read_results(), run_dir.network_digests())
@@ -62,6 +62,14 @@ def load_network(path):
     except Exception as error:  # Keras raises whatever the damaged file made it stumble over
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"{path} is damaged ({reason}); delete it, and bin/train makes it again") from error
+
+
+def load_classifier(path, num_classes):
+    """ψ of a run, as `load_network`; `InputError` if it knows another number of classes than the data have."""
+    classifier = load_network(path)
+    if classifier.output_shape[-1] != num_classes:
+        raise InputError(f"{path} knows {classifier.output_shape[-1]} classes, and the data have {num_classes}")
+    return classifier
 
 
 def load_protection(run_dir, config, image_size):

@@ -12,6 +12,8 @@ import warnings
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from i2p_tf import jpeg_end
+
 # Below the size at which Pillow warns of a decompression bomb, and 240 MB as RGB.
 MAX_PIXELS = 80_000_000
 
@@ -19,6 +21,15 @@ MAX_PIXELS = 80_000_000
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
 RESIZE_RULES = ("crop", "fit", "stretch")
+
+# What systems leave in folders, in lower case; and what begins with a dot.
+_SYSTEM_NAMES = frozenset(
+    (
+        *("thumbs.db", "desktop.ini", "$recycle.bin", "system volume information"),  # Windows
+        *("__macosx", "icon\r", "lost+found"),  # macOS, Linux
+        *("@eadir", "#recycle", "@recycle"),  # network storage
+    )
+)
 
 # `warnings.catch_warnings` is not thread-safe, and pictures are opened in several threads.
 _OPENING = threading.Lock()
@@ -28,13 +39,18 @@ class PictureError(ValueError):
     """A file that can't be used as a picture. The message is the short reason, without the name of the file."""
 
 
+def is_hidden(name):
+    """Whether a file or folder of this name is not the user's but the system's, or hidden."""
+    return name.startswith(".") or name.lower() in _SYSTEM_NAMES
+
+
 def decode(source, at_least=None):
     """Decodes a picture, turns it upright as its EXIF orientation says, and drops all metadata.
 
     Transparent parts are laid on white, the ground that most such pictures are drawn for. 16-bit values and 32-bit
     whole numbers are scaled from [0, 65535], not clipped; floating point from the first of [0, 1], [0, 255] and
     [0, 65535] that it fits into; what does not fit, from its own range. Of an animation the first frame counts. Colour
-    profiles are ignored.
+    profiles are ignored. A JPEG file that lacks nothing but its end marker is read.
 
     Args:
         source: path, bytes or binary file object.
@@ -99,15 +115,32 @@ def _decode_file(file, at_least):
     if image.width * image.height > MAX_PIXELS:
         raise PictureError(f"more than {MAX_PIXELS:,} pixels")
     try:
-        if at_least:
-            image.draft(None, (2 * at_least, 2 * at_least))
-        image.load()
-        image = _to_rgb(_upright(image))
+        pixels = _pixels(image, at_least)
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files
         if isinstance(error, OSError) and error.errno:
             raise
-        raise PictureError("truncated or damaged") from error
-    return Image.fromarray(np.array(image))  # an image made from pixels has no metadata
+        pixels = _pixels_without_end(file, at_least) if image.format == "JPEG" else None
+        if pixels is None:
+            raise PictureError("truncated or damaged") from error
+    return Image.fromarray(pixels)  # an image made from pixels has no metadata
+
+
+def _pixels(image, at_least):
+    """RGB uint8 `(height, width, 3)` of a picture whose header is read."""
+    if at_least:
+        image.draft(None, (2 * at_least, 2 * at_least))
+    image.load()
+    return np.array(_to_rgb(_upright(image)))
+
+
+def _pixels_without_end(file, at_least):
+    """As `_pixels`, of a JPEG file that lacks its end marker; None where it lacks more."""
+    file.seek(0)
+    try:
+        decoded = [_pixels(_open(io.BytesIO(content)), at_least) for content in jpeg_end.completions(file.read())]
+    except Exception:
+        return None
+    return decoded[0] if decoded and all(np.array_equal(decoded[0], other) for other in decoded[1:]) else None
 
 
 def _open(file):

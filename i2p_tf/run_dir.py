@@ -1,6 +1,7 @@
 """The files of a run: the one place that knows their names, and how they are written so that no half file stays."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -11,6 +12,7 @@ import uuid
 
 from i2p_tf.config import Config
 from i2p_tf.errors import InputError
+from i2p_tf.fingerprint import Fingerprint
 
 _TEMPORARY = ".unfinished-"
 LOCK = ".lock"
@@ -88,6 +90,7 @@ class RunDir:
     def __init__(self, path):
         self.path = pathlib.Path(path)
         self.config = self.path / "config.json"
+        self.data = self.path / "data.json"
         self.environment = self.path / "environment.json"
         self.classifier = self.path / "classifier.keras"
         self.transform = self.path / "transform.keras"
@@ -102,7 +105,7 @@ class RunDir:
         self.report_markdown = self.path / "report.md"
         self.report_pictures = self.path / "report"  # of report.md
 
-    def check(self, config, overwrite=False):
+    def check(self, config, overwrite=False, data=None):
         """Raises what `claim` would raise; writes nothing."""
         try:
             entries = {entry.name for entry in self.path.iterdir()}
@@ -114,26 +117,28 @@ class RunDir:
             return
         if self.config.name not in entries:
             raise InputError(f"{self.path} is not empty and no run directory. Give another --run_dir")
-        differences = self.load_config().differences(config)
-        if differences and not overwrite and entries - {LOCK, self.config.name, self.environment.name}:
+        differences = self._differences(config, data)
+        begun = entries - {LOCK, self.config.name, self.data.name, self.environment.name}
+        if differences and not overwrite and begun:
             raise InputError(
                 f"{self.path} holds another experiment ({'; '.join(differences)}). "
                 "Give another --run_dir, or --overwrite to delete it"
             )
 
-    def claim(self, config, overwrite=False):
+    def claim(self, config, overwrite=False, data=None):
         """Makes the folder that of `config`, or joins it where it already is. The lock must be held.
 
         Args:
             config: the experiment.
             overwrite: delete the files of another experiment instead of refusing; the same one always goes on.
+            data: the `Fingerprint` of the folder of pictures; None for another data set.
 
         Raises:
             InputError: if it holds another experiment or something that is no run, or can't be written to.
         """
-        self.check(config, overwrite)
+        self.check(config, overwrite, data)
         try:
-            self._claim(config)
+            self._claim(config, data)
         except OSError as error:
             raise self._cannot_write(error) from error
 
@@ -167,15 +172,39 @@ class RunDir:
         """Held while a command writes into the run, which is made if it is missing; a second command is refused."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            (self.path / LOCK).touch()
+            descriptor = self._open_lock()
         except OSError as error:
             raise self._cannot_write(error) from error
-        with open(self.path / LOCK, "a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise InputError(f"another command is writing to {self.path}; wait for it, or give --run_dir") from None
+        with self._locked(descriptor, fcntl.LOCK_EX):
             yield
+
+    @contextlib.contextmanager
+    def reading(self):
+        """Held while a command reads what another must not change; a run that can't be written to needs no lock."""
+        try:
+            descriptor = self._open_lock()
+        except OSError as error:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
+                raise self._cannot_write(error) from error
+            lock = contextlib.nullcontext()
+        else:
+            lock = self._locked(descriptor, fcntl.LOCK_SH)
+        with lock:
+            yield
+
+    def _open_lock(self):
+        return os.open(self.path / LOCK, os.O_WRONLY | os.O_CREAT, 0o666)
+
+    @contextlib.contextmanager
+    def _locked(self, descriptor, kind):
+        try:
+            try:
+                fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"another command uses {self.path}; wait for it, or give --run_dir") from None
+            yield
+        finally:
+            os.close(descriptor)
 
     def remove_left_overs(self):
         """Deletes what a killed command was writing. The lock must be held."""
@@ -189,6 +218,16 @@ class RunDir:
     def read_environment(self):
         """The dictionary in environment.json; empty where there is none yet."""
         return _read_json(self.environment) if self.environment.is_file() else {}
+
+    def read_data(self):
+        """The `Fingerprint` in data.json; None where there is none."""
+        if not self.data.is_file():
+            return None
+        values = _read_json(self.data)
+        try:
+            return Fingerprint.from_json(values)
+        except InputError as error:
+            raise InputError(f"{self.data} is damaged: {error}") from error
 
     def read_metrics(self):
         """The lines of metrics.jsonl as dictionaries; empty where there is none yet."""
@@ -213,12 +252,27 @@ class RunDir:
         with write_atomically(self.metrics) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    def _claim(self, config):
+    def _claim(self, config, data):
         self.path.mkdir(parents=True, exist_ok=True)
-        if self.config.is_file() and self.load_config().differences(config):
+        if self.config.is_file() and self._differences(config, data):
             self._delete()
         self.remove_left_overs()
+        if data:
+            write_json(self.data, data.to_json())
         write_json(self.config, config.to_json())
+
+    def _differences(self, config, data):
+        """What makes `config`, with `data`, another experiment than that of the run, in lines."""
+        mine = self.load_config()
+        differences, former = mine.differences(config), self.read_data()
+        if differences or data is None:
+            return differences
+        if former:
+            return former.differences(data)
+        # A run of an earlier version has not recorded its pictures: others lie elsewhere, unless its own have moved.
+        paths = [os.path.abspath(name.partition(":")[2]) for name in (mine.dataset, config.dataset)]
+        others = paths[0] != paths[1] and os.path.isdir(paths[0])
+        return [f"dataset: {mine.dataset} -> {config.dataset}"] if others else []
 
     def _delete(self):
         others = set(vars(self).values()) - {self.path, self.config}

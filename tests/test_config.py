@@ -97,6 +97,16 @@ def test_differences_name_what_makes_another_experiment_and_ignore_where_the_dat
     other = dataclasses.replace(one, seed=2, data_dir="there", transform_recipe=dataclasses.replace(RECIPE, epochs=5))
     assert one.differences(other) == ["transform_recipe.epochs: 2 -> 5", "seed: 1 -> 2"]
     assert one.differences(dataclasses.replace(one, data_dir="there")) == []
+    here, there = (dataclasses.replace(one, dataset=f"folder:{place}") for place in ("/here/pics", "there"))
+    assert here.differences(there) == [] and here.differences(one) == ["dataset: folder:/here/pics -> digits"]
+
+
+def test_a_relative_path_is_the_same_file_as_an_absolute_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one = config(classifier_path="psi.keras", feature_weights="vgg.h5")
+    other = config(classifier_path=f"{tmp_path}/psi.keras", feature_weights=f"{tmp_path}/vgg.h5")
+    assert one.differences(other) == []
+    assert len(one.differences(config(classifier_path="other.keras", feature_weights="imagenet"))) == 2
 
 
 def test_a_foreign_json_is_refused():

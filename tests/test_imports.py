@@ -17,8 +17,8 @@ LAYERS = [
     {"evaluation"},
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "environment", "presets"},
-    {"config", "pictures", "encryption", "transport"},
-    {"errors"},
+    {"config", "fingerprint", "pictures", "encryption", "transport"},
+    {"errors", "jpeg_end"},
 ]
 NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "transport"}

@@ -1,5 +1,6 @@
 import io
 import os
+import re
 import struct
 import threading
 import warnings
@@ -156,6 +157,46 @@ def test_what_is_not_a_picture(tmp_path):
     assert reason_of(encoded(Image.effect_noise((64, 64), 50), "JPEG")[:-900]) == "truncated or damaged"
     assert reason_of(tmp_path / "missing.png") == "cannot be read: no such file or directory"
     assert reason_of(tmp_path) == "not a regular file"
+
+
+def noisy_jpegs():
+    """JPEG files of several kinds, of pictures whose last pixels differ from grey."""
+    generator = np.random.default_rng(0)
+    kinds = ({}, {"progressive": True}, {"optimize": True}, {"restart_marker_blocks": 4}, {"subsampling": 0})
+    for options in kinds:
+        for size in (9, 64, 133):
+            pixels = generator.integers(0, 256, (size, size, 3), dtype=np.uint8)
+            yield encoded(Image.fromarray(pixels), "JPEG", **options)
+    yield encoded(Image.fromarray(generator.integers(0, 256, (40, 40), dtype=np.uint8)), "JPEG")
+    yield encoded(Image.fromarray(generator.integers(0, 256, (40, 40, 4), dtype=np.uint8), "CMYK"), "JPEG")
+
+
+def test_a_jpeg_without_its_end_marker_is_whole():
+    for content in noisy_jpegs():
+        for at_least in (None, 8):
+            whole = np.asarray(pictures.decode(content, at_least))
+            for cut in (1, 2):
+                np.testing.assert_array_equal(np.asarray(pictures.decode(content[:-cut], at_least)), whole)
+
+
+def test_a_jpeg_that_lacks_pixels_is_refused():
+    for content in noisy_jpegs():
+        for lost in (40, len(content) // 4, len(content) // 2, len(content) * 3 // 4):
+            with pytest.raises(pictures.PictureError):
+                pictures.decode(content[:-lost])
+
+
+def test_a_progressive_jpeg_that_ends_between_two_scans_is_refused():
+    content = encoded(Image.effect_noise((64, 64), 50), "JPEG", progressive=True)
+    scans = [match.start() for match in re.finditer(b"\xff\xda", content)]
+    assert len(scans) > 3
+    assert reason_of(content[: scans[-1]]) == "truncated or damaged"
+
+
+def test_what_systems_leave_is_hidden():
+    hidden = ("._x.jpg", ".DS_Store", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "__MACOSX", "lost+found")
+    assert all(map(pictures.is_hidden, (*hidden, "Thumbs.db", "thumbs.db", "Desktop.ini")))
+    assert not any(map(pictures.is_hidden, ("cat", "x.jpg", "@home", "$", "_")))
 
 
 def test_named_pipe_does_not_wait(tmp_path):

@@ -1,5 +1,9 @@
+import contextlib
 import dataclasses
 import json
+import os
+import pathlib
+import tempfile
 
 import pytest
 
@@ -94,6 +98,60 @@ def test_two_commands_do_not_write_into_one_run(tmp_path):
         pass
     with run_dir.lock():
         pass
+
+
+@contextlib.contextmanager
+def unprivileged():
+    """Root may write everywhere."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def read_only_run():
+    """A run that its reader can't write to."""
+    with tempfile.TemporaryDirectory() as folder:  # tmp_path is for its owner alone
+        os.chmod(folder, 0o755)
+        run_dir = RunDir(pathlib.Path(folder) / "run")
+        run_dir.claim(CONFIG)
+        run_dir.path.chmod(0o555)
+        yield run_dir
+        run_dir.path.chmod(0o755)
+
+
+def test_a_run_that_can_not_be_written_to_is_read_without_a_lock(read_only_run):
+    with unprivileged(), read_only_run.reading():
+        assert read_only_run.load_config() == CONFIG
+    assert not (read_only_run.path / ".lock").exists()
+
+
+def test_writing_to_a_run_that_can_not_be_written_to_is_one_line(read_only_run):
+    with unprivileged(), pytest.raises(InputError) as error, read_only_run.lock():
+        pass
+    assert str(error.value) == f"cannot write to the run directory {read_only_run.path}: Permission denied"
+
+
+def test_several_read_and_nobody_writes(tmp_path):
+    run_dir = RunDir(tmp_path)
+    refused = pytest.raises(InputError, match="another command")
+    with run_dir.reading(), RunDir(tmp_path).reading(), refused, RunDir(tmp_path).lock():
+        pass
+    with run_dir.lock(), pytest.raises(InputError, match="another command"), RunDir(tmp_path).reading():
+        pass
+
+
+def test_a_record_of_pictures_that_is_damaged_is_named(tmp_path):
+    run_dir = RunDir(tmp_path)
+    assert run_dir.read_data() is None
+    for content in ("{", "{}", '{"class_names": 1, "files": {}, "sha256": ""}'):
+        run_dir.data.write_text(content)
+        with pytest.raises(InputError, match=r"data\.json is damaged"):
+            run_dir.read_data()
 
 
 def test_a_finished_run_has_both_networks(tmp_path):

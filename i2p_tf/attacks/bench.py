@@ -26,7 +26,7 @@ class Bench:
         self.run_dir, self.dataset, self.suite, self.seed, self.say = run_dir, dataset, suite, seed, say
         self.suite_name = suite_name
         self.places = [run_dir, controls_from] if controls_from else [run_dir]  # where results may be
-        self.classifier = evaluation.load_network(run_dir.classifier)
+        self.classifier = evaluation.load_classifier(run_dir.classifier, dataset.num_classes)
         self.test = dataset.test.take(slice(suite.test_images))
         # Whatever changes a result; the files' names do not.
         self.setting = {

@@ -13,7 +13,7 @@ import sys
 from absl import flags
 
 from i2p_tf.attacks.suite import SUITES
-from i2p_tf.cli import app
+from i2p_tf.cli import app, run_data
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
@@ -56,7 +56,7 @@ flags.DEFINE_string(
     "another data set, as of bin/train --dataset: one more attacker protects its pictures and learns from those pairs",
     flag_values=FLAGS,
 )
-flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
 def main(arguments):
@@ -69,28 +69,30 @@ def main(arguments):
         raise InputError(
             f"--repetitions must be an integer from 1 to {MOST_REPETITIONS}. Received: {FLAGS.repetitions}"
         )
-    config = app.finished_config(run_dir)
+    config = run_data.located(run_dir, app.finished_config(run_dir), FLAGS.data_dir)
     controls_from = _attacked(FLAGS.controls_from) if FLAGS.controls_from else None
     if FLAGS.attribute is not None:
         sources.check_attribute(config.dataset, FLAGS.attribute)
+    pairs_from = None
     if FLAGS.pairs_from is not None:
-        sources.check_name(FLAGS.pairs_from)
-        if FLAGS.pairs_from == config.dataset:
+        pairs_from, _ = sources.place(FLAGS.pairs_from)
+        sources.check_name(pairs_from)
+        if pairs_from == config.dataset:
             raise InputError(f"--pairs_from={FLAGS.pairs_from}: from these pictures the suite's own attackers learn")
     with run_dir.lock():
         from i2p_tf.attacks.run import run_suite
         from i2p_tf.attacks.summary import table
         from i2p_tf.training.progress import Progress
 
-        dataset = sources.load_for(config, FLAGS.data_dir, FLAGS.attribute)
-        data_dir = FLAGS.data_dir or config.data_dir
-        others = sources.load(FLAGS.pairs_from, data_dir, dataset.image_size) if FLAGS.pairs_from else None
+        progress, dataset = Progress(), sources.load_for(config, FLAGS.attribute)
+        progress.say(dataset.describe_classes())
+        others = sources.load(pairs_from, config.data_dir, dataset.image_size) if pairs_from else None
         results = run_suite(
             run_dir,
             dataset,
             FLAGS.suite,
             FLAGS.seed,
-            Progress().say,
+            progress.say,
             repetitions=FLAGS.repetitions,
             attribute=FLAGS.attribute,
             controls_from=controls_from,

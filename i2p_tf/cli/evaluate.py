@@ -7,23 +7,24 @@ Writes results.json and samples.png in the run directory and prints a table.
 
 from absl import flags
 
-from i2p_tf.cli import app
+from i2p_tf.cli import app, run_data
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
-flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
 def main(arguments):
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
-    config = app.finished_config(run_dir)
+    config = run_data.located(run_dir, app.finished_config(run_dir), FLAGS.data_dir)
     with run_dir.lock():
         from i2p_tf import evaluation
         from i2p_tf.data import sources
         from i2p_tf.training.progress import Progress
 
-        dataset = sources.load_for(config, FLAGS.data_dir)
-        results = evaluation.evaluate_run(run_dir, dataset, Progress().say)
+        progress, dataset = Progress(), sources.load_for(config)
+        progress.say(dataset.describe_classes())
+        results = evaluation.evaluate_run(run_dir, dataset, progress.say)
         print(evaluation.table(results))
         print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
 

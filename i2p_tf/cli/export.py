@@ -11,7 +11,7 @@ import pathlib
 
 from absl import flags
 
-from i2p_tf.cli import app
+from i2p_tf.cli import app, run_data
 from i2p_tf.client.transform import MANIFEST
 from i2p_tf.config import BOTTLENECKS
 from i2p_tf.errors import InputError, unknown_name
@@ -28,7 +28,7 @@ flags.DEFINE_list(
     "variants", ",".join(DEFAULT_VARIANTS), f"TensorFlow Lite files, of {','.join(VARIANTS)}", flag_values=FLAGS
 )
 flags.DEFINE_boolean("allow_loss", False, "publish variants that lose more than 1 point of accuracy", flag_values=FLAGS)
-flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory, if it has moved", flag_values=FLAGS)
+flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
 def main(arguments):
@@ -54,16 +54,18 @@ def main(arguments):
         raise InputError(f"--export={path} is a file; give a folder")
     if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
         raise InputError(f"--export={path} is not empty and no bundle; give another folder")
+    config = run_data.located(run_dir, config, FLAGS.data_dir)
     both = FLAGS.tflite == FLAGS.savedmodel
-    with run_dir.lock():
+    with run_dir.reading():
         from i2p_tf.data import sources
         from i2p_tf.export import bundle, card
         from i2p_tf.training.progress import Progress
 
-        dataset = sources.load_for(config, FLAGS.data_dir)
+        progress, dataset = Progress(), sources.load_for(config)
+        progress.say(dataset.describe_classes())
         variants = FLAGS.variants if both or FLAGS.tflite else []
         manifest = bundle.export(
-            run_dir, dataset, config, path, variants, both or FLAGS.savedmodel, FLAGS.allow_loss, Progress()
+            run_dir, dataset, config, path, variants, both or FLAGS.savedmodel, FLAGS.allow_loss, progress
         )
         print("\n".join(card.table(manifest)))
         print(f"bundle: {path}")

@@ -8,14 +8,14 @@ Writes a run directory. The same command goes on where an earlier one was stoppe
 """
 
 import dataclasses
+import os
 import pathlib
-import re
 
 from absl import flags
 
 from i2p_tf import presets
 from i2p_tf.cli import app
-from i2p_tf.config import FEATURE_WEIGHTS
+from i2p_tf.config import FEATURE_WEIGHTS, PATHS
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
@@ -33,7 +33,11 @@ _define(
     flags.DEFINE_string, "run_dir", "where the run is kept; runs/<dataset>_<classifier> (of any preset) if not given"
 )
 _define(flags.DEFINE_boolean, "overwrite", "delete another experiment in the run directory", False)
-_define(flags.DEFINE_string, "data_dir", "prepared TensorFlow Datasets directory")
+_define(
+    flags.DEFINE_string,
+    "data_dir",
+    "prepared TensorFlow Datasets directory; of folder:PATH, where the pictures are now, if they have moved",
+)
 _define(
     flags.DEFINE_integer, "image_size", "height and width in pixels; if not given the data set's own, of folders 32"
 )
@@ -118,7 +122,8 @@ def config_from_flags():
     """The preset's `Config` with what the flags replace; `InputError` for whatever does not fit."""
     if not FLAGS.dataset:
         raise InputError(f"--dataset is missing; allowed: {', '.join(sources.NAMED_SETS)}, tfds:NAME, folder:PATH")
-    sources.check_name(FLAGS.dataset)
+    dataset, data_dir = sources.place(FLAGS.dataset, FLAGS.data_dir)
+    sources.check_place(dataset)
     if FLAGS.preset not in presets.PRESETS:
         raise unknown_name("preset", FLAGS.preset, tuple(presets.PRESETS))
     if FLAGS.classifier_path and not pathlib.Path(FLAGS.classifier_path).is_file():
@@ -129,7 +134,7 @@ def config_from_flags():
     weights = FLAGS.feature_weights
     if weights and weights not in FEATURE_WEIGHTS and not pathlib.Path(weights).is_file():
         raise InputError(f"--feature_weights: no such file: {weights}; allowed: {', '.join(FEATURE_WEIGHTS)} or a file")
-    config = presets.PRESETS[FLAGS.preset](FLAGS.dataset)
+    config = presets.PRESETS[FLAGS.preset](dataset)
     recipe_changes = _given(RECIPE_FLAGS)
     if "epochs" in recipe_changes:
         recipe_changes["minimum_steps"] = 0
@@ -137,13 +142,17 @@ def config_from_flags():
         name: dataclasses.replace(getattr(config, name), **recipe_changes)
         for name in ("classifier_recipe", "transform_recipe")
     }
-    return dataclasses.replace(config, **recipes, **_given(CONFIG_FLAGS))
+    files = {
+        name: os.path.abspath(FLAGS[name].value) for name in PATHS if FLAGS[name].value not in (None, *FEATURE_WEIGHTS)
+    }
+    return dataclasses.replace(config, **recipes, **_given(CONFIG_FLAGS) | files | {"data_dir": data_dir})
 
 
-def default_run_dir(config):
+def default_run_dir(dataset, config):
     """`runs/<dataset>_<classifier>`, and `_<encryption>` where there is one; of a folder, the last part of its path."""
-    kind, _, rest = config.dataset.partition(":")
-    name = pathlib.Path(rest).resolve().name if kind == "folder" else re.sub("[:/]", "_", rest or kind)
+    kind, _, rest = dataset.partition(":")
+    name = pathlib.Path(rest).expanduser().resolve().name if kind == "folder" else rest or kind
+    name = "".join(letter if letter.isprintable() and letter not in ":/" else "_" for letter in name)
     suffix = f"_{config.encryption}" if config.encryption else ""
     return pathlib.Path("runs") / f"{name}_{config.classifier}{suffix}"
 
@@ -152,10 +161,11 @@ def main(arguments):
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     config = config_from_flags()
-    run_dir = RunDir(FLAGS.run_dir or default_run_dir(config))
-    run_dir.check(config, FLAGS.overwrite)
+    data = sources.fingerprint(config.dataset)
+    run_dir = RunDir(FLAGS.run_dir or default_run_dir(FLAGS.dataset, config))
+    run_dir.check(config, FLAGS.overwrite, data)
     with run_dir.lock():
-        run_dir.claim(config, FLAGS.overwrite)
+        run_dir.claim(config, FLAGS.overwrite, data)
         from i2p_tf.training.progress import Progress
 
         progress = Progress()

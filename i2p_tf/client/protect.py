@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import itertools
 import json
 import multiprocessing.pool
 import os
@@ -15,12 +16,11 @@ import numpy as np
 from PIL import Image
 
 from i2p_tf import pictures
-from i2p_tf.errors import InputError
+from i2p_tf.errors import InputError, printable
 
 # Lies in a folder of protected pictures and says how they were made. Without it nobody could tell a protected picture
 # that an earlier command has finished from a plain one that lies there by chance.
 RECORD = ".i2p_tf.json"
-_IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,12 +180,6 @@ def write_atomically(path, content):
         raise
 
 
-def printable(path):
-    """A file name for a terminal: in one line, whatever it is made of."""
-    text = str(path)
-    return text if text.isprintable() else ascii(text)
-
-
 def _protect_file(job, transform, rule, finished_after):
     try:
         if finished_after is not None and _is_finished(job, finished_after):
@@ -219,12 +213,8 @@ def _walk(root, output, failures):
             folders.clear()
             continue
         closed.add(real)
-        folders[:] = sorted(filter(_is_visible, folders))
-        yield from (pathlib.Path(parent, name) for name in sorted(filter(_is_visible, files)))
-
-
-def _is_visible(name):
-    return not name.startswith(".") and name not in _IGNORED
+        folders[:] = sorted(itertools.filterfalse(pictures.is_hidden, folders))
+        yield from (pathlib.Path(parent, name) for name in sorted(itertools.filterfalse(pictures.is_hidden, files)))
 
 
 def _name_targets(places):

@@ -2,48 +2,18 @@
 
 import concurrent.futures
 import os
-import pathlib
 
 import numpy as np
 
 from i2p_tf import pictures
-from i2p_tf.data import attribute_table
-from i2p_tf.errors import InputError
+from i2p_tf.data import attribute_table, layout
+from i2p_tf.errors import InputError, printable
 
-_SPLITS = ("train", "validation", "test")
 _ORDER_SEED = 0
-_IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX", attribute_table.FILE)
-
-
-def check(path):
-    """Raises an `InputError` unless `path` has at least two class folders, in each split the same. Opens no picture."""
-    root = pathlib.Path(path).expanduser()
-    if not root.exists():
-        raise InputError(f"folder {str(root)!r} does not exist")
-    if not root.is_dir():
-        raise InputError(f"{str(root)!r} is not a folder")
-    try:
-        classes = {split: _class_names(folder) for split, folder in _split_folders(root).items()}
-    except OSError as error:
-        raise InputError(f"folder {error.filename!r} cannot be read: {error.strerror}") from error
-    if "train" not in classes:
-        raise InputError(f"folder {str(root)!r} has {', '.join(classes)} but no train folder")
-    allowed = "a data set has one folder of pictures for each of at least two classes"
-    if not classes["train"]:
-        raise InputError(f"folder {str(root)!r} has no class folder with files in it; {allowed}")
-    if len(classes["train"]) == 1:
-        raise InputError(f"folder {str(root)!r} has one class only, {classes['train'][0]!r}; {allowed}")
-    for split, names in classes.items():
-        difference = sorted(set(names) ^ set(classes["train"]))
-        if difference:
-            raise InputError(
-                f"train and {split} in {str(root)!r} must have the same classes; only in one of them: "
-                + ", ".join(difference)
-            )
 
 
 def read(path, image_size, attribute=None):
-    """Reads all pictures of a folder that has passed `check`.
+    """Reads all pictures of a folder.
 
     Pictures lie at any depth below their class folder. Hidden files are ignored. Symbolic links are followed, but no
     folder is read twice and no link leads from one class into another.
@@ -60,87 +30,40 @@ def read(path, image_size, attribute=None):
         folder without splits gives "train" only.
 
     Raises:
-        InputError: if a class has too few usable pictures to be in the train, validation and test set, or a picture
-            lacks the attribute.
+        InputError: if the folder is not as `layout.find` wants it, a class has too few usable pictures to be in the
+            train, validation and test set, or a picture lacks the attribute.
     """
-    root = pathlib.Path(path).expanduser()
-    column = attribute_table.column(root, attribute) if attribute else {}
+    found = layout.find(path)
+    column = attribute_table.column(found.root, attribute) if attribute else {}
     names = tuple(sorted(set(column.values())))
-    folders = _split_folders(root)
-    class_names = _class_names(folders["train"])
     splits, skipped = {}, []
-    for split, folder in folders.items():
-        skipped += [f"{file.relative_to(root)}: not inside a class folder" for file in _visible_files(folder)]
-        files, labels = _list_pictures(folder, class_names)
+    for split in found.splits:
+        skipped += [_line(found.root, file, "not inside a class folder") for file in found.strays(split)]
+        files, labels = found.files(split)
         images, reasons = _decode_all(files, image_size)
         used = np.array([reason is None for reason in reasons])
-        skipped += [
-            f"{file.relative_to(root)}: {reason}" for file, reason in zip(files, reasons, strict=True) if reason
-        ]
+        skipped += [_line(found.root, *pair) for pair in zip(files, reasons, strict=True) if pair[1]]
         # The classes mixed, the same in every run, as in published sets: the first n images are a sample of all.
         order = np.random.default_rng(_ORDER_SEED).permutation(len(images))
-        values = _values(root, np.array(files)[used], column, names)[order] if attribute else None
+        values = _values(found.root, np.array(files)[used], column, names)[order] if attribute else None
         splits[split] = (images[order], labels[used][order], values)
-        held_out = sum(other not in folders for other in ("validation", "test"))
-        _check_counts(split, splits[split][1], class_names, 1 + held_out if split == "train" else 1, skipped)
-    return class_names, splits, skipped, names
+        held_out = sum(other not in found.splits for other in ("validation", "test"))
+        _check_counts(split, splits[split][1], found.class_names, 1 + held_out if split == "train" else 1, skipped)
+    return found.class_names, splits, skipped, names
+
+
+def _line(root, file, reason):
+    return f"{printable(file.relative_to(root))}: {reason}"
 
 
 def _values(root, files, column, names):
     """The attribute of each file, as its place among the `names` of the values."""
-    paths = [file.relative_to(root).as_posix() for file in files]
+    paths = [attribute_table.key(file.relative_to(root).as_posix()) for file in files]
     missing = [path for path in paths if path not in column]
     if missing:
-        raise InputError(f"{root / attribute_table.FILE} has no line for {missing[0]!r}; {len(missing)} files lack one")
+        table = printable(root / attribute_table.FILE)
+        raise InputError(f"{table} has no line for {missing[0]!r}; {len(missing)} files lack one")
     return np.array([names.index(column[path]) for path in paths], np.int32)
-
-
-def _split_folders(root):
-    """Split name -> folder. Only where all folders are named as splits: "train" may also be a class, of vehicles."""
-    names = [entry.name for entry in _visible_folders(root)]
-    if names and set(names) <= set(_SPLITS) and _visible_folders(root / names[0]):
-        return {split: root / split for split in _SPLITS if split in names}
-    return {"train": root}
-
-
-def _class_names(folder):
-    return tuple(entry.name for entry in _visible_folders(folder) if next(_walk(entry, set()), None))
-
-
-def _visible_folders(folder):
-    return sorted(entry for entry in folder.iterdir() if entry.is_dir() and not _is_hidden(entry.name))
-
-
-def _visible_files(folder):
-    return sorted(entry for entry in folder.iterdir() if not entry.is_dir() and not _is_hidden(entry.name))
-
-
-def _is_hidden(name):
-    return name.startswith(".") or name in _IGNORED
-
-
-def _list_pictures(folder, class_names):
-    classes = [folder / name for name in class_names]
-    files, labels = [], []
-    for label, class_folder in enumerate(classes):
-        others = {os.path.realpath(other) for other in (folder, *classes) if other != class_folder}
-        found = list(_walk(class_folder, others))
-        files += found
-        labels += [label] * len(found)
-    return files, np.array(labels, np.int32)
-
-
-def _walk(folder, closed):
-    """Yields the visible files below `folder` in sorted order; `closed` are real paths of folders not to enter."""
-    closed = set(closed)
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        if real in closed:
-            folders.clear()
-            continue
-        closed.add(real)
-        folders[:] = sorted(name for name in folders if not _is_hidden(name))
-        yield from (pathlib.Path(parent, name) for name in sorted(files) if not _is_hidden(name))
 
 
 def _decode_all(files, image_size):

@@ -10,8 +10,8 @@ import pathlib
 
 import numpy as np
 
-from i2p_tf.data import attribute_table
-from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.data import attribute_table, layout
+from i2p_tf.errors import InputError, printable, unknown_name
 
 NAMED_SETS = ("digits", "cifar10", "cifar100")
 ATTRIBUTES = {"cifar100": ("coarse_label",)}  # besides the class; other sets of TFDS are asked when they are read
@@ -22,6 +22,8 @@ _TEST_FRACTION = 0.2
 _VALIDATION_FRACTIONS = {"cifar100": 0.05}  # 2,500 of 50,000
 _OTHER_VALIDATION_FRACTION = 0.1
 _DEFAULT_SIZE = 32
+_MANY_CLASSES = 20
+_FIRST_CLASSES = 8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Split:
 class Dataset:
     """A data set in memory.
 
-    `skipped` has one "path: reason" for every file that was no usable picture; `attribute_values` are the names of the
-    values of the attribute that was asked for.
+    `name` is that of `shown_name`; `skipped` has one "path: reason" for every file that was no usable picture;
+    `attribute_values` are the names of the values of the attribute that was asked for.
     """
 
     name: str
@@ -58,6 +60,17 @@ class Dataset:
         """The set with only `count` training images (all, where there are no more): the same ones in every run."""
         chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.train.labels))[:count]
         return dataclasses.replace(self, train=self.train.take(chosen))
+
+    def describe_classes(self):
+        """The names of the classes, each with its number of pictures in all splits, as one line; some of many."""
+        labels = np.concatenate([split.labels for split in (self.train, self.validation, self.test)])
+        counts = np.bincount(labels, minlength=self.num_classes).tolist()
+        shown = [f"{printable(name)} ({count})" for name, count in zip(self.class_names, counts, strict=True)]
+        if len(shown) > _MANY_CLASSES:
+            others = counts[_FIRST_CLASSES:]
+            rest = f"and {len(others)} more ({min(others)} to {max(others)} each)"
+            shown = [*shown[:_FIRST_CLASSES], rest]
+        return f"{self.num_classes} classes: {', '.join(shown)}"
 
     @property
     def image_size(self):
@@ -86,9 +99,49 @@ def check_name(name):
     if not rest:
         raise InputError(f"dataset {name!r} has nothing after the colon; allowed: {', '.join(_ALLOWED)}")
     if kind == "folder":
-        from i2p_tf.data import folder
+        layout.find(rest)
 
-        folder.check(rest)
+
+def shown_name(name):
+    """A data set's name for others to read: of a folder without its path, which says more of its owner."""
+    kind, colon, rest = name.partition(":")
+    return f"folder:{printable(pathlib.Path(rest).name)}" if colon and kind == "folder" else name
+
+
+def place(name, data_dir=None):
+    """A data set's name and `data_dir` as a run records them, so that they hold in every working directory.
+
+    Of a folder, `data_dir` is where it lies now, and becomes part of the name.
+    """
+    kind, _, rest = name.partition(":")
+    if kind == "folder" and rest:
+        return f"folder:{_absolute(data_dir or rest)}", None
+    return name, _absolute(data_dir) if data_dir else None
+
+
+def located(config, data_dir):
+    """The `Config` of a run with its data where they lie now; they have not moved where `data_dir` is None.
+
+    Raises:
+        InputError: as `check_place`.
+    """
+    name, data_dir = place(config.dataset, data_dir)
+    check_place(name)
+    return dataclasses.replace(config, dataset=name, data_dir=data_dir or config.data_dir)
+
+
+def check_place(name):
+    """As `check_name`, of what a run learns from; the message says how to tell where a folder is now."""
+    kind, colon, path = name.partition(":")
+    if colon and path and kind == "folder" and not os.path.lexists(path):
+        raise InputError(f"folder {path!r} does not exist; if the pictures have moved, --data_dir says where they are")
+    check_name(name)
+
+
+def fingerprint(name):
+    """The `Fingerprint` of a folder of pictures; None for other sets, of which the name says all."""
+    kind, _, rest = name.partition(":")
+    return layout.find(rest).fingerprint() if kind == "folder" else None
 
 
 def check_attribute(name, attribute):
@@ -108,11 +161,12 @@ def check_attribute(name, attribute):
 
 def refuse_unknown_attribute(name, attribute, allowed):
     """Raises an `InputError` unless `attribute` is one of those `allowed`, which a data set has."""
+    shown = shown_name(name)
     if not allowed:
         hint = f"; a folder has those of its {attribute_table.FILE}" if name.startswith("folder:") else ""
-        raise InputError(f"unknown attribute {attribute!r}: data set {name!r} has none besides the class{hint}")
+        raise InputError(f"unknown attribute {attribute!r}: data set {shown!r} has none besides the class{hint}")
     if attribute not in allowed:
-        raise unknown_name(f"attribute of data set {name!r}", attribute, allowed)
+        raise unknown_name(f"attribute of data set {shown!r}", attribute, allowed)
 
 
 def load(name, data_dir=None, image_size=None, attribute=None):
@@ -154,13 +208,20 @@ def load(name, data_dir=None, image_size=None, attribute=None):
     if "validation" not in splits:
         fraction = _VALIDATION_FRACTIONS.get(rest or kind, _OTHER_VALIDATION_FRACTION)
         splits["train"], splits["validation"] = _hold_out(splits["train"], fraction)
-    return Dataset(name=name, class_names=class_names, skipped=tuple(skipped), attribute_values=values, **splits)
+    return Dataset(
+        name=shown_name(name), class_names=class_names, skipped=tuple(skipped), attribute_values=values, **splits
+    )
 
 
-def load_for(config, data_dir=None, attribute=None):
-    """The data set of a `Config`, with only its `training_images`; `data_dir` replaces that of the `Config`."""
-    dataset = load(config.dataset, data_dir or config.data_dir, config.image_size, attribute)
+def load_for(config, attribute=None):
+    """The data set of a `Config`, with only its `training_images`."""
+    dataset = load(config.dataset, config.data_dir, config.image_size, attribute)
     return dataset.with_training_images(config.training_images) if config.training_images else dataset
+
+
+def _absolute(path):
+    """The same for every working directory; addresses as of buckets stay."""
+    return path if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def _digits(image_size):

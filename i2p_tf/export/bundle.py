@@ -46,7 +46,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
     """
     path = pathlib.Path(path)
     with lock_folder(path, "wait for it, or give another folder with --export"):
-        classifier = evaluation.load_network(run_dir.classifier)
+        classifier = evaluation.load_classifier(run_dir.classifier, dataset.num_classes)
         transform = evaluation.load_network(run_dir.transform)
         images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
         words = dataset.num_classes if config.transform in CODEBOOKS else None

@@ -2,9 +2,9 @@
 
 import json
 
-from i2p_tf.config import CODEBOOKS
+from i2p_tf.config import CODEBOOKS, PATHS
 
-PLACES = ("data_dir", "classifier_path", "feature_weights")  # on the computer of whoever trained
+PLACES = ("data_dir", *PATHS)  # on the computer of whoever trained
 _CODEBOOK = (
     "The transformation network is a codebook: it classifies the picture on the device and sends the one picture that "
     "stands for the class. So a protected image says which of {words} words was chosen and nothing else of the "
@@ -120,10 +120,11 @@ def _attacked(results):
 def _making(manifest, config):
     environment = manifest["environment"]
     settings = {name: value for name, value in config.to_json().items() if name not in PLACES}
+    settings["dataset"] = manifest["dataset"]  # a folder's without its path
     return f"""## How it was made
 
-`bin/train --dataset={config.dataset}` with the settings below, then `bin/export`; run {manifest["run_id"]}, exported
-with i2p_tf {environment["i2p_tf"]}, commit {environment["commit"]}.
+`bin/train --dataset={manifest["dataset"]}` with the settings below, then `bin/export`; run {manifest["run_id"]},
+exported with i2p_tf {environment["i2p_tf"]}, commit {environment["commit"]}.
 
 ```json
 {json.dumps(settings, indent=2)}

@@ -3,14 +3,12 @@
 import pathlib
 import shlex
 
+from i2p_tf.config import PATHS
 from i2p_tf.report import findings, galleries, plots, reading, tables, verdict
 from i2p_tf.report.blocks import Alarm, Commands, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
 from i2p_tf.report.record import PARTS
-
-# Where something lies on the computer of whoever trained is nobody else's business.
-PLACES = ("classifier_path", "feature_weights")
 
 
 def report(records):
@@ -102,7 +100,7 @@ def _setting(record):
     """What two runs must share for their attacks to be compared."""
     suite = record.results.get("attack_suite", {"name": None, "judge": {"n": None}})
     return {
-        "data": (record.config["dataset"], record.config["image_size"]),
+        "data": (record.run_dir.read_data() or record.config["dataset"], record.config["image_size"]),
         "suite": suite["name"],
         "test images": suite["judge"]["n"],
         "attackers": record.pairs_from,
@@ -272,4 +270,5 @@ def _options(record):
 
 def _settings(record):
     shown = {name: value for name, value in record.config.items() if name != "data_dir"} | {"dataset": record.dataset}
-    return shown | {name: pathlib.Path(shown[name]).name for name in PLACES if shown.get(name)}
+    # Where something lies on the computer of whoever trained is nobody else's business.
+    return shown | {name: pathlib.Path(shown[name]).name for name in PATHS if shown.get(name)}

@@ -1,12 +1,12 @@
 """What a run has left behind, read and checked: the only part of the report that knows files."""
 
 import dataclasses
-import pathlib
 import shlex
 import sys
 
 from i2p_tf import pictures
 from i2p_tf.attacks.summary import METRICS
+from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
 from i2p_tf.run_dir import RunDir
@@ -88,13 +88,13 @@ class Record:
     @property
     def dataset(self):
         """The data set's name."""
-        return _without_path(self.config["dataset"])
+        return shown_name(self.config["dataset"])
 
     @property
     def pairs_from(self):
         """The names of other data sets that attackers learned from."""
         found = {result.get("pairs_from") for result in self.results.get("attacks", {}).values()} - {None}
-        return sorted(map(_without_path, found))
+        return sorted(map(shown_name, found))
 
     @property
     def attacked(self):
@@ -110,12 +110,6 @@ class Record:
             return pictures.decode(path)
         except PictureError:
             return None
-
-
-def _without_path(dataset):
-    """The name of a data set; of a folder without the path, which says more of its owner than of the pictures."""
-    kind, colon, rest = dataset.partition(":")
-    return f"{kind}:{pathlib.Path(rest).name}" if colon and kind == "folder" else dataset
 
 
 def read(path):

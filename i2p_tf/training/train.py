@@ -9,7 +9,7 @@ from i2p_tf import key_file, models
 from i2p_tf.data import sources
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import evaluate_run, load_network, load_protection
+from i2p_tf.evaluation import evaluate_run, load_classifier, load_protection
 from i2p_tf.models.warm_start import start_encoder
 from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import precision
@@ -90,7 +90,7 @@ def _make_key(run_dir):
 def _classifier(config, dataset, policy, run_dir, progress):
     """ψ in float32: of the run, of `classifier_path`, or trained now."""
     if run_dir.classifier.is_file():
-        return load_network(run_dir.classifier)
+        return load_classifier(run_dir.classifier, dataset.num_classes)
     if config.classifier_path:
         classifier = _load_classifier(config, dataset)
     else:
@@ -206,10 +206,11 @@ def _save(model, path):
 
 
 def _report_data(dataset, progress):
+    progress.say(dataset.describe_classes())
     counts = f"{len(dataset.train.labels)} training, {len(dataset.validation.labels)} validation"
     progress.say(
         f"{dataset.name}: {counts} and {len(dataset.test.labels)} test images of "
-        f"{dataset.image_size}x{dataset.image_size}, {dataset.num_classes} classes"
+        f"{dataset.image_size}x{dataset.image_size}"
     )
     for line in dataset.skipped:
         progress.say(f"skipped {line}")

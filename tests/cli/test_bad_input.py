@@ -155,7 +155,9 @@ def test_attack_refuses(arguments, words, tmp_path):
     ],
 )
 def test_attack_refuses_an_attribute_that_the_data_have_not(dataset, table, words, tmp_path):
-    (tmp_path / "pictures").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        (tmp_path / "pictures" / name / "1.png").touch()
     if table:
         (tmp_path / "pictures" / "attributes.csv").write_text(table)
     make_run(tmp_path / "run", dataset)

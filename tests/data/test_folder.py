@@ -1,3 +1,7 @@
+import csv
+import os
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -150,7 +154,7 @@ def test_train_may_be_a_class(tmp_path):
 def test_train_and_test_differ(tmp_path):
     for name in ("train/a", "train/b", "test/a", "test/c"):
         save(tmp_path / name / "x.png", "white")
-    assert "only in one of them: b, c" in error_of(tmp_path)
+    assert "only in one of them: 'b', 'c'" in error_of(tmp_path)
 
 
 def test_test_without_train(tmp_path):
@@ -232,3 +236,67 @@ def test_a_file_that_is_listed_twice_is_named(animals):
     write_attributes(animals, ["ant/0.png,here,dim", "", "ant/0.png,there,dim"])
     with pytest.raises(InputError, match="attributes.csv, line 4: 'ant/0.png' has a line already"):
         load(animals, attribute="place")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_what_spreadsheets_write_is_read(animals, delimiter, encoding):
+    table = [["File", "place", "light"]]
+    table += [[f"{name}\\{index}.png", f"a{index}", f"dim{delimiter} warm"] for name in COLOURS for index in range(10)]
+    with open(animals / "attributes.csv", "w", newline="", encoding=encoding) as file:
+        csv.writer(file, delimiter=delimiter).writerows(table)
+    assert load(animals, attribute="place").attribute_values == tuple(f"a{index}" for index in range(10))
+    assert load(animals, attribute="light").attribute_values == (f"dim{delimiter} warm",)
+
+
+def test_a_backslash_in_the_name_of_a_file_stays(animals):
+    save(animals / "ant" / "a\\b.png", "white")
+    lines = [f"./{name}/{index}.png,here,dim" for name in COLOURS for index in range(10)]
+    write_attributes(animals, [*lines, "ant/a\\b.png,there,dim"])
+    assert load(animals, attribute="place").attribute_values == ("here", "there")
+
+
+@pytest.mark.parametrize("content", ["file,gr\u00f6\u00dfe".encode("latin-1"), "file,size\n".encode("utf-16-le")])
+def test_a_table_of_another_encoding_says_what_to_do(animals, content):
+    (animals / "attributes.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"attributes.csv is not UTF-8; save it as CSV in UTF-8"):
+        load(animals, attribute="size")
+
+
+def test_file_names_in_any_bytes_are_read_and_printed_in_one_line(animals):
+    odd = os.fsencode(animals / "ant") + b"/caf\xe9\n.png"
+    with open(odd, "wb") as file:
+        file.write((animals / "ant" / "0.png").read_bytes())
+    with open(odd.replace(b"png", b"txt"), "wb") as file:
+        file.write(b"no picture")
+    dataset = load(animals)
+    assert dataset.skipped == ("'ant/caf\\udce9\\n.txt': not a picture of a supported format",)
+    assert sum(len(split.labels) for split in everything(dataset)) == 31
+    write_attributes(animals, [f"{name}/{index}.png,here,dim" for name in COLOURS for index in range(10)])
+    with pytest.raises(InputError, match=r"no line for 'ant/caf\\udce9\\n.png'"):
+        load(animals, attribute="light")
+
+
+def test_the_split_does_not_depend_on_the_unicode_form_of_names(tmp_path):
+    """A copy by way of macOS has decomposed names, which sort elsewhere."""
+    names = [f"{letter}\u00e9{index}.png" for letter in "ef" for index in range(5)] + [f"ef{i}.png" for i in range(5)]
+    for form in ("NFC", "NFD"):
+        for place, name in enumerate(names):
+            for colour, folder in ((60, "caf\u00e9"), (160, "cafx")):
+                save(
+                    tmp_path / form / unicodedata.normalize(form, folder) / unicodedata.normalize(form, name),
+                    (colour, place, 0),
+                )
+    composed, decomposed = (load(tmp_path / form, image_size=12) for form in ("NFC", "NFD"))
+    assert composed.class_names == decomposed.class_names == ("cafx", "caf\u00e9")
+    for one, other in zip(everything(composed), everything(decomposed), strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+
+
+def test_the_classes_are_described_with_their_counts(animals, tmp_path):
+    assert load(animals).describe_classes() == "3 classes: ant (10), bee (10), cat (10)"
+    for number in range(30):
+        for index in range(3 + number % 2):
+            save(tmp_path / "many" / f"c{number:02}" / f"{index}.png", "white", size=(2, 2))
+    line = load(tmp_path / "many", image_size=12).describe_classes()
+    assert line.startswith("30 classes: c00 (3), c01 (4), ") and line.endswith(", c07 (4), and 22 more (3 to 4 each)")

@@ -98,3 +98,9 @@ def test_fewer_training_images_are_the_same_ones_every_time_and_leave_the_other_
     )
     assert fewer.test is dataset.test
     assert len(dataset.with_training_images(10**6).train.labels) == len(dataset.train.labels)
+
+
+def test_a_folder_is_shown_without_its_path():
+    assert sources.shown_name("folder:/home/someone/pets/") == "folder:pets"
+    assert sources.shown_name("folder:caf\udce9") == r"folder:'caf\udce9'"
+    assert sources.shown_name("tfds:a/b") == "tfds:a/b"

@@ -69,3 +69,6 @@ def test_the_settings_are_there_and_no_places(write_run):
     settings = json.loads(text.partition("```json")[2].partition("```")[0])
     assert settings["dataset"] == "cifar10" and settings["classifier_recipe"]["epochs"] > 0
     assert "somebody" not in text
+    config = write_run("other", dataset="folder:/home/somebody/pets").load_config()
+    text = card(MANIFEST | {"dataset": "folder:pets"}, config, {})
+    assert "`bin/train --dataset=folder:pets`" in text and "somebody" not in text
