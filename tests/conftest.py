@@ -101,6 +101,16 @@ def images():
     return np.random.default_rng(0).random((8, 16, 16, 3), dtype=np.float32)
 
 
+@pytest.fixture
+def policy(request):
+    """A dtype policy, of those that a test is parametrised with, that this machine computes with."""
+    from i2p_tf.training import precision
+
+    if request.param == "mixed_bfloat16" and not precision.computes_bfloat16():
+        pytest.skip("ONEDNN_MAX_CPU_ISA holds oneDNN below what TensorFlow needs for bfloat16 on this processor")
+    return request.param
+
+
 @pytest.fixture(scope="session")
 def digits():
     """The embedded data set at 16x16."""

@@ -107,7 +107,7 @@ def test_saved_and_loaded_it_computes_the_same(network, batch, tmp_path):
     np.testing.assert_array_equal(np.asarray(loaded(batch, training=False)), expected)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"], indirect=True)
 def test_in_mixed_precision_it_gives_float32_near_the_full_one(network, batch, policy):
     from i2p_tf.training.precision import dtype_policy
 
