@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from i2p_tf.serving.errors import invalid
 
+_WHITE_SPACE = b" \t\n\v\f\r"  # of ASCII
+
 
 def parse_document(body):
     """The JSON object in `bytes`; `ServingError` where it is none."""
@@ -152,10 +154,20 @@ def _to_bytes(value):
         return value.encode(errors="surrogatepass")
     if not _is_base64(value):
         raise invalid("JSON Value is not of expected type: string")
+    return _decode_base64(value["b64"])
+
+
+def _decode_base64(text):
+    """As TF Serving does: of the standard alphabet, white space anywhere, padding complete or left out, `.` as `=`."""
     try:
-        return base64.b64decode(value["b64"], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise invalid("Unable to base64 decode") from error
+        compact = text.encode("ascii").translate(None, _WHITE_SPACE)
+        digits = compact.rstrip(b"=.")
+        padding = -len(digits) % 4
+        if len(compact) - len(digits) in (0, padding):
+            return base64.b64decode(digits + b"=" * padding, validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        pass
+    raise invalid("Unable to base64 decode")
 
 
 def _to_json(name, array):

@@ -23,6 +23,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from i2p_tf.serving import local_server, ports
 from i2p_tf.serving.errors import NotServing
+from i2p_tf.serving.http_connection import MAX_HEAD_BYTES
 
 pytestmark = pytest.mark.slow
 
@@ -217,15 +218,20 @@ def test_clients_that_go_half_way_leave_nothing_behind(stand_in):
 
 
 def test_an_endless_head_is_refused(stand_in):
+    def head(size):
+        begin = b"GET /v1/models/small HTTP/1.1\r\nHost: x\r\nX: "
+        return begin + b"x" * (size - len(begin))
+
     with connect(stand_in) as connection:
-        connection.sendall(b"GET /v1/models/small HTTP/1.1\r\n")
-        with contextlib.suppress(OSError):
-            for index in range(1000):
-                connection.sendall(b"X-%d: " % index + b"x" * 1000 + b"\r\n")
-        answer = b""
-        with contextlib.suppress(ConnectionResetError):
-            answer = connection.recv(100)
-        assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+        connection.sendall(head(MAX_HEAD_BYTES - 4) + b"\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    with connect(stand_in) as connection:
+        connection.sendall(head(MAX_HEAD_BYTES + 1))  # no more, so that the server's end meets nothing unread
+        answer = b"".join(iter(lambda: connection.recv(1000), b""))
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"head of the request is too long" in answer
+    with connect(stand_in) as connection, pytest.raises(OSError):
+        for _ in range(10_000):
+            connection.sendall(head(100_000))
     assert works(stand_in)
 
 
