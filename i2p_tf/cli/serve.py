@@ -20,7 +20,7 @@ from absl import flags
 
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError
-from i2p_tf.serving import deployment, model_config, ports, tf_serving
+from i2p_tf.serving import deployment, integrity, model_config, ports, tf_serving
 from i2p_tf.serving.errors import NotServing
 
 FLAGS = flags.FlagValues()
@@ -63,6 +63,7 @@ def run():
 def _serve_with_tf_serving(configs):
     grpc_port = ports.free(FLAGS.host, FLAGS.grpc_port, "--grpc_port")
     rest_port = ports.free(FLAGS.host, FLAGS.rest_port, "--rest_port")
+    _verify(configs)
     with tempfile.TemporaryDirectory(prefix="i2p_tf-") as folder:
         pathlib.Path(folder).chmod(0o755)  # the container's user reads it
         if FLAGS.docker:
@@ -74,6 +75,18 @@ def _serve_with_tf_serving(configs):
             _say(f"{tf_serving.PROGRAM} listens on all addresses of this machine, whatever --host says")
         _say(f"{_addresses(rest_port, grpc_port)}: {' '.join(command)}")
         _run(command)
+
+
+def _verify(configs):
+    """TF Serving checks no files: those that it is going to load are checked before it starts."""
+    for config in configs:
+        for version in model_config.wanted(config):
+            try:
+                unchecked = integrity.verify(config.base_path, version)
+            except integrity.Damaged as error:
+                raise NotServing(f"{config.name}: version {version}: {error}") from error
+            if unchecked:
+                _say(f"{config.name}: version {version}: {integrity.warning(unchecked)}")
 
 
 def _run(command):
