@@ -10,9 +10,8 @@ import signal
 import sys
 
 import grpc
-import uvicorn
 
-from i2p_tf.serving import descriptors, grpc_api, http_connection, integrity, rest, server_log
+from i2p_tf.serving import descriptors, grpc_api, integrity, rest, rest_server, server_log
 from i2p_tf.serving.errors import NotServing
 from i2p_tf.serving.limits import MAX_REQUEST_BYTES
 from i2p_tf.serving.model_store import ModelStore
@@ -20,7 +19,6 @@ from i2p_tf.serving.servable import Servable
 
 DRAIN_SECONDS = 30
 SWITCH_SECONDS = 0.0005
-BACKLOG = 128  # connections that the system keeps until they are accepted
 MAX_CALLS = 500  # of gRPC, at the same time
 
 _GRPC_OPTIONS = [
@@ -69,14 +67,14 @@ async def _serve(configs, host, rest_socket, grpc_port, say):
             raise NotServing("; ".join(failures))
         grpc_server = await _start_grpc(store, host, grpc_port, connections)
         api = rest.RestApi(store)
-        rest_server, rest_running = await _start_rest(api, rest_socket, connections)
+        http_server, running = await rest_server.start(api, rest_socket, connections, DRAIN_SECONDS)
         try:
             say(f"serving {', '.join(config.name for config in configs)}")
             await _finished(store.watch(), stop)
         finally:
             _log.info("stopping: answering what is under way")
-            rest_server.should_exit = True
-            await asyncio.gather(grpc_server.stop(DRAIN_SECONDS), rest_running)
+            http_server.should_exit = True
+            await asyncio.gather(grpc_server.stop(DRAIN_SECONDS), running)
             await api.close()
     finally:
         await store.close()
@@ -111,35 +109,3 @@ async def _start_grpc(store, host, port, connections):
         raise NotServing(f"port {port} of {host} is taken; give another one with --grpc_port") from error
     await server.start()
     return server
-
-
-class _Uvicorn(uvicorn.Server):
-    """Leaves the signals to `_serve`, which stops both protocols."""
-
-    def capture_signals(self):
-        return contextlib.nullcontext()
-
-
-async def _start_rest(api, bound_socket, connections):
-    """The server, and the task in which it runs until its `should_exit` is set and everything is answered."""
-    config = uvicorn.Config(
-        api,
-        http=http_connection.limited_to(connections),
-        loop="none",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    server = _Uvicorn(config)
-    running = asyncio.create_task(server.serve(sockets=[bound_socket]))
-    while not server.started:
-        if running.done():
-            reason = running.exception() or "the server has ended"
-            raise NotServing(f"port {bound_socket.getsockname()[1]}: {reason}; give another one with --rest_port")
-        await asyncio.sleep(0.01)
-    return server, running

@@ -23,7 +23,7 @@ import urllib3
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from i2p_tf.run_dir import write_json
-from i2p_tf.serving import local_server, ports
+from i2p_tf.serving import local_server, ports, rest_server
 from i2p_tf.serving.errors import NotServing
 from i2p_tf.serving.http_connection import MAX_HEAD_BYTES
 from i2p_tf.serving.integrity import Damaged
@@ -346,7 +346,7 @@ def test_slow_connections_are_closed(monkeypatch):
 
     import uvicorn
 
-    from i2p_tf.serving import http_connection, local_server, rest
+    from i2p_tf.serving import http_connection, rest
 
     monkeypatch.setattr(http_connection, "REQUEST_SECONDS", 0.4)
     monkeypatch.setattr(rest, "BODY_SECONDS", 0.1)
@@ -358,7 +358,7 @@ def test_slow_connections_are_closed(monkeypatch):
         config = uvicorn.Config(
             app, http=http_connection.limited_to(9), lifespan="off", log_config=None, timeout_keep_alive=1
         )
-        servers.append(local_server._Uvicorn(config))
+        servers.append(rest_server.Server(config))
         await servers[0].serve(sockets=[listener])
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
@@ -390,4 +390,4 @@ def test_a_rest_port_that_another_server_listens_on_by_now_is_named():
         with ports.bind("127.0.0.1", port, "--rest_port") as second:
             first.listen()
             with pytest.raises(NotServing, match=f"port {port}: .*--rest_port"):
-                asyncio.run(local_server._start_rest(None, second, 9))
+                asyncio.run(rest_server.start(None, second, 9, 1))
