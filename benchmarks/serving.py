@@ -221,8 +221,9 @@ async def soak(export):
     """
     images = some_images(export)
     state = read_state()
-    started, begun_with = time.perf_counter(), state["sent"]
+    begun_with = state["sent"]
     with server(export) as (process, rest_port, grpc_port):
+        started = time.perf_counter()
         clients = [client for client in ways(images[0], rest_port, grpc_port).values() for _ in range(4)]
         while state["sent"] < FLAGS.soak and not out_of_time(started):
             if state["sent"] >= FLAGS.soak * (state["swaps"] + 1) / (SWAPS + 1):

@@ -11,7 +11,7 @@ import sys
 
 import grpc
 
-from i2p_tf.serving import descriptors, grpc_api, integrity, rest, rest_server, server_log
+from i2p_tf.serving import cors, descriptors, grpc_api, integrity, rest, rest_server, server_log, web_page
 from i2p_tf.serving.errors import NotServing
 from i2p_tf.serving.limits import MAX_REQUEST_BYTES
 from i2p_tf.serving.model_store import ModelStore
@@ -33,7 +33,7 @@ _GRPC_OPTIONS = [
 _log = logging.getLogger(__name__)
 
 
-def serve(configs, host, rest_socket, grpc_port, say):
+def serve(configs, host, rest_socket, grpc_port, say, origins=(), web=None):
     """Serves until SIGTERM or SIGINT, then answers what is under way.
 
     Args:
@@ -42,6 +42,8 @@ def serve(configs, host, rest_socket, grpc_port, say):
         rest_socket: a bound TCP socket for REST.
         grpc_port: the port for gRPC.
         say: called with a line once everything is in service.
+        origins: which pages of others may ask from a browser; `*` for all.
+        web: folder of the page that is served with the first model; None for no page.
 
     Raises:
         NotServing: if a model has no version that can be served, or the port for gRPC is taken.
@@ -50,10 +52,10 @@ def serve(configs, host, rest_socket, grpc_port, say):
     # The thread that computes needs the interpreter between two calls of TensorFlow, and by default waits up to 5 ms
     # each time while the event loop is busy.
     sys.setswitchinterval(SWITCH_SECONDS)
-    asyncio.run(_serve(configs, host, rest_socket, grpc_port, say))
+    asyncio.run(_serve(configs, host, rest_socket, grpc_port, say, origins, web))
 
 
-async def _serve(configs, host, rest_socket, grpc_port, say):
+async def _serve(configs, host, rest_socket, grpc_port, say, origins, web):
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -67,7 +69,9 @@ async def _serve(configs, host, rest_socket, grpc_port, say):
             raise NotServing("; ".join(failures))
         grpc_server = await _start_grpc(store, host, grpc_port, connections)
         api = rest.RestApi(store)
-        http_server, running = await rest_server.start(api, rest_socket, connections, DRAIN_SECONDS)
+        app = web_page.WebPage(api, web, configs[0].base_path.parent) if web else api
+        app = cors.Cors(app, origins)
+        http_server, running = await rest_server.start(app, rest_socket, connections, DRAIN_SECONDS)
         try:
             say(f"serving {', '.join(config.name for config in configs)}")
             await _finished(store.watch(), stop)
