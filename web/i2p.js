@@ -26,7 +26,7 @@ export class ServerError extends Error {
    * @param {{status?: number, isPassing?: boolean}} [details] of the HTTP answer; whether asking again may help.
    */
   constructor(message, { status, isPassing = false } = {}) {
-    super(message);
+    super(message.replace(/[\p{C}\p{Z}]+/gu, " ").slice(0, MAX_MESSAGE)); // it may quote the server
     this.status = status;
     this.isPassing = isPassing;
   }
@@ -40,6 +40,7 @@ const PREFERRED = ["int8", "qat", "float16", "float32"]; // the smallest downloa
 const RUNTIME = new URL("./node_modules/@litertjs/core/wasm/", import.meta.url);
 const SIGNATURES = ["serving_default", "image_bytes", "class_names"];
 const MAX_NAMES = 64; // in one request
+const MAX_MESSAGE = 1000; // characters
 const ATTEMPTS = 4;
 const PAUSE = 200; // milliseconds before the second attempt; twice as long before each further one
 const MAY_BE_RETRIED = [429, 502, 503, 504];
@@ -62,7 +63,7 @@ export async function load(manifestUrl, { variant } = {}) {
   const file = manifest.variants[chosen]?.file;
   if (!file) {
     const available = Object.keys(manifest.variants).join(", ") || "none";
-    throw new TransformError(`The export has no variant ${variant ?? ""}; it has: ${available}.`);
+    throw new TransformError(`The export has no variant ${variant ?? "to run here"}; it has: ${available}.`);
   }
   const bytes = await _download(new URL(file, url));
   if (sha256(bytes) !== manifest.files[file]?.sha256) {

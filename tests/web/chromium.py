@@ -117,7 +117,8 @@ class Browser:
 
     def requests(self):
         """The requests since the last call: a list of the protocol's `Network.Request`, with URL and body."""
-        events = [json.loads(entry["message"])["message"] for entry in self._call("POST", "/se/log", {"type": "performance"})]
+        entries = self._call("POST", "/se/log", {"type": "performance"})
+        events = [json.loads(entry["message"])["message"] for entry in entries]
         return [event["params"]["request"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
     def command(self, name, **parameters):

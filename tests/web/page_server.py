@@ -1,4 +1,4 @@
-"""A small web server for the browser: the page, an export's client files, and a classifier that says what it is told."""
+"""A small web server for the browser: the page, an export's client files, and a classifier that obeys the test."""
 
 import base64
 import contextlib
@@ -16,6 +16,21 @@ ROOT = pathlib.Path(__file__).parents[2]
 EXPORT = ROOT / "exports" / "cifar10_resnet20"
 _HEADERS = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 
+_PROTECT = """
+const [variant, size] = arguments;
+const { load } = await import("/i2p.js");
+const { toImageData, toRgb } = await import("/pictures.js");
+const transform = await load("/export/manifest.json", { variant });
+const inputs = new Uint8Array(await (await fetch("/inputs")).arrayBuffer());
+const outputs = new Uint8Array(inputs.length);
+const step = 3 * size * size;
+for (let start = 0; start < inputs.length; start += step) {
+  const image = toImageData({ width: size, height: size, data: inputs.subarray(start, start + step) });
+  outputs.set(toRgb(await transform.protect(image)).data, start);
+}
+await fetch(`/outputs/${variant}`, { method: "POST", body: outputs });
+"""
+
 
 class PageServer:
     """Files and answers; both may be changed while it runs.
@@ -23,8 +38,8 @@ class PageServer:
     Attributes:
         url: its address.
         files: path of a request -> bytes that are sent in the place of the file.
-        run_id: of the classifier that it claims to have.
-        failure: None, or status and body of the answers to whatever asks the classifier.
+        run_id, version: of the classifier that it claims to have.
+        failures: what the next requests to the classifier are answered with: pairs of status and body.
         received: list of (method, path, body) of all requests.
     """
 
@@ -34,8 +49,6 @@ class PageServer:
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
             def do_GET(self):  # noqa: N802
                 outer._answer(self)
 
@@ -63,13 +76,25 @@ class PageServer:
         self.received.clear()
         self.files = {}
         self.run_id = self.manifest["run_id"]
-        self.failure = None
+        self.version = 1
+        self.failures = []
 
-    def pictures(self):
-        """The pictures that were sent to the classifier: uint8 `(height, width, 3)` each."""
-        bodies = [json.loads(body) for _, path, body in self.received if path.endswith(":predict")]
+    def pictures(self, version=1):
+        """The pictures that were sent to a version of the classifier: uint8 `(height, width, 3)` each."""
+        bodies = [json.loads(body) for _, path, body in self.received if path.endswith(f"/versions/{version}:predict")]
         sent = [item["b64"] for body in bodies if body["signature_name"] == "image_bytes" for item in body["inputs"]]
         return [np.asarray(Image.open(io.BytesIO(base64.b64decode(content)))) for content in sent]
+
+    def outputs(self, name, shape):
+        """What a page has posted to /outputs/<name>: uint8 of this shape."""
+        (body,) = [body for _, path, body in self.received if path == f"/outputs/{name}"]
+        return np.frombuffer(body, np.uint8).reshape(shape)
+
+    def protect_in(self, page, images, variant):
+        """Takes uint8 images `(n, size, size, 3)` through the module on a page; returns what it made of them."""
+        self.files["/inputs"] = images.tobytes()
+        page.run(_PROTECT, variant, images.shape[1])
+        return self.outputs(variant, images.shape)
 
     def _answer(self, handler):
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
@@ -95,12 +120,12 @@ class PageServer:
         return (200, kind, file.read_bytes()) if file.is_file() else (404, "text/plain", b"not here")
 
     def _classifier(self, path, body):
-        if self.failure:
-            status, content = self.failure
+        if self.failures:
+            status, content = self.failures.pop(0)
             return status, "application/json", content
         if path == f"/v1/models/{self.manifest['name']}/metadata":
             answer = self._metadata()
-        elif path == f"/v1/models/{self.manifest['name']}/versions/1:predict":
+        elif path == f"/v1/models/{self.manifest['name']}/versions/{self.version}:predict":
             answer = {"outputs": self._outputs(json.loads(body))}
         else:
             return 404, "application/json", json.dumps({"error": f"Servable not found: {path}"}).encode()
@@ -114,7 +139,7 @@ class PageServer:
         plain = {"inputs": {"images": tensor(-1, size, size, 3)}, "outputs": {"probabilities": tensor(-1, len(names))}}
         signatures = dict.fromkeys(("image_bytes", "class_names"), {"inputs": {}, "outputs": {}})
         signatures = {"signature_def": signatures | {"serving_default": plain}}
-        return {"model_spec": {"version": "1"}, "metadata": {"signature_def": signatures}}
+        return {"model_spec": {"version": str(self.version)}, "metadata": {"signature_def": signatures}}
 
     def _outputs(self, request):
         names = self.manifest["class_names"]
