@@ -3,8 +3,8 @@
 import base64
 import contextlib
 import json
+import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +23,7 @@ _ARGUMENTS = (
     "--disable-sync",
 )
 _SCRIPT_SECONDS = 240
+_STARTED = re.compile(r"started successfully on port (\d+)")
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id, by the standard
 
 
@@ -38,16 +39,13 @@ def start(arguments=()):
     Args:
         arguments: further ones of Chromium's command line.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    command = [shutil.which("chromedriver"), "--port=0"]
     with (
         tempfile.TemporaryDirectory(prefix="i2p_tf-", ignore_cleanup_errors=True) as profile,
-        subprocess.Popen(
-            [shutil.which("chromedriver"), f"--port={port}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as driver,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as driver,
     ):
         try:
+            port = next(match[1] for line in driver.stdout if (match := _STARTED.search(line)))
             browser = Browser(f"http://127.0.0.1:{port}", [*_ARGUMENTS, f"--user-data-dir={profile}", *arguments])
             try:
                 yield browser
@@ -70,7 +68,7 @@ class Browser:
     """
 
     def __init__(self, driver, arguments):
-        self._http = urllib3.PoolManager(retries=urllib3.Retry(connect=100, backoff_factor=0.05, backoff_max=0.2))
+        self._http = urllib3.PoolManager(retries=False)
         options = {"binary": shutil.which("chromium"), "args": arguments}
         logs = {"browser": "ALL", "performance": "ALL"}
         wanted = {"goog:chromeOptions": options, "goog:loggingPrefs": logs}

@@ -14,8 +14,12 @@ from PIL import Image
 
 ROOT = pathlib.Path(__file__).parents[2]
 EXPORT = ROOT / "exports" / "cifar10_resnet20"
-_HEADERS = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
+_ISOLATED = {"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp"}
 
+# A page of a developer's own, on which the module can be imported.
+MODULE_PAGE = b"""<!doctype html><title>module</title><input id="file" type="file" multiple>
+<script type="importmap">{"imports": {"@litertjs/core": "/node_modules/@litertjs/core/dist/index.js",
+"@litertjs/wasm-utils": "/node_modules/@litertjs/wasm-utils/dist/index.js"}}</script>"""
 _PROTECT = """
 const [variant, size] = arguments;
 const { load } = await import("/i2p.js");
@@ -40,7 +44,9 @@ class PageServer:
         files: path of a request -> bytes that are sent in the place of the file.
         run_id, version: of the classifier that it claims to have.
         failures: what the next requests to the classifier are answered with: pairs of status and body.
+        headers: of all answers, beside those of the content.
         received: list of (method, path, body) of all requests.
+        sent_bytes: of the contents of all answers.
     """
 
     def __init__(self):
@@ -78,6 +84,8 @@ class PageServer:
         self.run_id = self.manifest["run_id"]
         self.version = 1
         self.failures = []
+        self.headers = dict(_ISOLATED)
+        self.sent_bytes = 0
 
     def pictures(self, version=1):
         """The pictures that were sent to a version of the classifier: uint8 `(height, width, 3)` each."""
@@ -105,10 +113,12 @@ class PageServer:
         else:
             status, kind, content = self._file(path)
         handler.send_response(status)
-        for name, value in {**_HEADERS, "Content-Type": kind, "Content-Length": len(content)}.items():
+        for name, value in {**self.headers, "Content-Type": kind, "Content-Length": len(content)}.items():
             handler.send_header(name, str(value))
-        handler.end_headers()
-        handler.wfile.write(content)
+        self.sent_bytes += len(content)
+        with contextlib.suppress(ConnectionError):  # the browser has left the page
+            handler.end_headers()
+            handler.wfile.write(content)
 
     def _file(self, path):
         kind = mimetypes.guess_type(path)[0] or "application/octet-stream"

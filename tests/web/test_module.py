@@ -13,9 +13,6 @@ from PIL import Image
 import i2p_tf
 from i2p_tf import pictures
 
-MODULE_PAGE = b"""<!doctype html><title>module</title><input id="file" type="file" multiple>
-<script type="importmap">{"imports": {"@litertjs/core": "/node_modules/@litertjs/core/dist/index.js",
-"@litertjs/wasm-utils": "/node_modules/@litertjs/wasm-utils/dist/index.js"}}</script>"""
 FILES = "[...document.querySelector('#file').files]"
 # Pixels of an ImageData, opaque, as a list of RGB values.
 RGB = "const rgb = (image) => { if (image.data.some((value, i) => i % 4 === 3 && value !== 255)) throw Error('alpha');"
@@ -25,7 +22,7 @@ RGB += " return [...image.data].filter((_, i) => i % 4 !== 3); };"
 @pytest.fixture
 def page(browser, server):
     """A page of a developer's own, on which the module can be imported."""
-    server.files["/module.html"] = MODULE_PAGE
+    server.files["/module.html"] = page_server.MODULE_PAGE
     browser.open(f"{server.url}/module.html")
     return browser
 
