@@ -5,6 +5,7 @@ import { Classifier, load } from "./i2p.js";
 const TOP = 5;
 const SERVER = location.origin;
 
+/** @type {(id: string) => any} */
 const element = (id) => document.getElementById(id);
 const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
@@ -125,9 +126,10 @@ function acceptDrops() {
 }
 
 function acceptFiles() {
-  element("file").addEventListener("change", (event) => {
-    if (event.target.files.length) show(event.target.files[0]);
-    event.target.value = ""; // the same file may be chosen again
+  const input = element("file");
+  input.addEventListener("change", () => {
+    if (input.files.length) show(input.files[0]);
+    input.value = ""; // the same file may be chosen again
   });
 }
 

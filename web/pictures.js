@@ -92,6 +92,7 @@ async function _isJpeg(file) {
 async function _decode(file) {
   const { width, height } = await _measure(file);
   _checkSize(width, height);
+  /** @type {ImageBitmapOptions} */
   const options = { imageOrientation: "from-image", premultiplyAlpha: "premultiply", colorSpaceConversion: "none" };
   try {
     return await createImageBitmap(file, options);

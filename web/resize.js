@@ -117,7 +117,9 @@ export function paste(picture, size, left, top) {
 
 function _scaling(width, height, box, across, down) {
   const scales = [(box.right - box.left) / across, (box.bottom - box.top) / down];
-  const factor = scales.map((ratio) => Math.max(1, Math.floor(ratio / REDUCING_GAP)));
+  const factor = /** @type {[number, number]} */ (
+    scales.map((ratio) => Math.max(1, Math.floor(ratio / REDUCING_GAP)))
+  );
   if (factor[0] === 1 && factor[1] === 1) {
     return { region: { left: 0, top: 0, right: width, bottom: height }, factor, box, width: across, height: down };
   }
