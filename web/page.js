@@ -160,4 +160,4 @@ function acceptCamera() {
 acceptDrops();
 acceptFiles();
 acceptCamera();
-connect().catch(fail);
+connect().then(() => turn === 0 && tell(""), (error) => turn === 0 && fail(error));

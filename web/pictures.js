@@ -8,7 +8,9 @@ export const MAX_PIXELS = 80_000_000;
 // Pillow decodes a large JPEG file at a fraction of its size; `i2p_tf.pictures` keeps twice the pixels that are needed.
 const JPEG_FRACTIONS = [8, 4, 2];
 const JPEG_RESERVE = 2;
-const BAND_PIXELS = 1 << 20; // read from a canvas at once: phones limit its size
+// What is read from a canvas at once, in pixels, and its width: browsers limit both.
+const BAND_PIXELS = 1 << 20;
+const CANVAS_SIDE = 8192;
 
 /** A file that can't be used as a picture. */
 export class PictureError extends Error {}
@@ -97,7 +99,10 @@ async function _decode(file) {
   try {
     return await createImageBitmap(file, options);
   } catch (error) {
-    throw new PictureError("The file is damaged, or this device has too little memory for it.", { cause: error });
+    throw new PictureError(
+      "The file is damaged, not of a kind that this browser can read, or too large for this device's memory.",
+      { cause: error },
+    );
   }
 }
 
@@ -128,10 +133,17 @@ function _checkSize(width, height) {
 }
 
 function _draw(bitmap, { left, top, right, bottom }) {
-  const canvas = new OffscreenCanvas(right - left, bottom - top);
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.drawImage(bitmap, -left, -top);
-  return context.getImageData(0, 0, canvas.width, canvas.height);
+  const drawn = new ImageData(right - left, bottom - top);
+  for (let x = left; x < right; x += CANVAS_SIDE) {
+    const canvas = new OffscreenCanvas(Math.min(CANVAS_SIDE, right - x), bottom - top);
+    const context = canvas.getContext("2d", { willReadFrequently: true });
+    context.drawImage(bitmap, -x, -top);
+    const { width, data } = context.getImageData(0, 0, canvas.width, canvas.height);
+    for (let y = 0; y < drawn.height; y++) {
+      drawn.data.set(data.subarray(4 * y * width, 4 * (y + 1) * width), 4 * (y * drawn.width + x - left));
+    }
+  }
+  return drawn;
 }
 
 function _cut(pixels, { left, top, right, bottom }) {

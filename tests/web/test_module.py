@@ -31,6 +31,7 @@ def square(path, rule="crop"):
     return np.asarray(pictures.resize(pictures.decode(path, at_least=32), 32, rule))
 
 
+@pytest.mark.slow
 def test_a_hundred_pictures_of_odd_shapes_and_modes_have_pythons_pixels(page, server, tmp_path):
     paths = drawn_pictures.write(tmp_path, 100)
     page.choose_files("#file", *paths)
@@ -66,6 +67,20 @@ def test_every_rule_has_pythons_pixels(page, tmp_path):
         assert np.array_equal(made, np.stack([square(path, rule) for path in paths])), rule
 
 
+def test_pictures_longer_than_a_canvas_have_pythons_pixels(page, tmp_path):
+    paths = [tmp_path / "wide.png", tmp_path / "high.png"]
+    wide = np.random.default_rng(0).integers(0, 256, (40, 70_000, 3), np.uint8)
+    for path, pixels in zip(paths, (wide, wide.transpose(1, 0, 2)), strict=True):
+        Image.fromarray(pixels).save(path, compress_level=0)
+    page.choose_files("#file", *paths)
+    made = page.run(
+        f"""{RGB} const {{ makeSquare }} = await import("/pictures.js");
+        return await Promise.all({FILES}.map(async (file) => rgb(await makeSquare(file, 32, "stretch"))));"""
+    )
+    expected = np.stack([square(path, "stretch") for path in paths])
+    assert np.array_equal(np.array(made, np.uint8).reshape(expected.shape), expected)
+
+
 def test_a_photograph_has_pythons_pixels_to_a_level(page, tmp_path):
     # Pillow decodes a large JPEG file at a fraction of its size, which browsers do not.
     generator = np.random.default_rng(0)
@@ -93,6 +108,24 @@ def test_inputs_of_the_right_size_are_protected_as_in_python(page, server, varia
     assert len(np.unique(expected, axis=0)) >= 4
     assert np.mean(made == expected) >= 0.999
     assert np.abs(made.astype(int) - expected).max() <= 1  # the same word each time
+
+
+def test_pictures_that_are_protected_at_once_do_not_mix(page):
+    same = page.run(
+        """const { load } = await import("/i2p.js");
+        const transform = await load("/export/manifest.json");
+        const pictures = Array.from({ length: 20 }, (_, number) => {
+            const picture = new ImageData(32, 32);
+            picture.data.forEach((_, i) => (picture.data[i] = i % 4 === 3 ? 255 : (number * (40 + (i >> 9))) % 256));
+            return picture;
+        });
+        const together = await Promise.all(pictures.map((picture) => transform.protect(picture)));
+        const alone = [];
+        for (const picture of pictures) alone.push(await transform.protect(picture));
+        const different = new Set(alone.map((image) => image.data.join())).size;
+        return [different, together.every((image, i) => image.data.join() === alone[i].data.join())];"""
+    )
+    assert same[0] >= 2 and same[1]
 
 
 def test_only_what_the_transform_has_made_is_sent(page, server):

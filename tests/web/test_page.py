@@ -128,14 +128,17 @@ def test_the_camera(browser, server):
 
 
 def test_files_that_are_no_pictures(browser, server, picture, tmp_path):
-    text, large, cut = tmp_path / "text.png", tmp_path / "large.png", tmp_path / "cut.png"
+    text, large, cut, drawing = (tmp_path / name for name in ("text.png", "large.png", "cut.png", "drawing.svg"))
+    drawing.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')
     text.write_text("no picture")
     Image.new("1", (10_000, 10_001)).save(large)
     cut.write_bytes(picture.read_bytes()[: picture.stat().st_size // 2])
     assert error_after(browser, server, text) == "The file is not a picture that this browser can read."
+    unreadable = "The file is damaged, not of a kind that this browser can read, or too large for this device's memory."
     for path, message in (
+        (drawing, unreadable),
         (large, "The picture has 100 megapixels; 80 are allowed. Make it smaller first."),
-        (cut, "The file is damaged, or this device has too little memory for it."),
+        (cut, unreadable),
     ):
         browser.choose_files("#file", path)
         browser.wait(f"document.querySelector('#error').innerText === {json.dumps(message)}")
