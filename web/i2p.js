@@ -45,7 +45,8 @@ const ATTEMPTS = 4;
 const PAUSE = 200; // milliseconds before the second attempt; twice as long before each further one
 const MAY_BE_RETRIED = [429, 502, 503, 504];
 
-const made = new WeakMap(); // image that a transform has made -> that transform
+// Image that a transform has made -> that transform, and the pixels, which are sent whatever becomes of the image.
+const made = new WeakMap();
 let runtime; // promise of LiteRT, which is loaded once
 
 /**
@@ -126,8 +127,9 @@ export class Transform {
     let output;
     try {
       [output] = await this.#model.run([input]);
-      const image = toImageData({ width: size, height: size, data: output.toTypedArray() });
-      made.set(image, this);
+      const picture = { width: size, height: size, data: output.toTypedArray() };
+      const image = toImageData(picture);
+      made.set(image, { transform: this, picture });
       return image;
     } finally {
       input.delete();
@@ -171,10 +173,11 @@ export class Classifier {
    * @throws {ServerError} if the server can't be asked, or serves another model than the transform is for.
    */
   async classify(image) {
-    if (made.get(image) !== this.#transform) {
+    const { transform, picture } = made.get(image) ?? {};
+    if (transform !== this.#transform) {
       throw new TypeError("`image` must be what `protect` of the classifier's transform has returned");
     }
-    const png = await toPng(toRgb(image));
+    const png = await toPng(picture);
     const text = Array.from(png, (byte) => String.fromCharCode(byte)).join("");
     const request = { signature_name: "image_bytes", inputs: [{ b64: btoa(text) }] };
     const { metadata, outputs, milliseconds } = await this.#ask(request);

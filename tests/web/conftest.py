@@ -16,7 +16,8 @@ def window(server):
         pytest.skip(f"not installed: {' and '.join(missing)} (Debian's packages chromium and chromium-driver)")
     if not (page_server.ROOT / "web" / "node_modules" / "@litertjs" / "core").is_dir():
         pytest.skip("LiteRT for browsers is not installed: npm ci in web/")
-    with chromium.start(["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]) as browser:
+    camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    with chromium.start([*camera, "--host-resolver-rules=MAP house.test 127.0.0.1"]) as browser:
         yield browser
 
 

@@ -136,6 +136,15 @@ def test_only_what_the_transform_has_made_is_sent(page, server):
     )
     assert message.startswith("TypeError: `image` must be what `protect`")
     assert not [path for _, path, _ in server.received if path.startswith("/v1/")]
+    page.run(
+        """const { load, Classifier } = await import("/i2p.js");
+        const transform = await load("/export/manifest.json");
+        const image = await transform.protect(new ImageData(32, 32));
+        image.data.fill(200); // something else, as by a mistake
+        await new Classifier(location.origin, transform).classify(image);"""
+    )
+    (sent,) = server.pictures()
+    assert len(np.unique(sent)) > 100
 
 
 def test_a_version_that_was_swapped_is_compared_before_anything_is_sent_to_it(page, server):

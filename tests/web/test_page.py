@@ -117,6 +117,15 @@ def test_a_dropped_picture(browser, server, picture):
     assert len(server.pictures()) == 1
 
 
+def test_a_server_in_the_house_without_https(browser, server, picture):
+    browser.open(server.url.replace("127.0.0.1", "house.test") + "/")
+    assert browser.run("return [isSecureContext, crossOriginIsolated]") == [False, False]
+    browser.choose_files("#file", picture)
+    browser.wait(ANSWER)
+    assert len(server.pictures()) == 1
+    assert not browser.run("return document.querySelector('#camera').checkVisibility()")  # there is none to have
+
+
 def test_the_camera(browser, server):
     browser.open(f"{server.url}/")
     browser.run("document.querySelector('#camera').click()")
