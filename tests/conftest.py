@@ -131,8 +131,9 @@ def write_small_export(path, seed):
     )
     file = path / "transform_float32.tflite"
     file.write_bytes(tflite.with_metadata(tflite.float_model(transform, "float32"), metadata | {"variant": "float32"}))
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    write_json(path / "manifest.json", metadata | {"files": {file.name: {"sha256": digest}}})
+    files = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    digests = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()}
+    write_json(path / "manifest.json", metadata | {"files": digests})
     return path
 
 

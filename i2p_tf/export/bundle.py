@@ -188,10 +188,11 @@ def _publish(staging, path, manifest, card_text, former_files):
     """Moves the checked files into the bundle, the manifest last.
 
     The folder of the classifier's versions stays the same one: a server that watches it sees a new version appear
-    whole and no other one go. Files that stay keep the SHA-256 they were published with. If this is interrupted, the
-    client refuses the bundle until it is exported again.
+    whole and no other one go. Files that stay keep the SHA-256 they were published with. If this is interrupted, client
+    and server refuse the bundle until it is exported again.
     """
     path.mkdir(exist_ok=True)
+    (staging / CARD).write_text(card_text)
     new = {str(file.relative_to(staging)): _describe(file) for file in sorted(staging.rglob("*")) if file.is_file()}
     for source in [*staging.glob("transform*"), *staging.glob(vectors.FILE), *staging.glob("classifier/*")]:
         target = path / source.relative_to(staging)
@@ -204,7 +205,6 @@ def _publish(staging, path, manifest, card_text, former_files):
         _remove(path / name)
     kept = {name: entry for name, entry in former.items() if (path / name).is_file()}
     manifest["files"] = dict(sorted((kept | new).items()))
-    (staging / CARD).write_text(card_text)
     os.replace(staging / CARD, path / CARD)
     write_json(path / MANIFEST, manifest)
 
