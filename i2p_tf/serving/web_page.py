@@ -11,9 +11,11 @@ import stat
 
 import i2p_tf
 from i2p_tf.client.transform import MANIFEST
+from i2p_tf.errors import InputError
 
 INDEX = "index.html"
 EXPORT = "/export/"  # addresses below this are files of the export
+_RUNTIME = "node_modules/@litertjs/core"
 SEND_SECONDS = 120.0  # in which a client has to take a file
 _CHUNK_BYTES = 64 << 10
 _EXPORT_FILE = re.compile(rf"{re.escape(MANIFEST)}|transform_[a-z0-9]+\.tflite|test_vectors\.json")
@@ -49,9 +51,18 @@ _IMPORT_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
 def folder():
-    """Path of the page: in an installed package, or beside the package in a checkout; None where it is in neither."""
+    """Path of the page: in an installed package, or beside the package in a checkout.
+
+    Raises:
+        InputError: if it is in neither, or what it needs of npm is not installed.
+    """
     package = pathlib.Path(i2p_tf.__file__).parent
-    return next((path for path in (package / "web", package.parent / "web") if (path / INDEX).is_file()), None)
+    found = next((path for path in (package / "web", package.parent / "web") if (path / INDEX).is_file()), None)
+    if found is None:
+        raise InputError(f"--web needs the page {INDEX} of the folder web/, which this installation lacks")
+    if not (found / _RUNTIME).is_dir():
+        raise InputError(f"--web needs LiteRT for browsers, which is not installed; run: npm ci --prefix {found}")
+    return found
 
 
 class WebPage:
@@ -61,6 +72,9 @@ class WebPage:
         api: the application that answers below /v1 and everything but GET and HEAD.
         web: folder of the page.
         export: folder that bin/export has written.
+
+    Attributes:
+        headers: of all answers that are files, name -> value.
     """
 
     def __init__(self, api, web, export):
@@ -68,7 +82,7 @@ class WebPage:
         self._web = pathlib.Path(web)
         self._export = pathlib.Path(export)
         policy = _POLICY.format(hashes=_hashes((self._web / INDEX).read_bytes()))
-        self._headers = _HEADERS | {"content-security-policy": policy}
+        self.headers = _HEADERS | {"content-security-policy": policy}
 
     async def __call__(self, scope, receive, send):
         method, path = scope["method"], scope["path"]
@@ -90,7 +104,7 @@ class WebPage:
         return _file(self._web, path.removeprefix("/") or INDEX)
 
     async def _send_head(self, status, suffix, size, send):
-        headers = self._headers | {"content-type": _TYPES[suffix], "content-length": str(size)}
+        headers = self.headers | {"content-type": _TYPES[suffix], "content-length": str(size)}
         encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from i2p_tf.serving import ports, rest_server
+from i2p_tf.errors import InputError
+from i2p_tf.serving import ports, rest_server, web_page
 from i2p_tf.serving.cors import Cors
 from i2p_tf.serving.web_page import WebPage
 
@@ -173,6 +174,19 @@ def test_by_http(page):
             await running
 
     asyncio.run(work())
+
+
+def test_a_page_that_cannot_be_served(tmp_path, monkeypatch):
+    package = tmp_path / "i2p_tf"
+    monkeypatch.setattr("i2p_tf.__file__", str(package / "__init__.py"))
+    with pytest.raises(InputError, match="--web needs the page index.html of the folder web/"):
+        web_page.folder()
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "index.html").write_text("")
+    with pytest.raises(InputError, match=f"not installed; run: npm ci --prefix {tmp_path}/web"):
+        web_page.folder()
+    (tmp_path / "web" / "node_modules" / "@litertjs" / "core").mkdir(parents=True)
+    assert web_page.folder() == tmp_path / "web"
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,16 @@ from PIL import Image
 
 import i2p_tf
 from i2p_tf import pictures
+from i2p_tf.serving.web_page import WebPage
 
 ANSWER = "document.querySelectorAll('#classes li').length"
 ERROR = "!document.querySelector('#error').hidden && document.querySelector('#error').innerText"
 EARLY = "Page.addScriptToEvaluateOnNewDocument"
+
+
+@pytest.fixture(autouse=True)
+def headers_of_bin_serve(server, browser):
+    server.headers = WebPage(None, page_server.ROOT / "web", page_server.EXPORT).headers
 
 
 @pytest.fixture
