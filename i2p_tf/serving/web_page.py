@@ -91,9 +91,9 @@ class WebPage:
         elif file := self._find(path):
             with contextlib.suppress(TimeoutError):  # the server closes the connection then
                 async with asyncio.timeout(SEND_SECONDS):
-                    await self._send_file(file, method == "GET", send)
+                    await self._send_file(file, method == "GET", _known(scope), send)
         else:
-            await self._send_head(404, ".txt", 0, send)
+            await self._send_head(404, {"content-type": _TYPES[".txt"], "content-length": "0"}, send)
             await send({"type": "http.response.body"})
 
     def _find(self, path):
@@ -103,21 +103,32 @@ class WebPage:
             return _file(self._export, name) if _EXPORT_FILE.fullmatch(name) else None
         return _file(self._web, path.removeprefix("/") or INDEX)
 
-    async def _send_head(self, status, suffix, size, send):
-        headers = self.headers | {"content-type": _TYPES[suffix], "content-length": str(size)}
-        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    async def _send_head(self, status, headers, send):
+        encoded = [(name.encode(), value.encode()) for name, value in (self.headers | headers).items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
 
-    async def _send_file(self, path, with_body, send):
-        """In pieces, each of which waits until the client has taken the former ones."""
+    async def _send_file(self, path, with_body, known, send):
+        """In pieces, each of which waits until the client has taken the former ones; nothing if the client has it."""
         with open(path, "rb") as file:
-            rest = os.fstat(file.fileno()).st_size
-            await self._send_head(200, path.suffix, rest, send)
+            status = os.fstat(file.fileno())
+            rest, tag = status.st_size, f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+            if tag in known:
+                await self._send_head(304, {"etag": tag}, send)
+                await send({"type": "http.response.body"})
+                return
+            kind = {"content-type": _TYPES[path.suffix], "content-length": str(rest), "etag": tag}
+            await self._send_head(200, kind, send)
             while with_body and (content := await asyncio.to_thread(file.read, min(rest, _CHUNK_BYTES))):
                 rest -= len(content)
                 await send({"type": "http.response.body", "body": content, "more_body": True})
             if not with_body or not rest:  # else it has become shorter, and the server closes the connection
                 await send({"type": "http.response.body"})
+
+
+def _known(scope):
+    """The tags of the contents that the client has already."""
+    given = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
+    return [tag.strip().removeprefix("W/") for tag in given.split(",")]
 
 
 def _hashes(page):

@@ -90,6 +90,17 @@ def test_files_have_their_types_and_isolate_the_page(page):
         assert ask(page, path, "HEAD") == (200, headers, b"")
 
 
+def test_a_file_that_the_browser_has_is_not_sent_again(page, tmp_path):
+    _, headers, _ = ask(page, "/page.js")
+    tag = {"if-none-match": f'"other", W/{headers["etag"]}'}
+    for method in ("GET", "HEAD"):
+        status, known, content = ask(page, "/page.js", method, **tag)
+        assert (status, content) == (304, b"") and known["etag"] == headers["etag"]
+        assert "content-length" not in known
+    (tmp_path / "web" / "page.js").write_text("changed")
+    assert ask(page, "/page.js", **tag)[2] == b"changed"
+
+
 @pytest.mark.parametrize(
     "path",
     [
