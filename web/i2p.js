@@ -290,7 +290,9 @@ export class Classifier {
       if (signal.aborted) {
         throw new ServerError(`The server ${this.address} did not answer within ${this.timeout / 1000} seconds.`);
       }
-      throw new ServerError(`The server ${this.address} cannot be reached. Is it running?`, { isPassing: true });
+      const isOwn = new URL(this.address, globalThis.location?.href).origin === globalThis.location?.origin;
+      const hint = isOwn ? "Is it running?" : "Is it running, and does it allow pages of other origins (CORS)?";
+      throw new ServerError(`The server ${this.address} cannot be reached. ${hint}`, { isPassing: true });
     }
     if (response.ok && answer) return answer;
     const { status } = response;

@@ -183,6 +183,19 @@ def test_a_busy_server_is_asked_again_and_one_that_refuses_is_not(page, server):
         page.run("await ask()")
 
 
+def test_a_server_of_another_origin_that_does_not_allow_the_page(page):
+    with page_server.PageServer().running() as other:
+        with pytest.raises(BrowserError, match=f"{other.url} cannot be reached.*does it allow pages of other origins"):
+            page.run(
+                """const { load, Classifier } = await import("/i2p.js");
+                const transform = await load("/export/manifest.json");
+                const sent = await transform.protect(new ImageData(40, 30));
+                await new Classifier(arguments[0], transform).classify(sent);""",
+                other.url,
+            )
+        assert other.pictures() == []
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
