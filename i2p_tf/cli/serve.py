@@ -89,10 +89,7 @@ def _web():
         raise InputError("--web is for the stand-in, not for --docker or --write_config")
     if len(FLAGS.export) > 1:
         raise InputError(f"--web is for one export. Received: {','.join(FLAGS.export)}")
-    folder = web_page.folder()
-    if folder is None:
-        raise InputError(f"--web needs the page {web_page.INDEX} of the folder web/, which this installation lacks")
-    return folder
+    return web_page.folder()
 
 
 def _serve_with_tf_serving(configs, origins):

@@ -13,7 +13,7 @@ from i2p_tf import evaluation
 from i2p_tf.client.transform import MANIFEST, Transform
 from i2p_tf.config import CODEBOOKS
 from i2p_tf.environment import describe_environment
-from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite
+from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite, vectors
 from i2p_tf.export.card import card
 from i2p_tf.run_dir import lock_folder, write_json
 from i2p_tf.training.calibration import calibrated_objective, require_same_features
@@ -69,6 +69,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
                 manifest["saved_models"] = _add_saved_models(
                     classifier, transform, dataset, manifest["run_id"], reference, path, staging
                 )
+            _add_vectors(manifest, path, former.get("files", {}), staging)
             text = card(manifest, config, run_dir.read_results())
             _publish(staging, path, manifest, text, former.get("files", {}))
         return manifest
@@ -85,6 +86,7 @@ def _describe_run(path, run_dir, dataset, config, name, reference):
         "image_size": dataset.image_size,
         "resize_rule": RESIZE_RULE,
         "class_names": list(dataset.class_names),
+        "codewords": reference.words,  # of how many pictures a codebook sends one; their probabilities are constant
         "networks": {"classifier": config.classifier, "transform": config.transform},
         "keras": {
             "accuracy_plain": reference.accuracy_of(reference.images),
@@ -142,6 +144,20 @@ def _add_variant(variant, model, reference, manifest, allow_loss, staging):
     }
 
 
+def _add_vectors(manifest, path, former_files, staging):
+    """Writes the test vectors of all variants; those of an earlier export count unless they were changed since."""
+    files = {}
+    for variant, entry in manifest["variants"].items():
+        new, kept = staging / entry["file"], path / entry["file"]
+        if new.exists():
+            files[variant] = new
+        elif kept.is_file() and _describe(kept) == former_files.get(entry["file"]):
+            files[variant] = kept
+    transforms = {variant: Transform(file) for variant, file in files.items()}
+    contents = vectors.vectors(transforms, manifest["run_id"], manifest["image_size"])
+    write_json(staging / vectors.FILE, contents)
+
+
 def _add_saved_models(classifier, transform, dataset, run_id, reference, path, staging):
     saved_model.export_transform(transform, staging / "transform")
     version = 1 + max((int(folder.name) for folder in _versions(path)), default=0)
@@ -180,7 +196,7 @@ def _publish(staging, path, manifest, card_text, former_files):
     path.mkdir(exist_ok=True)
     (staging / CARD).write_text(card_text)
     new = {str(file.relative_to(staging)): _describe(file) for file in sorted(staging.rglob("*")) if file.is_file()}
-    for source in [*staging.glob("transform*"), *staging.glob("classifier/*")]:
+    for source in [*staging.glob("transform*"), *staging.glob(vectors.FILE), *staging.glob("classifier/*")]:
         target = path / source.relative_to(staging)
         target.parent.mkdir(exist_ok=True)
         _remove(target)
@@ -204,7 +220,7 @@ def _remove(path):
 
 def _wanted(manifest):
     files = {entry["file"] for entry in manifest["variants"].values()}
-    return files | ({"transform"} if manifest["saved_models"] else set())
+    return files | {vectors.FILE} | ({"transform"} if manifest["saved_models"] else set())
 
 
 def _describe(file):

@@ -11,9 +11,11 @@ import stat
 
 import i2p_tf
 from i2p_tf.client.transform import MANIFEST
+from i2p_tf.errors import InputError
 
 INDEX = "index.html"
 EXPORT = "/export/"  # addresses below this are files of the export
+_RUNTIME = "node_modules/@litertjs/core"
 SEND_SECONDS = 120.0  # in which a client has to take a file
 _CHUNK_BYTES = 64 << 10
 _EXPORT_FILE = re.compile(rf"{re.escape(MANIFEST)}|transform_[a-z0-9]+\.tflite|test_vectors\.json")
@@ -49,9 +51,18 @@ _IMPORT_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
 def folder():
-    """Path of the page: in an installed package, or beside the package in a checkout; None where it is in neither."""
+    """Path of the page: in an installed package, or beside the package in a checkout.
+
+    Raises:
+        InputError: if it is in neither, or what it needs of npm is not installed.
+    """
     package = pathlib.Path(i2p_tf.__file__).parent
-    return next((path for path in (package / "web", package.parent / "web") if (path / INDEX).is_file()), None)
+    found = next((path for path in (package / "web", package.parent / "web") if (path / INDEX).is_file()), None)
+    if found is None:
+        raise InputError(f"--web needs the page {INDEX} of the folder web/, which this installation lacks")
+    if not (found / _RUNTIME).is_dir():
+        raise InputError(f"--web needs LiteRT for browsers, which is not installed; run: npm ci --prefix {found}")
+    return found
 
 
 class WebPage:
@@ -61,6 +72,9 @@ class WebPage:
         api: the application that answers below /v1 and everything but GET and HEAD.
         web: folder of the page.
         export: folder that bin/export has written.
+
+    Attributes:
+        headers: of all answers that are files, name -> value.
     """
 
     def __init__(self, api, web, export):
@@ -68,7 +82,7 @@ class WebPage:
         self._web = pathlib.Path(web)
         self._export = pathlib.Path(export)
         policy = _POLICY.format(hashes=_hashes((self._web / INDEX).read_bytes()))
-        self._headers = _HEADERS | {"content-security-policy": policy}
+        self.headers = _HEADERS | {"content-security-policy": policy}
 
     async def __call__(self, scope, receive, send):
         method, path = scope["method"], scope["path"]
@@ -77,9 +91,9 @@ class WebPage:
         elif file := self._find(path):
             with contextlib.suppress(TimeoutError):  # the server closes the connection then
                 async with asyncio.timeout(SEND_SECONDS):
-                    await self._send_file(file, method == "GET", send)
+                    await self._send_file(file, method == "GET", _known(scope), send)
         else:
-            await self._send_head(404, ".txt", 0, send)
+            await self._send_head(404, {"content-type": _TYPES[".txt"], "content-length": "0"}, send)
             await send({"type": "http.response.body"})
 
     def _find(self, path):
@@ -89,21 +103,32 @@ class WebPage:
             return _file(self._export, name) if _EXPORT_FILE.fullmatch(name) else None
         return _file(self._web, path.removeprefix("/") or INDEX)
 
-    async def _send_head(self, status, suffix, size, send):
-        headers = self._headers | {"content-type": _TYPES[suffix], "content-length": str(size)}
-        encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    async def _send_head(self, status, headers, send):
+        encoded = [(name.encode(), value.encode()) for name, value in (self.headers | headers).items()]
         await send({"type": "http.response.start", "status": status, "headers": encoded})
 
-    async def _send_file(self, path, with_body, send):
-        """In pieces, each of which waits until the client has taken the former ones."""
+    async def _send_file(self, path, with_body, known, send):
+        """In pieces, each of which waits until the client has taken the former ones; nothing if the client has it."""
         with open(path, "rb") as file:
-            rest = os.fstat(file.fileno()).st_size
-            await self._send_head(200, path.suffix, rest, send)
+            status = os.fstat(file.fileno())
+            rest, tag = status.st_size, f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+            if tag in known:
+                await self._send_head(304, {"etag": tag}, send)
+                await send({"type": "http.response.body"})
+                return
+            kind = {"content-type": _TYPES[path.suffix], "content-length": str(rest), "etag": tag}
+            await self._send_head(200, kind, send)
             while with_body and (content := await asyncio.to_thread(file.read, min(rest, _CHUNK_BYTES))):
                 rest -= len(content)
                 await send({"type": "http.response.body", "body": content, "more_body": True})
             if not with_body or not rest:  # else it has become shorter, and the server closes the connection
                 await send({"type": "http.response.body"})
+
+
+def _known(scope):
+    """The tags of the contents that the client has already."""
+    given = dict(scope["headers"]).get(b"if-none-match", b"").decode("latin-1")
+    return [tag.strip().removeprefix("W/") for tag in given.split(",")]
 
 
 def _hashes(page):

@@ -7,10 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import urllib3
 
 from i2p_tf.attacks import controls
 from i2p_tf.cli import demo
@@ -19,6 +21,9 @@ pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parents[1]
 PATIENCE = 300  # seconds
+HAS_PAGE = (
+    Path(__file__).parents[2].joinpath("web", "node_modules", "@litertjs", "core").is_dir()
+)  # else --web is refused
 
 
 @pytest.fixture(scope="module")
@@ -30,15 +35,34 @@ def folder(trained_run, tmp_path_factory):
     return folder
 
 
-def start(folder):
+def start(folder, *arguments):
     """The command; what it starts in turn stays in its session."""
-    command = [sys.executable, "-m", "i2p_tf.cli.demo", "--run_dir=run"]
+    command = [sys.executable, "-m", "i2p_tf.cli.demo", "--run_dir=run", *arguments]
     path = f"{folder}:{TESTS}:{os.environ['PYTHONPATH']}"
     environment = os.environ | {"PATH": "/usr/bin:/bin", "PYTHONPATH": path}
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
+
+
+def watch(process):
+    """What it printed on both, and the page if it serves one, which is then ended as by a terminal."""
+    stderr, page = [], ""
+    reader = threading.Thread(target=lambda: stderr.extend(process.stderr))
+    reader.start()
+    killer = threading.Timer(PATIENCE, process.kill)
+    killer.start()
+    stdout = []
+    for line in process.stdout:
+        stdout.append(line)
+        if match := re.search(r"the page at (\S+)", line):
+            page = urllib3.request("GET", match[1]).data.decode()
+            os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+    killer.cancel()
+    reader.join()
+    return "".join(stdout), "".join(stderr), page
 
 
 def processes_of(session):
@@ -55,9 +79,10 @@ def processes_of(session):
 
 
 def test_the_served_accuracy_is_the_evaluated_one(folder):
-    process = start(folder)
-    stdout, stderr = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, stderr
+    process = start(folder, *(["--web"] if HAS_PAGE else []))
+    stdout, stderr, page = watch(process)
+    assert process.returncode == (128 + signal.SIGINT if HAS_PAGE else 0), stderr
+    assert ("See your own picture being protected" in page) == HAS_PAGE
     steps = re.findall(r"^\$ bin/(\w+)", stderr, re.MULTILINE)
     assert [step for step in steps if step != "export"] == [
         "evaluate",
@@ -66,6 +91,7 @@ def test_the_served_accuracy_is_the_evaluated_one(folder):
         "classify",
         "attack",
         "report",
+        *(["serve"] if HAS_PAGE else []),
     ]
     evaluated, served = (
         re.search(rf"protected pictures, {name} +([\d.]+)", stdout)[1]

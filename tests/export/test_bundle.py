@@ -68,6 +68,7 @@ def test_the_manifest_lists_every_file(shared_bundle):
         name: hashlib.sha256(content).hexdigest() for name, content in files.items()
     }
     assert "| int8" in card and "digits" in card
+    assert set(json.loads(files["test_vectors.json"])["outputs"]) == {"float32", "float16", "int8", "qat"}
     assert not list(shared_bundle.parent.glob(".*"))
 
 
@@ -149,6 +150,7 @@ def test_another_run_leaves_no_file_of_the_former(copy, trained_run, digits, tmp
         "MODEL_CARD.md",
         "classifier",
         "manifest.json",
+        "test_vectors.json",
         "transform_float32.tflite",
         "transform_notes.txt",
     ]
@@ -162,6 +164,7 @@ def test_only_what_was_checked_is_certified(copy, trained_run, digits):
     i2p_tf.load_transform(copy, "float32")
     with pytest.raises(InputError, match="changed after its export"):
         i2p_tf.load_transform(copy, "int8")
+    assert set(json.loads((copy / "test_vectors.json").read_text())["outputs"]) == {"float32", "float16", "qat"}
 
 
 def test_failed_parity_keeps_the_former_bundle(copy, trained_run, digits, monkeypatch):

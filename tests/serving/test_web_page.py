@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from i2p_tf.serving import ports, rest_server
+from i2p_tf.errors import InputError
+from i2p_tf.serving import ports, rest_server, web_page
 from i2p_tf.serving.cors import Cors
 from i2p_tf.serving.web_page import WebPage
 
@@ -87,6 +88,17 @@ def test_files_have_their_types_and_isolate_the_page(page):
             f"'sha256-{digest}'; worker-src 'self' blob:; style-src 'self'"
         )
         assert ask(page, path, "HEAD") == (200, headers, b"")
+
+
+def test_a_file_that_the_browser_has_is_not_sent_again(page, tmp_path):
+    _, headers, _ = ask(page, "/page.js")
+    tag = {"if-none-match": f'"other", W/{headers["etag"]}'}
+    for method in ("GET", "HEAD"):
+        status, known, content = ask(page, "/page.js", method, **tag)
+        assert (status, content) == (304, b"") and known["etag"] == headers["etag"]
+        assert "content-length" not in known
+    (tmp_path / "web" / "page.js").write_text("changed")
+    assert ask(page, "/page.js", **tag)[2] == b"changed"
 
 
 @pytest.mark.parametrize(
@@ -173,6 +185,19 @@ def test_by_http(page):
             await running
 
     asyncio.run(work())
+
+
+def test_a_page_that_cannot_be_served(tmp_path, monkeypatch):
+    package = tmp_path / "i2p_tf"
+    monkeypatch.setattr("i2p_tf.__file__", str(package / "__init__.py"))
+    with pytest.raises(InputError, match="--web needs the page index.html of the folder web/"):
+        web_page.folder()
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "index.html").write_text("")
+    with pytest.raises(InputError, match=f"not installed; run: npm ci --prefix {tmp_path}/web"):
+        web_page.folder()
+    (tmp_path / "web" / "node_modules" / "@litertjs" / "core").mkdir(parents=True)
+    assert web_page.folder() == tmp_path / "web"
 
 
 @pytest.mark.parametrize(
