@@ -25,6 +25,7 @@ from i2p_tf import encryption, key_file, pictures
 from i2p_tf.cli import app, transforms
 from i2p_tf.client import protect
 from i2p_tf.client.encryption import KeyedTransform
+from i2p_tf.client.files import write_atomically
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import lock_folder
 
@@ -142,7 +143,7 @@ def _protect_one(source, output, model, rule):
         sys.stdout.buffer.write(png)
         sys.stdout.buffer.flush()
     else:
-        protect.write_atomically(target, png)
+        write_atomically(target, png)
     return 0
 
 
@@ -156,10 +157,10 @@ def _protect_many(inputs, output, model, rule):
         raise InputError(f"no such file: {', '.join(map(protect.printable, inputs))}")
     settings = model.identity | {"resize": rule}
     with lock_folder(output, "wait for it, or give another folder for the output"):
-        protect.check(output, settings, jobs, FLAGS.overwrite)
+        journal = protect.check(output, settings, jobs, FLAGS.overwrite)
         _keep_new_key(model)
-        finished_after = protect.claim(output, settings, jobs, FLAGS.overwrite)
-        outcomes = protect.protect_pictures(jobs, model, rule, finished_after)
+        protect.claim(journal, settings, jobs, FLAGS.overwrite)
+        outcomes = protect.protect_pictures(jobs, model, rule, journal)
         return Report(len(jobs) + len(failures)).follow([*failures], outcomes)
 
 
@@ -182,8 +183,9 @@ class Report:
         self._clear()
         seconds = time.monotonic() - self.started
         kept = f", {self.kept} done earlier" if self.kept else ""
+        pictures_done = "1 picture" if self.done == 1 else f"{self.done} pictures"
         print(
-            f"{self.done} pictures protected in {seconds:.1f} s ({self.done / seconds:.0f} a second)"
+            f"{pictures_done} protected in {seconds:.1f} s ({self.done / seconds:.0f} a second)"
             f"{kept}, {self.failed} failed"
         )
         return 1 if self.failed else 0
