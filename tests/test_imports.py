@@ -18,7 +18,7 @@ LAYERS = [
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "environment", "presets"},
     {"config", "pictures", "encryption", "transport"},
-    {"errors"},
+    {"errors", "picture_memory"},
 ]
 NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "transport"}

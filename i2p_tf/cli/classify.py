@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import sys
+import warnings
 
 from absl import flags
 
@@ -61,6 +62,7 @@ def main(arguments):
 
 
 def run():
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is in the exceptions
     app.run(__doc__, FLAGS, main, failures=(ServerError,))
 

@@ -8,7 +8,8 @@ What that hides, and from whom, docs/threat_model.md says. Look at the results b
   bin/protect --transform=exports/NAME - - < photo.jpg > protected.png
   bin/protect --encryption=etc --key_file=my.key --new_key photos/ encrypted/
 
-AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP of up to 80 megapixels; PNG files without metadata come out.
+AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP; JPEG of up to 80 megapixels, of the others what decodes in 268
+MB of memory, as docs/client.md says. PNG files without metadata come out.
 The same command goes on where an earlier one was stopped. Nothing is sent anywhere.
 
 --encryption takes a conventional keyed method instead of a network, to compare with; only a classifier that
@@ -18,6 +19,7 @@ bin/train --encryption has trained with the same key can read its pictures.
 import pathlib
 import sys
 import time
+import warnings
 
 from absl import flags
 
@@ -57,6 +59,7 @@ flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", fl
 
 REFRESH_SECONDS = 0.5
 STREAM = "-"
+MAX_STREAM_BYTES = 64 << 20  # it is in memory as a whole
 DEFAULT_IMAGE_SIZE = 32
 
 
@@ -81,6 +84,7 @@ def main(arguments):
 
 
 def run():
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
     app.run(__doc__, FLAGS, main, stopped="stopped; the same command, without --new_key, goes on from here")
 
 
@@ -133,7 +137,7 @@ def _protect_one(source, output, model, rule):
         if target.exists() and not FLAGS.overwrite:
             raise InputError(f"{protect.printable(target)} exists; give another name, or --overwrite")
     try:
-        png = protect.protect_bytes(sys.stdin.buffer.read() if source == STREAM else source, model, rule)
+        png = protect.protect_bytes(_read_stream() if source == STREAM else source, model, rule)
     except pictures.PictureError as error:
         name = "standard input" if source == STREAM else protect.printable(source)
         print(f"error: {name}: {error}", file=sys.stderr)
@@ -145,6 +149,13 @@ def _protect_one(source, output, model, rule):
     else:
         write_atomically(target, png)
     return 0
+
+
+def _read_stream():
+    content = sys.stdin.buffer.read(MAX_STREAM_BYTES + 1)
+    if len(content) > MAX_STREAM_BYTES:
+        raise pictures.PictureError(f"more than {MAX_STREAM_BYTES:,} bytes")
+    return content
 
 
 def _protect_many(inputs, output, model, rule):

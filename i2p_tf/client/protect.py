@@ -50,8 +50,7 @@ def protect_bytes(source, transform, rule):
     Raises:
         pictures.PictureError: if `source` can't be used.
     """
-    picture = pictures.decode(source, at_least=transform.image_size)
-    plain = np.asarray(pictures.resize(picture, transform.image_size, rule))
+    plain = pictures.decode_square(source, transform.image_size, rule)
     png = io.BytesIO()
     # The fastest compression: a protected picture hardly gets smaller with a better one.
     Image.fromarray(transform(plain[np.newaxis])[0]).save(png, format="PNG", compress_level=1)

@@ -155,10 +155,9 @@ class Classifier:
         """The picture as an array of the right size, or the `PictureError`."""
         rule = self._transform.resize_rule if self._transform else _PLAIN_RULE
         try:
-            picture = pictures.decode(source, at_least=self.image_size)
+            return pictures.decode_square(source, self.image_size, rule)
         except pictures.PictureError as error:
             return error
-        return np.asarray(pictures.resize(picture, self.image_size, rule))
 
     def _best(self, probabilities, top):
         order = np.argsort(-probabilities, kind="stable")[:top]
