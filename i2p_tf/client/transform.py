@@ -22,6 +22,7 @@ from i2p_tf.errors import InputError, unknown_name
 METADATA = "i2p_tf.json"
 MANIFEST = "manifest.json"
 SCHEMA = 1
+_MAX_BYTES = 256 << 20  # a hundred times what the networks of this project have
 _MAX_METADATA_BYTES = 4 << 20  # the names of all classes are the most of it
 _IDENTITY_DIGITS = 16  # of the model's SHA-256: enough to tell two models apart
 
@@ -43,8 +44,9 @@ def load(path, variant="float32", threads=None):
     path = pathlib.Path(path)
     if path.is_dir():
         path = _file_of_variant(path, variant)
-    elif not path.exists():
-        raise InputError(f"{path} does not exist; give a folder that bin/export has written, or a .tflite file of one")
+    elif not path.is_file():
+        problem = "is no file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {problem}; give a folder that bin/export has written, or a .tflite file of one")
     if (path.parent / MANIFEST).is_file():
         _check_against_manifest(path)
     return Transform(path, threads)
@@ -205,9 +207,15 @@ def _file_of_variant(folder, variant):
 
 def _read(path):
     try:
-        return pathlib.Path(path).read_bytes()
+        with open(path, "rb") as file:
+            content = file.read(_MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > _MAX_BYTES:
+        raise InputError(
+            f"{path} is no .tflite file that bin/export has written: it has more than {_MAX_BYTES:,} bytes"
+        )
+    return content
 
 
 def _check_against_manifest(path):

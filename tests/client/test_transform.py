@@ -213,6 +213,10 @@ def test_what_is_no_transform(tmp_path):
     for content in (b"", b"TFL3", b"x" * 100_000):
         (tmp_path / "model.tflite").write_bytes(content)
         assert "damaged" in error_of(tmp_path / "model.tflite")
+    with open(tmp_path / "huge.tflite", "wb") as file:
+        file.truncate(1 << 33)
+    assert "more than 268,435,456 bytes" in error_of(tmp_path / "huge.tflite")
+    assert "/dev/zero is no file" in error_of("/dev/zero")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
     assert "damaged" in error_of(tmp_path / "other.zip")
