@@ -22,6 +22,7 @@ RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
 PARITY_IMAGES = 1000
 CARD = "MODEL_CARD.md"
 SCHEMA = 1
+VERSION_DIGITS = 18  # of a version's number at most: servers send it in 64 bits
 
 
 def export(run_dir, dataset, config, path, variants, with_saved_models, allow_loss, progress):
@@ -153,7 +154,8 @@ def _add_saved_models(classifier, transform, dataset, run_id, reference, path, s
 
 
 def _versions(path):
-    return [folder for folder in path.glob("classifier/[0-9]*") if folder.name.isdecimal()]
+    folders = path.glob("classifier/[0-9]*")
+    return [folder for folder in folders if folder.name.isdecimal() and len(folder.name) <= VERSION_DIGITS]
 
 
 @contextlib.contextmanager
