@@ -57,6 +57,8 @@ class Transform:
         resize_rule: the rule of `i2p_tf.pictures.resize` that prepares pictures for the classifier.
         class_names: of the classifier's labels, in their order.
         variant: `float32`, `float16`, `int8` or `qat`.
+        codewords: of how many fixed pictures it sends one, so that their probabilities are constant and tell no
+            confidence; None for other transforms, and of exports of earlier versions, which did not say it.
         run_id: names the pair of networks; other variants of one export share it.
         identity: what tells its protected images from those of another, as JSON.
         threads: images that are computed at the same time.
@@ -76,6 +78,7 @@ class Transform:
         self.image_size = metadata["image_size"]
         self.resize_rule = metadata["resize_rule"]
         self.class_names = tuple(metadata["class_names"])
+        self.codewords = metadata.get("codewords")
         self.variant = metadata["variant"]
         self.run_id = metadata["run_id"]
         self.identity = {"run_id": self.run_id, "variant": self.variant}

@@ -84,6 +84,7 @@ def _describe_run(path, run_dir, dataset, config, name, reference):
         "image_size": dataset.image_size,
         "resize_rule": RESIZE_RULE,
         "class_names": list(dataset.class_names),
+        "codewords": reference.words,  # of how many pictures a codebook sends one; their probabilities are constant
         "networks": {"classifier": config.classifier, "transform": config.transform},
         "keras": {
             "accuracy_plain": reference.accuracy_of(reference.images),
@@ -123,7 +124,7 @@ def _convert(variant, run_dir, transform, classifier, dataset, config, progress)
 
 def _add_variant(variant, model, reference, manifest, allow_loss, staging):
     """Writes and checks one file; returns its entry in the manifest."""
-    keys = ("run_id", "image_size", "resize_rule", "class_names")
+    keys = ("run_id", "image_size", "resize_rule", "class_names", "codewords")
     content = tflite.with_metadata(model, {"variant": variant} | {key: manifest[key] for key in keys})
     file = staging / f"transform_{variant}.tflite"
     file.write_bytes(content)

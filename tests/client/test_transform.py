@@ -62,6 +62,7 @@ def test_metadata_and_batches(shared_bundle, digits, variant):
     assert transform.variant == variant
     assert transform.resize_rule == "crop"
     assert transform.class_names == digits.class_names
+    assert transform.codewords is None
     images = random_images(7)
     protected = transform(images)
     assert protected.dtype == np.uint8 and protected.shape == images.shape
