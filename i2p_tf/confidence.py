@@ -80,3 +80,8 @@ def top_accuracy(probabilities, labels, count):
 def confusion(predicted, labels, classes):
     """How many images of each class (rows) were taken for each class (columns), int64 `(classes, classes)`."""
     return np.bincount(np.asarray(labels) * classes + predicted, minlength=classes**2).reshape(classes, classes)
+
+
+def accuracy_by_class(counts):
+    """Share of each class that is read as what it is, from the rows of `confusion`; None where it has no image."""
+    return [row[index] / sum(row) if sum(row) else None for index, row in enumerate(counts)]

@@ -38,6 +38,10 @@ def test_it_has_every_figure_with_its_n(write_run):
         "restored, SSIM mean, floor label_only",
         "all controls behave",
         "Newest version of the classifier: 3",
+        "| expected calibration error, protected images",
+        "0.0991",
+        "0.8800 of 1.0, 0.9200 of 0.9",
+        "0.8335 (bird)",
     ):
         assert words in text, words
     rows = [line for line in text.splitlines() if line.startswith("| accuracy, plain")]
@@ -57,6 +61,7 @@ def test_without_an_attack_nothing_is_said_of_restoring(write_run):
     ("changes", "words"),
     [
         ({"transform": "codebook", "objective": "codebook"}, "which of 3 words was chosen"),
+        ({"transform": "codebook", "objective": "codebook"}, "constants of the word and carry no confidence"),
         ({}, "assume that it can be restored"),
     ],
 )

@@ -1,0 +1,30 @@
+"""What is certain of a codebook without any measurement, and its pictures."""
+
+import math
+
+from i2p_tf.report import galleries
+from i2p_tf.report.blocks import Paragraph
+from i2p_tf.report.formats import code, count
+
+
+def guarantee(record):
+    """What holds by construction, in one paragraph."""
+    words = record.results.get("codewords")
+    number, bits = (count(words), f"{math.log2(words):.2f} bits") if words else ("some", "the class")
+    return (
+        f"By construction: whatever the picture, what is sent is one of {number} fixed pictures, the one of the class "
+        f"that the device has chosen. At most {bits} can be read from it, by whatever attack; that needs no "
+        "measurement. The class itself is not hidden."
+    )
+
+
+def sheet(record, prefix):
+    """All pictures that can be sent, each with its class; where they are not there, how to get them."""
+    row = record.codewords()
+    names = record.results.get("confusion", {}).get("classes", [])
+    caption = "All that is ever sent: the picture of each class"
+    block = row and galleries.sheet(caption, row, names, prefix)
+    return block or Paragraph(
+        f"The pictures of the codebook are not there; {code(f'bin/evaluate --run_dir={record.place}')} of this "
+        "version writes them."
+    )
