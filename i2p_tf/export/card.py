@@ -131,7 +131,7 @@ def _attacked(results):
     suite = results["attack_suite"]
     valid = "all controls behave" if suite["valid"] else "NOT VALID: a control misbehaves"
     rows = [(f"attacks: suite {suite['name']}", valid, "")]
-    for metric, title in (("ssim", "restored, SSIM mean"), ("reidentification_top1", "source found first")):
+    for metric, title in (("ssim", "reconstructed, SSIM mean"), ("reidentification_top1", "re-identification top-1")):
         best = suite["strongest"][metric]
         value = f"{best['value']:.4f} ({best['attack']})"
         rows.append((f"{title}, strongest attack", value, results["attacks"][best["attack"]]["n"]))

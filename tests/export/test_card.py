@@ -35,7 +35,7 @@ def test_it_has_every_figure_with_its_n(write_run):
         "0.8601",
         "1.20",  # of the MACs
         "0.7100 (inverse_network_seed0)",
-        "restored, SSIM mean, floor label_only",
+        "reconstructed, SSIM mean, floor label_only",
         "all controls behave",
         "Newest version of the classifier: 3",
         "| expected calibration error, protected images",
@@ -54,7 +54,7 @@ def test_a_failed_control_is_not_hidden(write_run):
 
 def test_without_an_attack_nothing_is_said_of_restoring(write_run):
     text = written(write_run(attacked=False))
-    assert "assume that it can be restored" in text and "restored, SSIM mean" not in text
+    assert "assume that it can be restored" in text and "reconstructed, SSIM mean" not in text
 
 
 @pytest.mark.parametrize(
