@@ -4,18 +4,7 @@ import pathlib
 import shlex
 
 from i2p_tf.config import PATHS
-from i2p_tf.report import (
-    certainty,
-    codewords,
-    findings,
-    galleries,
-    glance,
-    names,
-    plots,
-    reading,
-    tables,
-    verdict,
-)
+from i2p_tf.report import certainty, codewords, findings, galleries, glance, names, plots, reading, tables, verdict
 from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim

@@ -36,7 +36,8 @@ def _classified(record):
     accuracy = record.results.get("accuracy")
     if not accuracy:
         return Figure(NOT_MEASURED, "How many protected pictures are classified correctly.")
-    plain = f"; sent plain, {percent(accuracy['plain'])}" if accuracy.get("plain") is not None else ""
+    compared = accuracy.get("plain") is not None and not record.encryption  # ψ of a keyed method knows no plain ones
+    plain = f"; sent plain, {percent(accuracy['plain'])}" if compared else ""
     who = " The device decides that, not ψ." if record.is_codebook else ""
     text = f"of {count(accuracy['n'])} protected test pictures are classified correctly{plain}.{who}"
     return Figure(percent(accuracy["protected"]), text)

@@ -317,6 +317,7 @@ def test_a_keyed_method_is_described_as_one(write_run):
     report = document.report([keyed])
     text = words(report)
     assert "PE, pixel-based encryption, all with one key" in text and "h_θ is public" not in text
+    assert "sent plain" not in blocks(report, Figures)[0].items[0].text
     assert "pairs of plain and encrypted images of the one key" in " ".join(blocks(report, Notice)[0].texts)
     assert [row[0] for row in table(report, "Cost").rows] == ["classifier ψ, in the cloud"]
     rows = table(document.report([of_run, keyed]), "The runs side by side").rows
