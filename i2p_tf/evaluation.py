@@ -241,7 +241,13 @@ def table(results):
     sizes = results["bytes"]
     rows.append(("PNG file, bytes, protected", f"{sizes['protected_png']:.0f}", f"plain {sizes['plain_png']:.0f}"))
     width = max(len(row[0]) for row in rows)
-    return "\n".join(f"{name:<{width}}  {value:>8}  {note}" for name, value, note in rows)
+    lines = [f"{name:<{width}}  {value:>8}  {note}" for name, value, note in rows]
+    if words := results.get("codewords"):
+        lines.append(
+            f"one of {words} fixed pictures is sent: the accuracy on protected images is the device's own, and their "
+            "probabilities are constants, which carry no confidence"
+        )
+    return "\n".join(lines)
 
 
 def _certainty_rows(measured):

@@ -120,6 +120,7 @@ def test_confidence_and_confusion_go_with_the_accuracy(measured):
     assert results["confusion"]["classes"] == list("abcdef")
     lines = evaluation.table(results).splitlines()
     assert len([line for line in lines if line.startswith(("expected calibration error", "top-5 accuracy"))]) == 4
+    assert lines[-1].startswith("one of 6 fixed pictures is sent")
 
 
 def test_the_pictures_of_a_codebook_are_written_in_the_order_of_the_classes(measured):

@@ -10,11 +10,13 @@ from i2p_tf.report.formats import code, count
 def guarantee(record):
     """What holds by construction, in one paragraph."""
     words = record.results.get("codewords")
-    number, bits = (count(words), f"{math.log2(words):.2f} bits") if words else ("some", "the class")
+    number, bits = "as many fixed pictures as there are classes", ""
+    if words:
+        number, bits = f"{count(words)} fixed pictures", f" ({math.log2(words):.2f} bits at most)"
     return (
-        f"By construction: whatever the picture, what is sent is one of {number} fixed pictures, the one of the class "
-        f"that the device has chosen. At most {bits} can be read from it, by whatever attack; that needs no "
-        "measurement. The class itself is not hidden."
+        f"By construction: whatever the picture, what is sent is one of {number}, the one of the class that the device "
+        f"has chosen. Nothing but that class{bits} can be read from it, by whatever attack; that needs no measurement. "
+        "The class itself is not hidden."
     )
 
 

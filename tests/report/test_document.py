@@ -79,11 +79,11 @@ def run_of_a_codebook(write_run, **changes):
 
 def test_what_is_certain_stands_before_what_attacks_have_not_found(write_run):
     notice = verdict(run_of_a_codebook(write_run, ssim=(0.15,), top1=0.003))
-    assert "one of 3 fixed pictures" in notice.texts[0] and "1.58 bits" in notice.texts[0]
+    assert "one of 3 fixed pictures" in notice.texts[0] and "that class (1.58 bits at most)" in notice.texts[0]
     assert "it proves no protection" in notice.texts[-1]
     notice = verdict(write_run("other", transform="codebook", objective="codebook", attacked=False))
     assert "only what is certain by construction" in notice.title
-    assert "one of some fixed pictures" in notice.texts[0]  # of an earlier version
+    assert "one of as many fixed pictures as there are classes" in notice.texts[0]  # of an earlier version
 
 
 def test_the_sheet_of_a_codebook_shows_each_picture_with_its_class(write_run):
