@@ -34,7 +34,7 @@ EXTRAS_REQUIRE = {
     "grpc": ["grpcio>=1.66", "protobuf>=6.31"],  # of a client: it needs no TensorFlow
     "quantize": ["tensorflow-model-optimization>=0.8", "tf-keras>=2.21"],
     # scikit-image is the independent SSIM that ours is compared with; jax is the second Keras backend.
-    "test": ["jax>=0.6", "pytest>=8.3", "PyYAML>=6.0", "ruff>=0.14", "scikit-image>=0.25"],
+    "test": ["jax>=0.6", "pytest>=8.3", "pytest-xdist>=3.8", "PyYAML>=6.0", "ruff>=0.14", "scikit-image>=0.25"],
 }
 EXTRAS_REQUIRE["all"] = [requirement for extra in EXTRAS_REQUIRE.values() for requirement in extra]
 

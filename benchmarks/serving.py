@@ -1,12 +1,14 @@
 """Speed of bin/serve beside calling the SavedModel in-process, in one run; and a soak with version swaps.
 
   python benchmarks/serving.py --export=exports/NAME
-  python benchmarks/serving.py --export=exports/NAME --soak=100000
+  python benchmarks/serving.py --export=exports/NAME --soak=1000000 --state=soak.json --minutes=9
 
 Each connection sends one image, waits for the answer and sends the next. Ways: REST with the image as JSON lists, REST
 with it as PNG in base64, gRPC with it as uint8 tensor; what is sent is encoded beforehand, so that the server is
 measured and not the clients, which share its processor. In-process: the same SavedModel called on batches as large as
 there are connections.
+
+A soak goes on where the file of --state says that the last one has stopped: after --minutes, or killed.
 """
 
 import asyncio
@@ -33,15 +35,20 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
+from i2p_tf.run_dir import write_json
+
 FLAGS = flags.FLAGS
 flags.DEFINE_string("export", None, "folder that bin/export has written")
 flags.DEFINE_float("seconds", 5.0, "seconds of each measurement")
 flags.DEFINE_integer("rounds", 3, "rounds; the median of the rounds counts")
 flags.DEFINE_integer("soak", 0, "requests of the soak; 0 for the measurement instead")
+flags.DEFINE_string("state", None, "file in which a soak keeps how far it has come")
+flags.DEFINE_float("minutes", None, "after which a soak stops; it goes on with the same command")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONNECTIONS = (1, 8, 64)
-SWAPS = 2
+SWAPS = 10  # of the version, in a whole soak
+PIECE = 3000  # requests of a soak between two looks at the clock and the memory
 
 
 def main(arguments):
@@ -208,26 +215,63 @@ async def load(client, connections):
 
 
 async def soak(export):
-    """Sends many requests in all three ways at once, swaps the version twice meanwhile, prints memory and failures."""
+    """Sends many requests in all three ways at once and swaps the version meanwhile; returns how many failed.
+
+    Prints memory piece by piece; it starts anew with each start of this command, as the server does.
+    """
     images = some_images(export)
-    versions = sorted(int(folder.name) for folder in (export / "classifier").iterdir())
-    share = FLAGS.soak // (SWAPS + 1)
-    failures = 0
+    state = read_state()
+    begun_with = state["sent"]
     with server(export) as (process, rest_port, grpc_port):
-        clients = [client for client in ways(images[0], rest_port, grpc_port).values() for _ in range(4)]
         started = time.perf_counter()
-        for part in range(SWAPS + 1):
-            results = await asyncio.gather(*(send(client, share // len(clients)) for client in clients))
-            failures += sum(results)
-            minutes = (time.perf_counter() - started) / 60
-            sent = (part + 1) * (share // len(clients)) * len(clients)
-            memory = f"resident {resident(process):.0f} MB"
-            print(f"{sent:9} requests, {minutes:5.1f} min, {failures} failed, {memory}", flush=True)
-            if part < SWAPS:
-                newest = versions[-1] + part
-                shutil.copytree(export / "classifier" / str(newest), export / "unfinished")
-                (export / "unfinished").rename(export / "classifier" / str(newest + 1))
-    return failures
+        clients = [client for client in ways(images[0], rest_port, grpc_port).values() for _ in range(4)]
+        while state["sent"] < FLAGS.soak and not out_of_time(started):
+            if state["sent"] >= FLAGS.soak * (state["swaps"] + 1) / (SWAPS + 1):
+                add_version(export)
+                state["swaps"] += 1
+            share = -(-min(PIECE, FLAGS.soak - state["sent"]) // len(clients))
+            state["failed"] += sum(await asyncio.gather(*(send(client, share) for client in clients)))
+            state["sent"] += share * len(clients)
+            state["megabytes"].append(round(resident(process)))
+            write_state(state)
+            print(
+                f"{state['sent']:9} requests, {state['swaps']:2} swaps, {state['failed']} failed, "
+                f"resident {state['megabytes'][-1]} MB",
+                flush=True,
+            )
+    rate = (state["sent"] - begun_with) / (time.perf_counter() - started)
+    print(f"{rate:.0f} requests/s in this run; {'done' if state['sent'] >= FLAGS.soak else 'to be continued'}")
+    return state["failed"]
+
+
+def out_of_time(started):
+    """Whether `--minutes` have passed."""
+    return FLAGS.minutes is not None and time.perf_counter() - started > 60 * FLAGS.minutes
+
+
+def read_state():
+    """What `write_state` has written last, or the beginning."""
+    if FLAGS.state and pathlib.Path(FLAGS.state).is_file():
+        return json.loads(pathlib.Path(FLAGS.state).read_text())
+    return {"sent": 0, "failed": 0, "swaps": 0, "megabytes": []}
+
+
+def write_state(state):
+    """Replaces the file of `--state`, if one is given."""
+    if FLAGS.state:
+        write_json(pathlib.Path(FLAGS.state), state)
+
+
+def add_version(export):
+    """Puts a copy of the newest version beside it, and lists it as bin/export does."""
+    newest = max(int(folder.name) for folder in (export / "classifier").iterdir())
+    shutil.copytree(export / "classifier" / str(newest), export.with_name("unfinished"))
+    manifest = json.loads((export / "manifest.json").read_text())
+    own = f"classifier/{newest}/"
+    files = {name: entry for name, entry in manifest["files"].items() if name.startswith(own)}
+    manifest["files"] |= {name.replace(own, f"classifier/{newest + 1}/"): entry for name, entry in files.items()}
+    write_json(export / "manifest.json", manifest)
+    export.with_name("unfinished").rename(export / "classifier" / str(newest + 1))
 
 
 async def send(client, count):

@@ -4,6 +4,7 @@ Decoders want more bytes all the same, and would take any number of missing pixe
 what is there is decoded with several endings: where the picture is whole, they don't matter.
 """
 
+_START = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
 _RESTARTS = b"".join(bytes([0xFF, 0xD0 + number]) + b"\x33\x66\x99\xcc\x5a" for number in range(8))
 _FILLINGS = (b"", b"\x55" * 64 + _RESTARTS, b"\xaa" * 64 + _RESTARTS, b"\x33\x66\x99\xcc\x5a" * 20 + _RESTARTS)
@@ -17,14 +18,14 @@ def completions(content):
     """The file with several endings, all of which give the same pixels if no more than the marker is missing.
 
     Args:
-        content: bytes that begin as a JPEG file.
+        content: the bytes of a file.
 
-    Returns:
-        A list of bytes; empty where the file ends before the last of its scans.
+    Yields:
+        Bytes; nothing where the file is no JPEG or ends before the last of its scans.
     """
-    if not _has_all_scans(content):
-        return []
-    return [content.rstrip(b"\xff") + filling + _END for filling in _FILLINGS]
+    if content.startswith(_START) and _has_all_scans(content):
+        for filling in _FILLINGS:
+            yield content.rstrip(b"\xff") + filling + _END
 
 
 def _has_all_scans(content):

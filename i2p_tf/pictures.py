@@ -1,21 +1,26 @@
 """One picture: from a file of any format and mode to square 8-bit RGB.
 
 Training on a folder and the client on the device both go through here, so a picture looks the same to both.
-Nothing of Pillow's global state is changed.
+Nothing of Pillow's global state is changed, but that libtiff keeps its messages to itself.
 """
 
+import contextlib
+import ctypes
 import io
 import os
 import threading
+import traceback
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from i2p_tf import jpeg_end
+from i2p_tf import jpeg_end, picture_memory
 
-# Below the size at which Pillow warns of a decompression bomb, and 240 MB as RGB.
+# Below the size at which Pillow warns of a decompression bomb. Of most formats fewer fit into the budget of memory.
 MAX_PIXELS = 80_000_000
+# Readers of WebP and AVIF take the whole file into memory when they open it. None that is in the budget is as large.
+_MAX_BYTES_READ_AT_ONCE = 64 << 20
 
 # What people have in folders. Some other readers of Pillow start programs (EPS) or take any bytes for a picture (TGA).
 FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
@@ -33,10 +38,33 @@ _SYSTEM_NAMES = frozenset(
 
 # `warnings.catch_warnings` is not thread-safe, and pictures are opened in several threads.
 _OPENING = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a thread that is not in the child may hold it
+    os.register_at_fork(after_in_child=lambda: globals().update(_OPENING=threading.Lock()))
+
+_BAND_PIXELS = 1 << 18  # that are made RGB at once
+
+# EXIF's orientation -> what turns the picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# libtiff writes what it finds wrong to stderr, where nobody knows which file it means; Pillow raises an error anyway.
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)
 
 
 class PictureError(ValueError):
     """A file that can't be used as a picture. The message is the short reason, without the name of the file."""
+
+
+class _Damaged(PictureError):
+    """Its header can be read, and not its pixels."""
 
 
 def is_hidden(name):
@@ -61,19 +89,26 @@ def decode(source, at_least=None):
         `PIL.Image.Image` of mode RGB, without metadata.
 
     Raises:
-        PictureError: if it is no picture, damaged, larger than `MAX_PIXELS`, or the file can't be read.
+        PictureError: if it is no picture, damaged, larger than `MAX_PIXELS`, needs more than `picture_memory.BUDGET` or
+            than there is, or the file can't be read.
     """
-    try:
-        if isinstance(source, (bytes, bytearray, memoryview)):
-            return _decode_file(io.BytesIO(source), at_least)
-        if hasattr(source, "read"):
-            return _decode_file(source, at_least)
-        if os.path.exists(source) and not os.path.isfile(source):
-            raise PictureError("not a regular file")  # opening a named pipe would wait for ever
-        with open(source, "rb") as file:
-            return _decode_file(file, at_least)
-    except OSError as error:
-        raise PictureError(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
+    return _decode(source, at_least, lambda image: image)
+
+
+def decode_square(source, size, rule="crop"):
+    """`resize` of `decode`; the budget of memory holds for both, so this is what many threads may do at once.
+
+    Args:
+        source: as for `decode`.
+        size, rule: as for `resize`.
+
+    Returns:
+        uint8 RGB `(size, size, 3)`.
+
+    Raises:
+        PictureError: as `decode`.
+    """
+    return _decode(source, size, lambda image: np.asarray(resize(image, size, rule)))
 
 
 def resize(image, size, rule="crop"):
@@ -110,82 +145,207 @@ def _scale(image, size, box=None):
     return image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=3.0)
 
 
-def _decode_file(file, at_least):
-    image = _open(file)
-    if image.width * image.height > MAX_PIXELS:
-        raise PictureError(f"more than {MAX_PIXELS:,} pixels")
+def _decode(source, at_least, use):
     try:
-        pixels = _pixels(image, at_least)
-    except Exception as error:  # Pillow's readers raise nearly anything on damaged files
-        if isinstance(error, OSError) and error.errno:
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            return _decode_stream(io.BytesIO(source), at_least, use)
+        if hasattr(source, "read"):
+            return _decode_stream(source, at_least, use)
+        if os.path.exists(source) and not os.path.isfile(source):
+            raise PictureError("not a regular file")  # opening a named pipe would wait for ever
+        with open(source, "rb") as file:
+            return _decode_stream(file, at_least, use)
+    except OSError as error:
+        raise PictureError(f"cannot be read: {(error.strerror or str(error)).lower()}") from error
+    except MemoryError as error:
+        raise PictureError("there is not enough memory for it") from error
+
+
+def _decode_stream(file, at_least, use):
+    """As `_decode_file`; a JPEG file may lack its end marker."""
+    try:
+        return _decode_file(file, at_least, use)
+    except _Damaged:
+        whole = _without_end(file, at_least, use)
+        if whole is None:
             raise
-        pixels = _pixels_without_end(file, at_least) if image.format == "JPEG" else None
-        if pixels is None:
-            raise PictureError("truncated or damaged") from error
-    return Image.fromarray(pixels)  # an image made from pixels has no metadata
+        return whole
 
 
-def _pixels(image, at_least):
-    """RGB uint8 `(height, width, 3)` of a picture whose header is read."""
-    if at_least:
-        image.draft(None, (2 * at_least, 2 * at_least))
-    image.load()
-    return np.array(_to_rgb(_upright(image)))
-
-
-def _pixels_without_end(file, at_least):
-    """As `_pixels`, of a JPEG file that lacks its end marker; None where it lacks more."""
+def _without_end(file, at_least, use):
+    """As `_decode_file`, of a JPEG file that lacks its end marker; None where it lacks more, or is none."""
     file.seek(0)
+    content = file.read(_MAX_BYTES_READ_AT_ONCE)
+    first = None
     try:
-        decoded = [_pixels(_open(io.BytesIO(content)), at_least) for content in jpeg_end.completions(file.read())]
-    except Exception:
+        for completed in jpeg_end.completions(content):
+            result = _decode_file(io.BytesIO(completed), at_least, use)
+            first = result if first is None else first
+            if not np.array_equal(first, result):
+                return None
+    except PictureError:
         return None
-    return decoded[0] if decoded and all(np.array_equal(decoded[0], other) for other in decoded[1:]) else None
+    return first
 
 
-def _open(file):
+def _decode_file(file, at_least, use):
+    """What `use` makes of the upright picture, while its memory is reserved."""
+    file_bytes = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    pixels = picture_memory.webp_pixels(file.read(30))
+    if pixels is not None:
+        _refuse_too_many(pixels)
+        needed = picture_memory.needed_by_webp(pixels, file_bytes)
+        _refuse_above_budget(needed)
+        with picture_memory.budget.taken(needed):
+            return _load([_open(file, file_bytes)], needed, use)
+    images = [_open(file, file_bytes)]
+    pixels = images[0].width * images[0].height
+    _refuse_too_many(pixels)
+    with _errors():
+        if at_least:
+            images[0].draft(None, (2 * at_least, 2 * at_least))
+        needed = picture_memory.needed(images[0], pixels, file_bytes)
+        needed_turned = max(needed, picture_memory.needed_to_turn(images[0]))
+    _refuse_above_budget(needed)
+    with picture_memory.budget.taken(min(needed_turned, picture_memory.BUDGET)):
+        return _load(images, needed_turned, use)
+
+
+def _load(images, needed_turned, use):
+    """Takes the only image out of a list, so that nobody holds it when its memory counts as free."""
+    image = images.pop()
+    try:
+        with _errors():
+            image.load()
+            turn = _TURNS.get(_orientation(image))
+            image = _pixels(image)
+            if turn is not None:
+                _refuse_above_budget(needed_turned)
+                image = image.transpose(turn)
+            image = _to_rgb(image)
+        return use(image)
+    finally:
+        del image  # an exception would keep it
+
+
+@contextlib.contextmanager
+def _errors():
+    """Makes what Pillow's readers raise on damaged files, which is nearly anything, a `PictureError`."""
+    try:
+        yield
+    except Exception as error:
+        _let_go(error)
+        if isinstance(error, (PictureError, MemoryError)) or isinstance(error, OSError) and error.errno:
+            raise
+        raise _Damaged("truncated or damaged") from error
+
+
+def _let_go(error):
+    """Clears the functions that an error has left: their variables hold the picture for as long as the error lives."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+def _open(file, file_bytes):
     """Reads the header only, without Pillow's warning about large pictures: those are refused anyway."""
-    if not file.read(1):
+    if not file_bytes:
         raise PictureError("0 bytes")
     file.seek(0)
-    try:
-        with _OPENING, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+    head = file.read(8)
+    if file_bytes > _MAX_BYTES_READ_AT_ONCE and (head[:4] == b"RIFF" or head[4:] == b"ftyp"):
+        raise PictureError(f"more than {_MAX_BYTES_READ_AT_ONCE:,} bytes")
+    file.seek(0)
+    with _errors(), _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
             return Image.open(file, formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise PictureError(f"more than {MAX_PIXELS:,} pixels") from error
-    except UnidentifiedImageError as error:
-        raise PictureError("not a picture of a supported format") from error
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise PictureError("truncated or damaged") from error
+        except Image.DecompressionBombError as error:
+            raise PictureError(f"more than {MAX_PIXELS:,} pixels") from error
+        except UnidentifiedImageError as error:
+            raise PictureError("not a picture of a supported format") from error
 
 
-def _upright(image):
+def _refuse_too_many(pixels):
+    if pixels > MAX_PIXELS:
+        raise PictureError(f"more than {MAX_PIXELS:,} pixels")
+
+
+def _refuse_above_budget(needed):
+    if needed > picture_memory.BUDGET:
+        raise PictureError(
+            f"decoding it takes {needed / 1e6:,.0f} MB of memory, more than {picture_memory.BUDGET / 1e6:,.0f}; "
+            "make it smaller, or a JPEG file"
+        )
+
+
+def _orientation(image):
     try:
-        return ImageOps.exif_transpose(image)
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except MemoryError:
+        raise
     except Exception:  # broken EXIF data are no reason to lose the picture
-        return image
+        return None
+
+
+def _pixels(image):
+    """The pixels and what they need to be understood: no metadata, and nothing of what the reader still holds."""
+    pixels = Image.Image()
+    # As a reader of Pillow sets them: `copy` would take the memory twice.
+    pixels.im, pixels.palette = image.im, image.palette
+    pixels._mode, pixels._size = image.mode, image.size
+    if "transparency" in image.info:
+        pixels.info["transparency"] = image.info["transparency"]
+    return pixels
 
 
 def _to_rgb(image):
-    if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        image = Image.fromarray(_to_8_bits(np.asarray(image)))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    return image.convert("RGB")
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    limits = _limits(image) if _is_deep(image.mode) else None
+    rgb = Image.new("RGB", image.size)
+    for box in _bands(image.size):
+        rgb.paste(_band_to_rgb(image.crop(box), limits), box)
+    return rgb
 
 
-def _to_8_bits(values):
-    low, high = 0, 65535
-    if values.dtype.itemsize > 2:
-        limits = (1, 255, 65535) if values.dtype.kind == "f" else (65535,)
-        values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-        if values.min() >= 0 and values.max() <= 65535:
-            high = next(limit for limit in limits if values.max() <= limit)
-        else:
-            low, high = values.min(), values.max()
-            high = high if high > low else low + max(1.0, abs(low))  # one value is black
-    return np.round((values - float(low)) * (255 / (high - low))).astype(np.uint8)
+def _bands(size):
+    """Boxes of whole rows: what is made between one mode and the other is as small as they are."""
+    width, height = size
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        yield 0, top, width, min(top + rows, height)
+
+
+def _band_to_rgb(band, limits):
+    if limits:
+        low, high = limits
+        values = _finite(np.asarray(band))
+        band = Image.fromarray(np.round((values - float(low)) * (255 / (high - low))).astype(np.uint8))
+    if band.has_transparency_data:
+        band = band.convert("RGBA")
+        band = Image.alpha_composite(Image.new("RGBA", band.size, "white"), band)
+    return band.convert("RGB")
+
+
+def _is_deep(mode):
+    return mode in ("I", "F") or mode.startswith("I;")
+
+
+def _limits(image):
+    """The values of a picture with more than 8 bits that become 0 and 255."""
+    if image.mode not in ("I", "F"):
+        return 0, 65535
+    limits = (1, 255, 65535) if image.mode == "F" else (65535,)
+    ends = [
+        (values.min(), values.max()) for values in (_finite(np.asarray(image.crop(box))) for box in _bands(image.size))
+    ]
+    low, high = min(low for low, _ in ends), max(high for _, high in ends)
+    if low >= 0 and high <= 65535:
+        return 0, next(limit for limit in limits if high <= limit)
+    return low, high if high > low else low + max(1.0, abs(low))  # one value is black
+
+
+def _finite(values):
+    return np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)

@@ -1,10 +1,16 @@
 """The same TensorFlow settings for plain `pytest` as for `bin/test` and the commands."""
 
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
+import importlib
+import io
 import os
 import pathlib
 import re
+import runpy
+import signal
 import subprocess
 import sys
 
@@ -16,13 +22,93 @@ from i2p_tf.cli.app import ENVIRONMENT
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
 # Python that a test starts in some other folder finds the package too.
-os.environ["PYTHONPATH"] = str(pathlib.Path(__file__).parents[1])
+TESTS = pathlib.Path(__file__).parent
+os.environ["PYTHONPATH"] = str(TESTS.parent)
+
+
+@pytest.fixture(scope="session")
+def run_command():
+    """Runs bin/NAME in this process, where TensorFlow is loaded: name and flags -> exit code, stdout, stderr."""
+
+    def run(name, *arguments):
+        command = importlib.import_module(f"i2p_tf.cli.{name}")
+        command.FLAGS.unparse_flags()  # what an earlier call has set
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", [name, *map(str, arguments)])
+            patch.setenv("KERAS_BACKEND", "tensorflow")
+            try:
+                with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+                    command.run()
+            except SystemExit as end:
+                return end.code, stdout.getvalue(), stderr.getvalue()
+            finally:
+                for number, handler in handlers.items():
+                    signal.signal(number, handler)
+        raise AssertionError(f"bin/{name} has not exited")
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory):
+    """Makes a folder once for all workers: name, function that makes the path it is called with -> that path.
+
+    The first worker to ask makes it, others wait meanwhile. What is made there is not to be changed.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def once(name, make):
+        path = shared / "once" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path.with_suffix(".lock"), "a+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            lock.seek(0)
+            if not lock.read():
+                make(path)
+                lock.write("made")
+        return path
+
+    return once
+
+
+@pytest.fixture(scope="module")
+def shallow_resnet20():
+    """A ResNet-20 with one residual block a stage instead of three: commands that train take a third of the time."""
+    from i2p_tf.models.resnet import STACKWISE_BLOCKS
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(STACKWISE_BLOCKS, "resnet20", (1, 1, 1))
+        yield
+
+
+@pytest.fixture
+def brief_suite(monkeypatch):
+    """What brief_suite.py does, in this process and until the test ends."""
+    from i2p_tf.attacks import controls, suite
+
+    monkeypatch.setitem(suite.SUITES, "quick", suite.SUITES["quick"])
+    monkeypatch.setattr(controls, "CONTROLS", controls.CONTROLS.copy())
+    runpy.run_path(TESTS / "brief_suite.py")
 
 
 @pytest.fixture
 def images():
     """Eight float32 images of 16x16 in [0, 1]."""
     return np.random.default_rng(0).random((8, 16, 16, 3), dtype=np.float32)
+
+
+@pytest.fixture
+def policy(request):
+    """A dtype policy, of those that a test is parametrised with, that this machine computes with."""
+    from i2p_tf.training import precision
+
+    if request.param == "mixed_bfloat16" and not precision.computes_bfloat16():
+        pytest.skip("ONEDNN_MAX_CPU_ISA holds oneDNN below what TensorFlow needs for bfloat16 on this processor")
+    return request.param
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +120,14 @@ def digits():
 
 
 @pytest.fixture(scope="session")
-def trained_run(tmp_path_factory, digits):
+def trained_run(once, digits):
     """A run directory with a small classifier and a tiny U-Net, both trained for a few seconds on digits."""
+    from i2p_tf.run_dir import RunDir
+
+    return RunDir(once("digits_small", lambda path: train_run(path, digits)))
+
+
+def train_run(path, digits):
     import keras
     from keras import layers
 
@@ -64,7 +156,7 @@ def trained_run(tmp_path_factory, digits):
     trainer.compile(keras.optimizers.Adam(1e-2))
     trainer.fit(images, labels, batch_size=64, epochs=4, verbose=0)
 
-    run_dir = RunDir(tmp_path_factory.mktemp("runs") / "digits_small")
+    run_dir = RunDir(path)
     run_dir.path.mkdir()
     classifier.save(run_dir.classifier)
     transform.save(run_dir.transform)
@@ -79,31 +171,30 @@ def trained_run(tmp_path_factory, digits):
         feature_loss_weight=0.01,
     )
     write_json(run_dir.config, config.to_json())
-    return run_dir
 
 
 @pytest.fixture(scope="session")
-def shared_bundle(tmp_path_factory, trained_run, digits):
+def shared_bundle(once, trained_run, digits):
     """The bundle of that run, with everything in it; not to be changed."""
     from i2p_tf.export import VARIANTS, bundle
     from i2p_tf.training.progress import Progress
 
-    path = tmp_path_factory.mktemp("exports") / "digits_small"
-    config = trained_run.load_config()
-    bundle.export(trained_run, digits, config, path, VARIANTS, True, False, Progress())
-    return path
+    def export(path):
+        bundle.export(trained_run, digits, trained_run.load_config(), path, VARIANTS, True, False, Progress())
+
+    return once("bundles/digits_small", export)
 
 
 @pytest.fixture(scope="session")
-def small_export(tmp_path_factory):
+def small_export(once):
     """An export of two untrained networks for 16x16 images, made in seconds; not to be changed."""
-    return write_small_export(tmp_path_factory.mktemp("exports") / "small", seed=0)
+    return once("small_exports/small", lambda path: write_small_export(path, seed=0))
 
 
 @pytest.fixture(scope="session")
-def other_export(tmp_path_factory):
+def other_export(once):
     """As `small_export`, of another run."""
-    return write_small_export(tmp_path_factory.mktemp("exports") / "small", seed=1)
+    return once("other_exports/small", lambda path: write_small_export(path, seed=1))
 
 
 def write_small_export(path, seed):
@@ -131,8 +222,9 @@ def write_small_export(path, seed):
     )
     file = path / "transform_float32.tflite"
     file.write_bytes(tflite.with_metadata(tflite.float_model(transform, "float32"), metadata | {"variant": "float32"}))
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    write_json(path / "manifest.json", metadata | {"files": {file.name: {"sha256": digest}}})
+    files = {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+    digests = {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()}
+    write_json(path / "manifest.json", metadata | {"files": digests})
     return path
 
 

@@ -18,7 +18,7 @@ LAYERS = [
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
     {"config", "fingerprint", "pictures", "encryption", "transport"},
-    {"errors", "jpeg_end"},
+    {"errors", "jpeg_end", "picture_memory"},
 ]
 NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "transport"}

@@ -199,10 +199,10 @@ def test_test_command(checkout, tmp_path):
     environment = {**active(), "KERAS_BACKEND": "jax", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTEST_ADDOPTS": "--collect-only"}
     everything = run(checkout / "bin/test", environment=environment, folder=tmp_path)
     assert everything.returncode == 1
-    assert re.search("1 failed, 1 passed in", everything.stdout.splitlines()[-1])
+    assert re.search("1 failed, 1 passed in", everything.stdout.splitlines()[-1]) and "2 workers" in everything.stdout
     fast = run(checkout / "bin/test", "--fast", "tests/test_settings.py", environment=environment, folder=tmp_path)
     assert fast.returncode == 0
-    assert re.search("1 passed, 1 deselected in", fast.stdout.splitlines()[-1])
+    assert re.search("1 passed, 1 deselected in", fast.stdout.splitlines()[-1]) and "workers" not in fast.stdout
 
 
 @pytest.mark.slow

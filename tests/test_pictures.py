@@ -1,8 +1,12 @@
 import io
 import os
 import re
+import signal
 import struct
+import subprocess
+import sys
 import threading
+import time
 import warnings
 import zlib
 
@@ -10,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf import pictures
+from i2p_tf import picture_memory, pictures
 
 ORIENTATION, GPS = 0x0112, 0x8825
 
@@ -217,11 +221,11 @@ def test_no_permission(tmp_path):
         os.seteuid(user)
 
 
-def png_that_claims(width, height):
+def png_that_claims(width, height, bits=8, colours=2):
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, bits, colours, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
@@ -230,6 +234,140 @@ def test_decompression_bombs_are_refused_without_a_warning(side):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert reason_of(png_that_claims(side, side)) == "more than 80,000,000 pixels"
+
+
+# A lossless WebP of one colour, 8,900 x 8,900 pixels.
+SMALL_WEBP = bytes.fromhex("524946461a000000574542505650384c0e0000002fc3e2b008071011fd0f4444ff03")
+
+
+def tiff_that_claims(width, height, bits=8, sample_format=1, tile=None):
+    """A compressed TIFF file of a picture in one strip or in tiles of a size."""
+    part = [(322, tile), (323, tile), (324, 8), (325, 1)] if tile else [(273, 8), (278, height), (279, 1)]
+    entries = [(256, width), (257, height), (258, bits), (259, 5), (262, 1), (277, 1), *part, (339, sample_format)]
+    fields = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(entries))
+    return struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", len(entries)) + fields + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("source", "megabytes"),
+    [
+        (SMALL_WEBP, "1,267"),
+        (png_that_claims(8_900, 8_900, 16, 0), "475"),
+        (png_that_claims(8_900, 8_900, 8, 6), "634"),
+        (png_that_claims(8_900, 8_900), "317"),
+        (tiff_that_claims(8_900, 8_900, 32, 3), "634"),
+        (tiff_that_claims(10, 10, tile=1 << 15), "4,295"),
+        (b"P2 8900 8900 255 1", "713"),
+    ],
+    ids=["webp", "png_16_bits", "png_alpha", "png", "tiff_floats", "tiff_tile", "pgm"],
+)
+def test_what_takes_more_memory_than_the_budget_is_refused_before_it_takes_it(source, megabytes):
+    assert reason_of(source).startswith(f"decoding it takes {megabytes} MB of memory, more than 268; ")
+
+
+def test_a_jpeg_that_is_decoded_smaller_takes_little_unless_it_has_to_be_kept_whole():
+    flat = Image.new("RGB", (1_600, 1_200))
+
+    def needed(**options):
+        image = Image.open(io.BytesIO(encoded(flat, "JPEG", **options)))
+        image.draft(None, (64, 64))
+        return picture_memory.needed(image, pixels, 0)
+
+    pixels, small = 1_600 * 1_200, 4 * 200 * 150
+    assert needed() == small
+    assert needed(progressive=True) == small + 2 * 1.5 * pixels
+    assert needed(progressive=True, subsampling=0) == small + 2 * 3 * pixels
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"lossless": True}, {"quality": 50}, {"save_all": True, "append_images": [Image.new("RGB", (70, 90), "red")]}],
+)
+def test_the_size_of_a_webp_is_known_before_it_is_opened(options):
+    source = encoded(Image.new("RGB", (70, 90)), "WEBP", **options)
+    assert picture_memory.webp_pixels(source[:30]) == 70 * 90
+    assert picture_memory.webp_pixels(encoded(Image.new("RGB", (70, 90)))[:30]) is None
+
+
+@pytest.mark.parametrize(("mode", "file_format", "value", "expected"), FLAT_COLOURS)
+def test_bands_change_nothing(mode, file_format, value, expected, monkeypatch):
+    monkeypatch.setattr(pictures, "_BAND_PIXELS", 10)
+    test_every_mode_becomes_rgb(mode, file_format, value, expected)
+    test_values_beyond_16_bits_are_scaled_from_their_own_range()
+
+
+def test_decode_square_is_both_in_one():
+    source = encoded(Image.effect_noise((70, 90), 50))
+    for rule in pictures.RESIZE_RULES:
+        both = np.asarray(pictures.resize(pictures.decode(source, at_least=16), 16, rule))
+        np.testing.assert_array_equal(pictures.decode_square(source, 16, rule), both)
+    with pytest.raises(ValueError, match="zoom"):
+        pictures.decode_square(source, 16, "zoom")
+
+
+def test_all_threads_share_the_budget():
+    budget = picture_memory.Budget(100)
+    taken, most = [], []
+
+    def work(count):
+        with budget.taken(count):
+            taken.append(count)
+            most.append(sum(taken))
+            time.sleep(0.001)
+            taken.remove(count)
+
+    threads = [threading.Thread(target=work, args=(count,)) for count in [10, 60, 100, 40, 30] * 8]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) <= 100 and len(most) == len(threads)
+
+
+def test_the_budget_is_whole_again_whatever_happens(monkeypatch):
+    budget = picture_memory.Budget(picture_memory.BUDGET)
+    monkeypatch.setattr(picture_memory, "budget", budget)
+    whole = encoded(Image.effect_noise((64, 64), 50))
+    pictures.decode(whole)
+    reason_of(whole[:1000])
+    with pytest.raises(ValueError):
+        pictures.decode_square(whole, 16, "zoom")
+    assert budget._left == picture_memory.BUDGET
+
+
+def test_a_forked_child_decodes_whatever_the_threads_of_its_parent_were_doing():
+    source = encoded(Image.new("RGB", (9, 9)))
+    with pictures._OPENING, picture_memory.budget.taken(picture_memory.BUDGET):
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            try:
+                pictures.decode(source)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+def test_too_little_memory_is_a_reason_of_its_own(tmp_path):
+    Image.new("L", (8_000, 4_000)).save(tmp_path / "a.png")
+    code = (
+        "import pathlib, resource, sys\nfrom i2p_tf import pictures\n"
+        "pages = int(pathlib.Path('/proc/self/statm').read_text().split()[0])\n"
+        "limit = pages * resource.getpagesize() + (40 << 20)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "try: pictures.decode(sys.argv[1])\nexcept pictures.PictureError as error: print(error)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, text=True)
+    assert result.stdout == "there is not enough memory for it\n", result.stderr
+
+
+def test_libtiff_keeps_quiet(capfd):
+    source = encoded(Image.effect_noise((64, 64), 50), "TIFF", compression="tiff_lzw")
+    for cut in (200, 1000, 2000):
+        assert reason_of(source[:8] + bytes(cut) + source[8 + cut :]) == "truncated or damaged"
+    assert reason_of(tiff_that_claims(10, 10)) == "truncated or damaged"
+    assert capfd.readouterr() == ("", "")
 
 
 def test_global_state_stays():

@@ -94,6 +94,11 @@ def _parse(command_flags):
     try:
         return command_flags(sys.argv)[1:]
     except flags.UnrecognizedFlagError as error:
+        for argument in sys.argv[1:]:
+            if argument.startswith("-") and os.path.lexists(argument):
+                raise InputError(
+                    f"{argument!r} looks like a flag: files whose names begin with - go behind --, which ends the flags"
+                ) from error
         raise unknown_name("flag", f"--{error.flagname}", [f"--{name}" for name in command_flags]) from error
     except flags.Error as error:
         raise InputError(" ".join(str(error).split())) from error

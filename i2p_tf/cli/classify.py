@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import sys
+import warnings
 
 from absl import flags
 
@@ -42,7 +43,9 @@ flags.DEFINE_string(
 flags.DEFINE_integer("top", 1, "how many labels to print of each picture", 1, flag_values=FLAGS)
 flags.DEFINE_boolean("json", False, "print a line of JSON for each picture", flag_values=FLAGS)
 flags.DEFINE_boolean("plain", False, "send the pictures unprotected", flag_values=FLAGS)
-flags.DEFINE_float("timeout", 10.0, "seconds that an answer may take", flag_values=FLAGS)
+flags.DEFINE_float(
+    "timeout", 10.0, "seconds that an answer may take, from the connection to its last byte", flag_values=FLAGS
+)
 flags.DEFINE_string("token_file", None, "file of a token, sent as Authorization: Bearer", flag_values=FLAGS)
 flags.DEFINE_string("certificate", None, "file of the authorities to trust for TLS, PEM", flag_values=FLAGS)
 
@@ -74,6 +77,7 @@ def main(arguments):
 
 
 def run():
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is in the exceptions
     app.run(__doc__, FLAGS, main, failures=(ServerError,))
 

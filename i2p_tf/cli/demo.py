@@ -1,11 +1,14 @@
 """The whole story on data that come along: train, evaluate, export, serve, protect, classify, attack, report.
 
   bin/demo
+  bin/demo --web
 
 Trains on scikit-learn's handwritten digits, takes the test pictures through the network on this computer, sends them
 protected to a server on this computer and counts the right answers. Then it attacks what was sent with the suite quick,
 and makes a page of all that was measured. Every step is a command that can be run by itself. What has been trained,
 exported or attacked already is not done again, so the same command goes on where it was stopped.
+
+With --web it ends with a page that protects pictures of yours in the browser, and serves that until Ctrl-C.
 """
 
 import contextlib
@@ -23,11 +26,12 @@ from i2p_tf.cli import app
 from i2p_tf.client.transform import MANIFEST
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir, write_atomically
-from i2p_tf.serving import ports
+from i2p_tf.serving import ports, web_page
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", "runs/digits_resnet20", "where the run is kept, of digits", flag_values=FLAGS)
 flags.DEFINE_string("export", None, "folder of the export; exports/<name of the run> if not given", flag_values=FLAGS)
+flags.DEFINE_boolean("web", False, "at the end serve the page that protects pictures in a browser", flag_values=FLAGS)
 
 HOST = "127.0.0.1"
 START_SECONDS = 120  # that the server may take to load TensorFlow and the model
@@ -41,6 +45,8 @@ class DemoError(RuntimeError):
 def main(arguments):
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    if FLAGS.web:
+        web_page.folder()  # stops now what could not be served in some minutes
     started = time.monotonic()
     run_dir = RunDir(FLAGS.run_dir)
     export = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name)
@@ -60,6 +66,9 @@ def main(arguments):
     _summarize(run_dir, labels, answers, time.monotonic() - started)
     if failed_controls:
         raise DemoError(f"the attacks are not valid: {'; '.join(f'control {line}' for line in failed_controls)}")
+    if FLAGS.web:
+        arguments, _ = _serve_flags(export)
+        _step("serve", *arguments, "--web")
 
 
 def run():
@@ -116,13 +125,18 @@ def _write_pictures(run_dir, folder):
 @contextlib.contextmanager
 def _server(export):
     """bin/serve on free ports; yields its REST address once the model is in service."""
-    rest_port, grpc_port = (ports.free(HOST, 0, flag) for flag in ("--rest_port", "--grpc_port"))
-    arguments = [f"--export={export}", f"--rest_port={rest_port}", f"--grpc_port={grpc_port}"]
+    arguments, address = _serve_flags(export)
     print(f"\n$ bin/serve {' '.join(arguments)}", file=sys.stderr, flush=True)
-    address = f"http://{HOST}:{rest_port}"
     with _started("serve", *arguments) as process:
         _wait_until_served(process, f"{address}/v1/models/{export.resolve().name}")
         yield address
+
+
+def _serve_flags(export):
+    """Flags of bin/serve with ports that are free, and the address for REST."""
+    rest_port, grpc_port = (ports.free(HOST, 0, flag) for flag in ("--rest_port", "--grpc_port"))
+    flags_of_serve = [f"--export={export}", f"--rest_port={rest_port}", f"--grpc_port={grpc_port}"]
+    return flags_of_serve, f"http://{HOST}:{rest_port}"
 
 
 def _wait_until_served(process, url):

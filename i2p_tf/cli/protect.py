@@ -8,7 +8,8 @@ What that hides, and from whom, docs/threat_model.md says. Look at the results b
   bin/protect --transform=exports/NAME - - < photo.jpg > protected.png
   bin/protect --encryption=etc --key_file=my.key --new_key photos/ encrypted/
 
-AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP of up to 80 megapixels; PNG files without metadata come out.
+AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP; JPEG of up to 80 megapixels, of the others what decodes in 268
+MB of memory, as docs/client.md says. PNG files without metadata come out.
 The same command goes on where an earlier one was stopped. Nothing is sent anywhere.
 
 --encryption takes a conventional keyed method instead of a network, to compare with; only a classifier that
@@ -18,6 +19,7 @@ bin/train --encryption has trained with the same key can read its pictures.
 import pathlib
 import sys
 import time
+import warnings
 
 from absl import flags
 
@@ -25,6 +27,7 @@ from i2p_tf import encryption, key_file, pictures
 from i2p_tf.cli import app, transforms
 from i2p_tf.client import protect
 from i2p_tf.client.encryption import KeyedTransform
+from i2p_tf.client.files import write_atomically
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import lock_folder
 
@@ -56,6 +59,7 @@ flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", fl
 
 REFRESH_SECONDS = 0.5
 STREAM = "-"
+MAX_STREAM_BYTES = 64 << 20  # it is in memory as a whole
 DEFAULT_IMAGE_SIZE = 32
 
 
@@ -80,6 +84,7 @@ def main(arguments):
 
 
 def run():
+    warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
     app.run(__doc__, FLAGS, main, stopped="stopped; the same command, without --new_key, goes on from here")
 
 
@@ -132,7 +137,7 @@ def _protect_one(source, output, model, rule):
         if target.exists() and not FLAGS.overwrite:
             raise InputError(f"{protect.printable(target)} exists; give another name, or --overwrite")
     try:
-        png = protect.protect_bytes(sys.stdin.buffer.read() if source == STREAM else source, model, rule)
+        png = protect.protect_bytes(_read_stream() if source == STREAM else source, model, rule)
     except pictures.PictureError as error:
         name = "standard input" if source == STREAM else protect.printable(source)
         print(f"error: {name}: {error}", file=sys.stderr)
@@ -142,8 +147,15 @@ def _protect_one(source, output, model, rule):
         sys.stdout.buffer.write(png)
         sys.stdout.buffer.flush()
     else:
-        protect.write_atomically(target, png)
+        write_atomically(target, png)
     return 0
+
+
+def _read_stream():
+    content = sys.stdin.buffer.read(MAX_STREAM_BYTES + 1)
+    if len(content) > MAX_STREAM_BYTES:
+        raise pictures.PictureError(f"more than {MAX_STREAM_BYTES:,} bytes")
+    return content
 
 
 def _protect_many(inputs, output, model, rule):
@@ -156,10 +168,10 @@ def _protect_many(inputs, output, model, rule):
         raise InputError(f"no such file: {', '.join(map(protect.printable, inputs))}")
     settings = model.identity | {"resize": rule}
     with lock_folder(output, "wait for it, or give another folder for the output"):
-        protect.check(output, settings, jobs, FLAGS.overwrite)
+        journal = protect.check(output, settings, jobs, FLAGS.overwrite)
         _keep_new_key(model)
-        finished_after = protect.claim(output, settings, jobs, FLAGS.overwrite)
-        outcomes = protect.protect_pictures(jobs, model, rule, finished_after)
+        protect.claim(journal, settings, jobs, FLAGS.overwrite)
+        outcomes = protect.protect_pictures(jobs, model, rule, journal)
         return Report(len(jobs) + len(failures)).follow([*failures], outcomes)
 
 
@@ -182,8 +194,9 @@ class Report:
         self._clear()
         seconds = time.monotonic() - self.started
         kept = f", {self.kept} done earlier" if self.kept else ""
+        pictures_done = "1 picture" if self.done == 1 else f"{self.done} pictures"
         print(
-            f"{self.done} pictures protected in {seconds:.1f} s ({self.done / seconds:.0f} a second)"
+            f"{pictures_done} protected in {seconds:.1f} s ({self.done / seconds:.0f} a second)"
             f"{kept}, {self.failed} failed"
         )
         return 1 if self.failed else 0

@@ -4,6 +4,7 @@
   bin/serve --export=exports/NAME --docker
   bin/serve --export=exports/A,exports/B
   bin/serve --export=exports/NAME --stable=1 --canary=2
+  bin/serve --export=exports/NAME --web
   bin/serve --export=exports/NAME --write_config=deployment
 
 tensorflow_model_server is started if it is on PATH, TF Serving's Docker image with --docker. All speak the same REST
@@ -11,6 +12,7 @@ and gRPC. docs/deployment.md has the rest.
 """
 
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -20,7 +22,7 @@ from absl import flags
 
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError
-from i2p_tf.serving import deployment, model_config, ports, tf_serving
+from i2p_tf.serving import cors, deployment, integrity, model_config, ports, tf_serving, web_page
 from i2p_tf.serving.errors import NotServing
 
 FLAGS = flags.FlagValues()
@@ -31,6 +33,13 @@ flags.DEFINE_integer("grpc_port", tf_serving.GRPC_PORT, "port for gRPC", 0, 6553
 flags.DEFINE_boolean("docker", False, f"start {tf_serving.IMAGE} with Docker", flag_values=FLAGS)
 flags.DEFINE_integer("stable", None, "serve this version, labelled stable; if not given the newest", flag_values=FLAGS)
 flags.DEFINE_integer("canary", None, "serve this version too, labelled canary", flag_values=FLAGS)
+flags.DEFINE_boolean("web", False, "serve the page that protects pictures in a browser as well", flag_values=FLAGS)
+flags.DEFINE_multi_string(
+    "allow_origin",
+    [],
+    "origins of other pages that may ask from a browser, as https://example.org; * for all; several with commas",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string(
     "write_config", None, "only write a folder for TF Serving, Docker Compose and Kubernetes", flag_values=FLAGS
 )
@@ -43,6 +52,7 @@ def main(arguments):
         raise InputError("--export is missing; it is a folder that bin/export has written")
     if FLAGS.rest_port == FLAGS.grpc_port != 0:
         raise InputError(f"--rest_port and --grpc_port must differ. Received: {FLAGS.rest_port} for both")
+    origins, web = _origins(), _web()
     configs = model_config.from_exports(FLAGS.export, FLAGS.stable, FLAGS.canary)
     if FLAGS.write_config:
         deployment.write(configs, pathlib.Path(FLAGS.write_config))
@@ -50,19 +60,44 @@ def main(arguments):
         return
     if FLAGS.docker and not shutil.which("docker"):
         raise InputError("--docker needs the program docker, which is not on PATH")
-    if FLAGS.docker or shutil.which(tf_serving.PROGRAM):
-        _serve_with_tf_serving(configs)
+    if FLAGS.docker or (shutil.which(tf_serving.PROGRAM) and not web):
+        _serve_with_tf_serving(configs, origins)
     else:
-        _serve_with_stand_in(configs)
+        _serve_with_stand_in(configs, origins, web)
 
 
 def run():
     app.run(__doc__, FLAGS, main, failures=(NotServing,))
 
 
-def _serve_with_tf_serving(configs):
+def _origins():
+    """The values of --allow_origin."""
+    origins = [origin.strip() for value in FLAGS.allow_origin for origin in value.split(",")]
+    for origin in origins:
+        if origin != cors.ANY and not re.fullmatch(r"https?://[^\s/?#@\\]+", origin):
+            raise InputError(
+                f"--allow_origin={origin!r} is no origin; allowed: *, or scheme and host as https://example.org"
+            )
+    return origins
+
+
+def _web():
+    """Folder of the page if --web asks for it, else None."""
+    if not FLAGS.web:
+        return None
+    if FLAGS.docker or FLAGS.write_config:
+        raise InputError("--web is for the stand-in, not for --docker or --write_config")
+    if len(FLAGS.export) > 1:
+        raise InputError(f"--web is for one export. Received: {','.join(FLAGS.export)}")
+    return web_page.folder()
+
+
+def _serve_with_tf_serving(configs, origins):
+    if origins and cors.ANY not in origins:
+        raise InputError(f"TF Serving allows all origins or none: --allow_origin=*. Received: {','.join(origins)}")
     grpc_port = ports.free(FLAGS.host, FLAGS.grpc_port, "--grpc_port")
     rest_port = ports.free(FLAGS.host, FLAGS.rest_port, "--rest_port")
+    _verify(configs)
     with tempfile.TemporaryDirectory(prefix="i2p_tf-") as folder:
         pathlib.Path(folder).chmod(0o755)  # the container's user reads it
         if FLAGS.docker:
@@ -72,8 +107,21 @@ def _serve_with_tf_serving(configs):
             tf_serving.write_files(configs, folder)
             command = tf_serving.command(folder, configs, grpc_port, rest_port)
             _say(f"{tf_serving.PROGRAM} listens on all addresses of this machine, whatever --host says")
+        command += [tf_serving.ALLOW_ALL_ORIGINS] if origins else []
         _say(f"{_addresses(rest_port, grpc_port)}: {' '.join(command)}")
         _run(command)
+
+
+def _verify(configs):
+    """TF Serving checks no files: those that it is going to load are checked before it starts."""
+    for config in configs:
+        for version in model_config.wanted(config):
+            try:
+                unchecked = integrity.verify(config.base_path, version)
+            except integrity.Damaged as error:
+                raise NotServing(f"{config.name}: version {version}: {error}") from error
+            if unchecked:
+                _say(f"{config.name}: version {version}: {integrity.warning(unchecked)}")
 
 
 def _run(command):
@@ -87,18 +135,23 @@ def _run(command):
         raise NotServing(f"{command[0]} has ended with exit code {code}")
 
 
-def _serve_with_stand_in(configs):
+def _serve_with_stand_in(configs, origins, web):
     rest_socket = ports.bind(FLAGS.host, FLAGS.rest_port, "--rest_port")
     grpc_port = ports.free(FLAGS.host, FLAGS.grpc_port, "--grpc_port")
-    _say(
-        f"{tf_serving.PROGRAM} is not on PATH: starting a stand-in, which is for trying things out on one machine "
-        "(docs/deployment.md)"
-    )
+    reason = "--web is given" if web else f"{tf_serving.PROGRAM} is not on PATH"
+    _say(f"{reason}: starting a stand-in, which is for trying things out on one machine (docs/deployment.md)")
     from i2p_tf.serving import local_server
 
     addresses = _addresses(rest_socket.getsockname()[1], grpc_port)
+    page = f", the page at {addresses.split()[0]}/" if web else ""
     local_server.serve(
-        configs, FLAGS.host, rest_socket, grpc_port, lambda line: print(f"{line}: {addresses}", flush=True)
+        configs,
+        FLAGS.host,
+        rest_socket,
+        grpc_port,
+        lambda line: print(f"{line}: {addresses}{page}", flush=True),
+        origins,
+        web,
     )
 
 

@@ -10,7 +10,7 @@ from i2p_tf.client import messages
 from i2p_tf.client.errors import NotInService, ServerError, Unavailable
 from i2p_tf.client.model_metadata import ModelMetadata
 
-MAX_ANSWER_BYTES = 64 << 20
+MAX_ANSWER_BYTES = 16 << 20  # 64 images of 32,768 classes are half of it
 _SERVICE = "/tensorflow.serving.PredictionService/"
 _DTYPES = {np.dtype(np.uint8): 4, np.dtype(np.int64): 9}  # numbers of tensorflow.DataType
 _OPTIONS = [
@@ -30,15 +30,15 @@ class GrpcConnection:
     Args:
         url: `grpc://` or, with TLS, `grpcs://`, a host and a port.
         model: its name.
-        timeout: seconds that an answer may take.
         headers: sent with each request.
         certificate: file of the authorities to trust for `grpcs://`; gRPC's own if None.
+
+    What asks the server takes a `Deadline` and raises a `ServerError` when it has passed.
     """
 
-    def __init__(self, url, model, timeout, headers, certificate=None):
+    def __init__(self, url, model, headers, certificate=None):
         self.address = url
         self._model = model
-        self._timeout = timeout
         self._metadata = [(name.lower(), value) for name, value in headers.items()]
         scheme, target = url.split("://")
         if scheme == "grpcs":
@@ -50,28 +50,28 @@ class GrpcConnection:
         else:
             self._channel = grpc.insecure_channel(target, _OPTIONS)
 
-    def metadata(self, label=None):
+    def metadata(self, label, deadline):
         """`ModelMetadata` of the newest version, or of that with a label."""
         request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
         request.model_spec.name = self._model
         request.model_spec.version_label = label or ""
-        response = self._call("GetModelMetadata", request, messages.GetModelMetadataResponse)
+        response = self._call("GetModelMetadata", request, messages.GetModelMetadataResponse, deadline)
         with self._expected("its metadata"):
             packed = _by_key(response.metadata)["signature_def"]
             signatures = _by_key(messages.SignatureDefMap.FromString(packed.value).signature_def)
         shapes = {name: _shapes(signature) for name, signature in signatures.items()}
         return ModelMetadata.from_shapes(response.model_spec.version.value, shapes, self.address)
 
-    def class_names(self, version, labels):
-        """The names of labels, a list, and the run id."""
-        outputs = self._predict(version, "class_names", "labels", np.array(labels, np.int64))
+    def class_names(self, model, labels, deadline):
+        """The names of labels of a model, of which `metadata` has told, as a list; and its run id."""
+        outputs = self._predict(model.version, "class_names", "labels", np.array(labels, np.int64), deadline)
         with self._expected("the names of its classes"):
             names = [name.decode() for name in outputs["class_names"].string_val]
             return names, outputs["run_id"].string_val[0].decode()
 
-    def probabilities(self, version, images):
+    def probabilities(self, model, images, deadline):
         """Float32 `(n, classes)` of uint8 images `(n, height, width, 3)`, n at least 1."""
-        outputs = self._predict(version, "serving_default", "images", images)
+        outputs = self._predict(model.version, "serving_default", "images", images, deadline)
         with self._expected("probabilities"):
             tensor = outputs["probabilities"]
             values = np.frombuffer(tensor.tensor_content, "<f4") if tensor.tensor_content else tensor.float_val
@@ -83,7 +83,7 @@ class GrpcConnection:
     def close(self):
         self._channel.close()
 
-    def _predict(self, version, signature, name, array):
+    def _predict(self, version, signature, name, array, deadline):
         request = messages.PredictRequest()
         request.model_spec.name = self._model
         request.model_spec.version.value = version
@@ -93,23 +93,25 @@ class GrpcConnection:
         for side in array.shape:
             tensor.tensor_shape.dim.add(size=side)
         tensor.tensor_content = array.tobytes()
-        return _by_key(self._call("Predict", request, messages.PredictResponse).outputs)
+        return _by_key(self._call("Predict", request, messages.PredictResponse, deadline).outputs)
 
-    def _call(self, method, request, response_class):
+    def _call(self, method, request, response_class, deadline):
         call = self._channel.unary_unary(
             _SERVICE + method,
             request_serializer=type(request).SerializeToString,
             response_deserializer=response_class.FromString,
         )
         try:
-            return call(request, timeout=self._timeout, metadata=self._metadata)
+            return call(request, timeout=deadline.left(), metadata=self._metadata)
         except grpc.RpcError as error:
-            raise self._failure(error) from error
+            raise self._failure(error, deadline) from error
 
-    def _failure(self, error):
+    def _failure(self, error, deadline):
         code, details = error.code(), error.details() or "no reason given"
         if code == grpc.StatusCode.DEADLINE_EXCEEDED:
-            return ServerError(f"{self.address} did not answer within {self._timeout:g} s; try a longer time-out")
+            return ServerError(f"{self.address} did not answer within {deadline.seconds:g} s; try a longer time-out")
+        if code == grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
+            return ServerError(f"{self.address} sent more than {MAX_ANSWER_BYTES:,} bytes: is it TF Serving?")
         if code in _MAY_BE_RETRIED:
             return Unavailable(
                 f"{self.address} cannot be reached ({details}): is the server running, and is this its gRPC port?"

@@ -4,7 +4,9 @@ import dataclasses
 
 from i2p_tf.client.errors import ServerError
 
-MAX_CLASSES = 100_000
+MAX_CLASSES = 1 << 15  # ImageNet-21k has 21,841
+MAX_IMAGE_SIZE = 2048  # of the networks that this is for
+_MAX_VERSION = (1 << 63) - 1
 SIGNATURES = ("serving_default", "image_bytes", "class_names")  # that bin/export writes
 
 
@@ -45,9 +47,16 @@ class ModelMetadata:
             _, class_count = shapes["serving_default"]["probabilities"]
         except (KeyError, ValueError) as error:
             raise ServerError(f"the model at {address} is no image classifier of bin/export") from error
-        if height != width or channels != 3 or not 1 <= class_count <= MAX_CLASSES:
+        if (
+            height != width
+            or channels != 3
+            or not 1 <= height <= MAX_IMAGE_SIZE
+            or not 1 <= class_count <= MAX_CLASSES
+            or not 0 <= version <= _MAX_VERSION
+        ):
             raise ServerError(
                 f"the model at {address} takes images of {height}x{width}x{channels} and knows {class_count} classes; "
-                f"it has to take square RGB images and know 1 to {MAX_CLASSES} classes"
+                f"it has to take square RGB images of 1 to {MAX_IMAGE_SIZE} pixels, know 1 to {MAX_CLASSES} classes "
+                "and have a version of at most 63 bits"
             )
         return cls(version, height, class_count)

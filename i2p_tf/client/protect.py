@@ -1,13 +1,10 @@
 """Pictures on disk -> protected pictures on disk, in a worker for each core."""
 
 import collections
-import contextlib
 import dataclasses
 import functools
-import hashlib
 import io
 import itertools
-import json
 import multiprocessing.pool
 import os
 import pathlib
@@ -16,11 +13,9 @@ import numpy as np
 from PIL import Image
 
 from i2p_tf import pictures
+from i2p_tf.client import journal as journals
+from i2p_tf.client.files import remove_left_overs, write_atomically
 from i2p_tf.errors import InputError, printable
-
-# Lies in a folder of protected pictures and says how they were made. Without it nobody could tell a protected picture
-# that an earlier command has finished from a plain one that lies there by chance.
-RECORD = ".i2p_tf.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,27 +49,25 @@ def protect_bytes(source, transform, rule):
     Raises:
         pictures.PictureError: if `source` can't be used.
     """
-    picture = pictures.decode(source, at_least=transform.image_size)
-    plain = np.asarray(pictures.resize(picture, transform.image_size, rule))
+    plain = pictures.decode_square(source, transform.image_size, rule)
     png = io.BytesIO()
     # The fastest compression: a protected picture hardly gets smaller with a better one.
     Image.fromarray(transform(plain[np.newaxis])[0]).save(png, format="PNG", compress_level=1)
     return png.getvalue()
 
 
-def protect_pictures(jobs, transform, rule, finished_after=None):
-    """Does all jobs in `transform.threads` threads; one picture a thread is in memory.
+def protect_pictures(jobs, transform, rule, journal=None):
+    """Does all jobs in `transform.threads` threads.
 
     Args:
         jobs: list of `Job`s.
         transform, rule: as for `protect_bytes`.
-        finished_after: modification time, in nanoseconds, from which a target that is there and not older than its
-            source is kept; None to make all targets again.
+        journal: of the folder, after `claim`: what it says is finished and still is, is kept; None to make all targets.
 
     Yields:
         An `Outcome` for each job, in any order.
     """
-    work = functools.partial(_protect_file, transform=transform, rule=rule, finished_after=finished_after)
+    work = functools.partial(_protect_file, transform=transform, rule=rule, journal=journal)
     with multiprocessing.pool.ThreadPool(transform.threads) as workers:
         yield from workers.imap_unordered(work, jobs)
 
@@ -112,92 +105,72 @@ def plan(inputs, output):
     return jobs, failures
 
 
-def claim(output, settings, jobs, overwrite):
-    """Makes the folder of the targets, or joins it where an earlier command has made it with the same settings.
+def check(output, settings, jobs, overwrite):
+    """Finds out whether the jobs may be done; writes nothing.
 
     Args:
-        output: the folder.
+        output: the folder of the targets.
         settings: what decides how the pictures look, as JSON.
         jobs: what is to be done.
         overwrite: make everything again, whatever lies there.
 
     Returns:
-        The modification time in nanoseconds from which on targets are finished, for `protect_pictures`.
-
-    Raises:
-        InputError: as `check`.
-    """
-    check(output, settings, jobs, overwrite)
-    record = output / RECORD
-    if overwrite or not record.is_file():
-        write_atomically(record, json.dumps(settings).encode())
-    return record.stat().st_mtime_ns
-
-
-def check(output, settings, jobs, overwrite):
-    """Raises what `claim` would raise; writes nothing.
+        The `journal.Journal` of the folder, for `claim`.
 
     Raises:
         InputError: if it holds pictures with other settings, or files in the way that no such command has written.
     """
-    record = output / RECORD
+    journal = journals.Journal(output)
     if overwrite:
-        return
-    if record.is_file():
-        former = _read_record(record)
-        if former == settings:
-            return
-        differences = [f"{name}: {former.get(name)} -> {value}" for name, value in settings.items()]
+        return journal
+    former = journal.settings
+    if former not in (None, settings):
+        differences = [
+            f"{name}: {former.get(name)} -> {settings.get(name)}"
+            for name in settings | former
+            if former.get(name) != settings.get(name)
+        ]
         raise InputError(
-            f"{printable(output)} holds pictures that were made in another way ({'; '.join(differences)}). "
+            f"{printable(output)} holds pictures that were made in another way ({printable('; '.join(differences))}). "
             "Give another folder, or --overwrite to make them again"
         )
-    in_the_way = [job.target for job in jobs if os.path.lexists(job.target)]
-    if in_the_way:
-        raise InputError(
-            f"{printable(in_the_way[0])} is there already and nothing says that it is protected. "
-            "Give another folder, or --overwrite to replace it"
-        )
+    for job in jobs:
+        if os.path.lexists(job.target) and (former is None or job.target not in journal):
+            raise InputError(
+                f"{printable(job.target)} is there already and nothing says that it is protected. "
+                "Give another folder, or --overwrite to replace it"
+            )
+    return journal
 
 
-def write_atomically(path, content):
-    """Writes bytes to a temporary name in the same folder and renames; makes the folder where it is missing.
+def claim(journal, settings, jobs, overwrite):
+    """Makes the folder that of the jobs, or joins it where an earlier command has made it with the same settings.
 
-    The temporary name is short, as that of the file may be as long as the file system allows, and always the same, so
-    that a killed command leaves nothing for good.
+    Args:
+        journal: what `check` has returned; its folder must be locked.
+        settings, jobs, overwrite: as for `check`.
     """
-    temporary = path.with_name(f".unfinished-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}")
-    try:
-        try:
-            temporary.write_bytes(content)
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    if overwrite or journal.settings is None:
+        journal.start(settings)
+    targets = [job.target for job in jobs]
+    remove_left_overs([journal.path, *targets])
+    journal.expect(targets)
 
 
-def _protect_file(job, transform, rule, finished_after):
+def _protect_file(job, transform, rule, journal):
     try:
-        if finished_after is not None and _is_finished(job, finished_after):
+        digest = journals.digest(job.source) if journal else None
+        if journal and journal.is_finished(digest, job.target):
             return Outcome(job.source, kept=True)
-        write_atomically(job.target, protect_bytes(job.source, transform, rule))
+        content = protect_bytes(job.source, transform, rule)
+        write_atomically(job.target, content)
+        if journal:
+            journal.finish(digest, job.target, content)
     except pictures.PictureError as error:
         return Outcome(job.source, reason=str(error))
     except OSError as error:
         return Outcome(job.source, reason=f"{printable(job.target)} cannot be written: {error.strerror}")
     return Outcome(job.source)
-
-
-def _is_finished(job, finished_after):
-    try:
-        written = job.target.stat().st_mtime_ns
-        return written >= finished_after and written >= job.source.stat().st_mtime_ns
-    except FileNotFoundError:
-        return False
 
 
 def _walk(root, output, failures):
@@ -251,13 +224,6 @@ def _check_targets(jobs):
                 f"{printable(other.source)} and {printable(job.source)} would both become {printable(job.target)}; "
                 "protect them in two commands"
             )
-
-
-def _read_record(record):
-    try:
-        return dict(json.loads(record.read_text()))
-    except (ValueError, TypeError):
-        return {}
 
 
 def _same(path, other):

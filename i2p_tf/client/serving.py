@@ -10,6 +10,7 @@ import urllib.parse
 import numpy as np
 
 from i2p_tf import pictures
+from i2p_tf.client.deadline import Deadline
 from i2p_tf.client.errors import ModelMismatch, NotInService, ServerError, Unavailable
 from i2p_tf.errors import InputError, unknown_name
 
@@ -19,6 +20,7 @@ MAX_REQUEST_BYTES = 4 << 20
 MAX_TIMEOUT = 86_400
 _BYTES_A_VALUE = 1.5  # at most, of noise as PNG in base64
 _PAUSE_SECONDS = 0.2  # before the second attempt; twice as long before each further one
+_ROUNDING = 1e-6  # by which a probability in float32 may lie above 1
 _PLAIN_RULE = "crop"  # by which bin/train makes pictures square
 
 
@@ -49,7 +51,8 @@ class Classifier:
         model: its name there.
         transform: a `client.transform.Transform`; None to send plain pictures only.
         label: name of the version to ask, such as `canary`; the newest one if None.
-        timeout: seconds that one answer may take.
+        timeout: seconds that the classes of one batch may take, all attempts together; and so long may comparing the
+            model with the transform.
         attempts: how often a request is made if the server cannot be reached or is busy.
         token: sent as `Authorization: Bearer TOKEN`, over TLS or to this computer only.
         certificate: file of the authorities to trust for TLS, instead of the usual ones.
@@ -68,8 +71,9 @@ class Classifier:
             )
         self._transform = transform
         self._label = label
+        self._timeout = timeout
         self._attempts = attempts
-        self._connection = _connect(server, model, timeout, token, certificate)
+        self._connection = _connect(server, model, token, certificate)
         self._checking = threading.Lock()
         self._metadata = None
         self._class_names = None
@@ -136,7 +140,8 @@ class Classifier:
             ServerError: as `predict`.
         """
         sources = iter(sources)
-        while some := list(itertools.islice(sources, MAX_REQUEST_IMAGES)):
+        at_once = _images_at_once(self.image_size)
+        while some := list(itertools.islice(sources, at_once)):
             decoded = [self._decode(source) for source in some]
             images = [image for image in decoded if not isinstance(image, pictures.PictureError)]
             probabilities = iter(self.predict(np.stack(images), plain) if images else ())
@@ -150,10 +155,9 @@ class Classifier:
         """The picture as an array of the right size, or the `PictureError`."""
         rule = self._transform.resize_rule if self._transform else _PLAIN_RULE
         try:
-            picture = pictures.decode(source, at_least=self.image_size)
+            return pictures.decode_square(source, self.image_size, rule)
         except pictures.PictureError as error:
             return error
-        return np.asarray(pictures.resize(picture, self.image_size, rule))
 
     def _best(self, probabilities, top):
         order = np.argsort(-probabilities, kind="stable")[:top]
@@ -166,35 +170,51 @@ class Classifier:
 
     def _checked(self):
         """The metadata of the version to ask, after comparing it with the transform."""
-        with self._checking:
+        deadline = Deadline(self._timeout)
+        if not self._checking.acquire(timeout=deadline.left()):  # another thread is asking
+            raise ServerError(f"{self._connection.address} did not answer within {self._timeout:g} s")
+        try:
             if self._metadata is None:
-                metadata = self._retried(lambda: self._connection.metadata(self._label))
-                names, run_id = self._ask_names(metadata)
-                self._compare(metadata, run_id)
-                self._metadata, self._class_names = metadata, names
+                metadata = self._retried(lambda: self._connection.metadata(self._label, deadline), deadline)
+                self._class_names = self._compared_names(metadata, deadline)
+                self._metadata = metadata
             return self._metadata
+        finally:
+            self._checking.release()
 
-    def _ask_names(self, metadata):
-        """Names of all classes, and the run id."""
+    def _compared_names(self, metadata, deadline):
+        """The names of the classes: the transform's, if the model is of its run; without a transform the model's."""
+        if self._transform is None:
+            return self._ask_names(metadata, range(metadata.class_count), deadline)[0]
+        self._compare(metadata, self._ask_names(metadata, range(1), deadline)[1])
+        return list(self._transform.class_names)
+
+    def _ask_names(self, metadata, labels, deadline):
+        """The model's names of labels, and its run id."""
         names = []
-        for start in range(0, metadata.class_count, MAX_REQUEST_IMAGES):
-            labels = range(start, min(start + MAX_REQUEST_IMAGES, metadata.class_count))
-            some, run_id = self._retried(lambda labels=labels: self._connection.class_names(metadata.version, labels))
+        for start in range(0, len(labels), MAX_REQUEST_IMAGES):
+            part = labels[start : start + MAX_REQUEST_IMAGES]
+            some, run_id = self._retried(
+                lambda part=part: self._connection.class_names(metadata, part, deadline), deadline
+            )
+            if len(some) != len(part):
+                raise ServerError(f"{self._connection.address} does not name all its classes: is it TF Serving?")
             names += some
-        if len(names) != metadata.class_count:
-            raise ServerError(f"{self._connection.address} does not name all its classes: is it TF Serving?")
         return names, run_id
 
     def _compare(self, metadata, run_id):
         transform = self._transform
-        if transform is None:
-            return
         of = f"version {metadata.version} of the model at {self._connection.address}"
         if transform.image_size != metadata.image_size:
             raise ModelMismatch(
                 f"{of} takes images of {metadata.image_size}x{metadata.image_size}, the transform makes "
                 f"{transform.image_size}x{transform.image_size}; take the transform of the same export. "
                 "Nothing was sent"
+            )
+        if len(transform.class_names) != metadata.class_count:
+            raise ModelMismatch(
+                f"{of} knows {metadata.class_count} classes, the transform {len(transform.class_names)}; "
+                "take the transform of the same export. Nothing was sent"
             )
         if transform.run_id != run_id:
             raise ModelMismatch(
@@ -204,39 +224,51 @@ class Classifier:
 
     def _ask(self, images):
         metadata = self._checked()
+        deadline = Deadline(self._timeout)
         try:
-            probabilities = self._retried(lambda: self._connection.probabilities(metadata.version, images))
+            probabilities = self._asked(metadata, images, deadline)
         except NotInService:  # swapped for another version, which has to be compared too
             with self._checking:
                 if self._metadata is metadata:
                     self._metadata = None
             metadata = self._checked()
-            probabilities = self._retried(lambda: self._connection.probabilities(metadata.version, images))
+            probabilities = self._asked(metadata, images, deadline)
         if probabilities.shape != (len(images), metadata.class_count):
             raise ServerError(
                 f"{self._connection.address} answered {len(images)} images with probabilities of shape "
                 f"{probabilities.shape}: is it TF Serving?"
             )
-        return probabilities
+        if not (np.min(probabilities) >= 0 and np.max(probabilities) <= 1 + _ROUNDING):  # nor if there is a NaN
+            raise ServerError(f"{self._connection.address} answered with probabilities that are not all from 0 to 1")
+        return np.minimum(probabilities, 1.0)
 
-    def _retried(self, request):
+    def _asked(self, metadata, images, deadline):
+        return self._retried(lambda: self._connection.probabilities(metadata, images, deadline), deadline)
+
+    def _retried(self, request, deadline):
         for attempt in range(self._attempts - 1):
             try:
                 return request()
             except Unavailable:
                 # The random part keeps many clients from coming back all at once.
-                time.sleep(_PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.0))
+                pause = _PAUSE_SECONDS * 2**attempt * random.uniform(0.5, 1.0)
+                if pause >= deadline.left():
+                    raise
+                time.sleep(pause)
         return request()
 
 
+def _images_at_once(size):
+    """How many images of this height and width keep to both limits of a request."""
+    return max(1, min(int(MAX_REQUEST_BYTES // (size * size * 3 * _BYTES_A_VALUE)), MAX_REQUEST_IMAGES))
+
+
 def _parts(images):
-    """Slices that keep to both limits of a request."""
-    count = int(MAX_REQUEST_BYTES // (images[:1].size * _BYTES_A_VALUE)) if len(images) else 1
-    count = max(1, min(count, MAX_REQUEST_IMAGES))
+    count = _images_at_once(images.shape[1])
     return [images[start : start + count] for start in range(0, len(images), count)]
 
 
-def _connect(server, model, timeout, token, certificate):
+def _connect(server, model, token, certificate):
     # From here on as it was parsed: a scheme in capitals must not be taken for one without TLS.
     server, scheme, host, port = _parse(server)
     headers = {}
@@ -249,14 +281,14 @@ def _connect(server, model, timeout, token, certificate):
     if scheme in ("http", "https"):
         from i2p_tf.client.rest_connection import RestConnection
 
-        return RestConnection(server, model, timeout, headers, certificate)
+        return RestConnection(server, model, headers, certificate)
     if port is None:
         raise InputError(f"{server} has no port; TF Serving's for gRPC is 8500: {scheme}://{host}:8500")
     try:
         from i2p_tf.client.grpc_connection import GrpcConnection
     except ImportError as error:
         raise InputError(f"{scheme}:// needs grpcio and protobuf; the extra `grpc` has them") from error
-    return GrpcConnection(server, model, timeout, headers, certificate)
+    return GrpcConnection(server, model, headers, certificate)
 
 
 def _parse(server):

@@ -4,21 +4,27 @@ import collections
 import concurrent.futures
 import contextlib
 import hashlib
+import io
 import json
 import os
 import pathlib
 import threading
+import weakref
 import zipfile
 
 import numpy as np
 
+from i2p_tf import pictures
+from i2p_tf.client.model_metadata import MAX_CLASSES, MAX_IMAGE_SIZE
 from i2p_tf.errors import InputError, unknown_name
 
 # TensorFlow Lite's convention for what belongs to a model: a zip archive behind the model in the same file.
 METADATA = "i2p_tf.json"
 MANIFEST = "manifest.json"
 SCHEMA = 1
-_CHUNK_BYTES = 1 << 20
+_MAX_BYTES = 256 << 20  # a hundred times what the networks of this project have
+_MAX_METADATA_BYTES = 4 << 20  # the names of all classes are the most of it
+_IDENTITY_DIGITS = 16  # of the model's SHA-256: enough to tell two models apart
 
 
 def load(path, variant="float32", threads=None):
@@ -38,8 +44,9 @@ def load(path, variant="float32", threads=None):
     path = pathlib.Path(path)
     if path.is_dir():
         path = _file_of_variant(path, variant)
-    elif not path.exists():
-        raise InputError(f"{path} does not exist; give a folder that bin/export has written, or a .tflite file of one")
+    elif not path.is_file():
+        problem = "is no file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {problem}; give a folder that bin/export has written, or a .tflite file of one")
     if (path.parent / MANIFEST).is_file():
         _check_against_manifest(path)
     return Transform(path, threads)
@@ -51,6 +58,9 @@ class Transform:
     An interpreter of LiteRT is for one thread at a time, so there is one for each image that is computed at the same
     time; each runs on one core, which serves more images a second than several cores on one small image. They are
     loaded when they are first needed; the first one is loaded and run once at the start.
+
+    It works on in a child process after `os.fork`, with threads and interpreters of the child's own, and can be
+    pickled: the model travels in the pickle, so the file need not be where it is unpickled.
 
     Attributes:
         image_size: height and width of the images.
@@ -72,22 +82,41 @@ class Transform:
     """
 
     def __init__(self, path, threads=None):
+        self._load(str(path), _read(path), threads)
+
+    def __getstate__(self):
+        return self._path, self._content, self._given_threads
+
+    def __setstate__(self, state):
+        self._load(*state)
+
+    def _load(self, path, content, threads):
         if threads is not None and threads < 1:
             raise InputError(f"threads must be at least 1. Received: {threads}")
-        metadata = _read_metadata(path)
+        metadata = _read_metadata(path, content)
         self.image_size = metadata["image_size"]
         self.resize_rule = metadata["resize_rule"]
         self.class_names = tuple(metadata["class_names"])
         self.codewords = metadata.get("codewords")
         self.variant = metadata["variant"]
         self.run_id = metadata["run_id"]
-        self.identity = {"run_id": self.run_id, "variant": self.variant}
+        model = metadata["model_sha256"][:_IDENTITY_DIGITS]
+        self.identity = {"run_id": self.run_id, "variant": self.variant, "model": model}
         self.threads = threads or _available_cores()
-        self._path = str(path)
+        self._given_threads = threads
+        # The interpreters of later threads are of this content, whatever becomes of the file.
+        self._path, self._content = path, content
+        self._shape = (1, self.image_size, self.image_size, 3)
+        self._start()
+        _transforms.add(self)
+        with self._runner() as run:  # loads the interpreter, which checks the shape, before an image of it is made
+            run(np.zeros(self._shape[1:], np.uint8))
+
+    def _start(self):
+        """Without interpreters and threads, as at the beginning."""
         self._free = threading.BoundedSemaphore(self.threads)
         self._idle = collections.deque()  # its append and pop are atomic
         self._pool = concurrent.futures.ThreadPoolExecutor(self.threads, thread_name_prefix="i2p_tf")
-        self(np.zeros((1, self.image_size, self.image_size, 3), np.uint8))
 
     def __call__(self, images):
         """Protects a batch.
@@ -102,10 +131,9 @@ class Transform:
             ValueError: if `images` has another type or shape.
         """
         images = np.asarray(images)
-        shape = (self.image_size, self.image_size, 3)
-        if images.dtype != np.uint8 or images.shape[1:] != shape:
+        if images.dtype != np.uint8 or images.shape[1:] != self._shape[1:]:
             raise ValueError(
-                f"`images` must be uint8 of shape (n, {', '.join(map(str, shape))}). "
+                f"`images` must be uint8 of shape (n, {', '.join(map(str, self._shape[1:]))}). "
                 f"Received: {images.dtype} of shape {images.shape}"
             )
         protected = np.empty(images.shape, np.uint8)
@@ -138,19 +166,37 @@ class Transform:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            interpreter = Interpreter(model_path=self._path, num_threads=1)
+            interpreter = Interpreter(model_content=self._content, num_threads=1)
             interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
+            (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
+        except Exception as error:  # a model that something else has made may fail in any way
             raise InputError(f"LiteRT cannot run {self._path}: {' '.join(str(error).split())}") from error
-        source = interpreter.get_input_details()[0]["index"]
-        target = interpreter.get_output_details()[0]["index"]
+        for tensor in (source, target):
+            if tuple(tensor["shape"]) != self._shape or tensor["dtype"] != np.uint8:
+                raise InputError(
+                    f"{self._path} is damaged: it says that its images are uint8 {self._shape}, "
+                    f"and its model has {np.dtype(tensor['dtype'])} {tuple(map(int, tensor['shape']))}"
+                )
 
         def run(image):
-            interpreter.set_tensor(source, image[np.newaxis])
+            interpreter.set_tensor(source["index"], image[np.newaxis])
             interpreter.invoke()
-            return interpreter.get_tensor(target)[0]
+            return interpreter.get_tensor(target["index"])[0]
 
         return run
+
+
+# A child after `fork` has neither the threads of a pool nor those that hold a semaphore or an interpreter just then.
+_transforms = weakref.WeakSet()
+
+
+def _start_all():
+    for transform in list(_transforms):
+        transform._start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_all)
 
 
 def _file_of_variant(folder, variant):
@@ -162,42 +208,70 @@ def _file_of_variant(folder, variant):
     return folder / f"transform_{variant}.tflite"
 
 
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    if len(content) > _MAX_BYTES:
+        raise InputError(
+            f"{path} is no .tflite file that bin/export has written: it has more than {_MAX_BYTES:,} bytes"
+        )
+    return content
+
+
 def _check_against_manifest(path):
     manifest = path.parent / MANIFEST
     try:
-        expected = json.loads(manifest.read_text())["files"][path.name]["sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        expected = json.loads(manifest.read_bytes())["files"][path.name]["sha256"]
+    except Exception as error:  # deep JSON and long numbers have exceptions of their own
         raise InputError(f"{manifest} is damaged or does not list {path.name}; export it again") from error
-    if _sha256(path, path.stat().st_size) != expected:
+    if _sha256(_read(path)) != expected:
         raise InputError(f"{path} was changed after its export: its SHA-256 is not that of {MANIFEST}; export it again")
 
 
-def _read_metadata(path):
+def _read_metadata(path, content):
     """The JSON behind the model, after checking that both are whole: a damaged model can crash the interpreter."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            model_bytes = archive.getinfo(METADATA).header_offset
-            metadata = json.loads(archive.read(METADATA))
-        if metadata["schema"] != SCHEMA:
-            raise InputError(f"{path} has format {metadata['schema']}; this version of i2p_tf reads format {SCHEMA}")
-        whole = _sha256(path, model_bytes) == metadata["model_sha256"]
-    except (zipfile.BadZipFile, KeyError, TypeError, UnicodeDecodeError, json.JSONDecodeError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            entry = archive.getinfo(METADATA)
+            if entry.file_size > _MAX_METADATA_BYTES:
+                raise ValueError(entry.file_size)
+            metadata = json.loads(archive.read(entry))
+        schema = metadata["schema"]
+        whole = schema == SCHEMA and _sha256(content[: entry.header_offset]) == metadata["model_sha256"]
+        valid = schema != SCHEMA or _is_valid(metadata)
+    except Exception as error:  # of the archive, its compression, the JSON and its numbers: there are too many to list
         raise InputError(f"{path} is damaged, or no .tflite file that bin/export has written") from error
+    if schema != SCHEMA:
+        raise InputError(f"{path} has format {str(schema)[:20]}; this version of i2p_tf reads format {SCHEMA}")
     if not whole:
         raise InputError(f"{path} is damaged: the model in it is not the one that was exported")
+    if not valid:
+        raise InputError(
+            f"{path} is damaged: {METADATA} in it needs an image_size of 1 to {MAX_IMAGE_SIZE}, a resize_rule of "
+            f"{', '.join(pictures.RESIZE_RULES)}, at most {MAX_CLASSES} class_names, a variant, a run_id, and "
+            "codewords above 0, or null"
+        )
     return metadata
 
 
-def _sha256(path, count):
-    """SHA-256 of the first `count` bytes of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while count > 0 and (chunk := file.read(min(count, _CHUNK_BYTES))):
-            digest.update(chunk)
-            count -= len(chunk)
-    return digest.hexdigest()
+def _is_valid(metadata):
+    size, names, words = metadata["image_size"], metadata["class_names"], metadata.get("codewords")
+    return (
+        type(size) is int
+        and 1 <= size <= MAX_IMAGE_SIZE
+        and metadata["resize_rule"] in pictures.RESIZE_RULES
+        and isinstance(names, list)
+        and len(names) <= MAX_CLASSES
+        and (words is None or type(words) is int and words > 0)
+        and all(isinstance(text, str) for text in (*names, metadata["variant"], metadata["run_id"]))
+    )
+
+
+def _sha256(content):
+    return hashlib.sha256(content).hexdigest()
 
 
 def _available_cores():

@@ -13,7 +13,7 @@ from i2p_tf import evaluation
 from i2p_tf.client.transform import MANIFEST, Transform
 from i2p_tf.config import CODEBOOKS
 from i2p_tf.environment import describe_environment
-from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite
+from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite, vectors
 from i2p_tf.export.card import card
 from i2p_tf.run_dir import lock_folder, write_json
 from i2p_tf.training.calibration import calibrated_objective, require_same_features
@@ -22,6 +22,7 @@ RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
 PARITY_IMAGES = 1000
 CARD = "MODEL_CARD.md"
 SCHEMA = 1
+VERSION_DIGITS = 18  # of a version's number at most: servers send it in 64 bits
 
 
 def export(run_dir, dataset, config, path, variants, with_saved_models, allow_loss, progress):
@@ -68,6 +69,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
                 manifest["saved_models"] = _add_saved_models(
                     classifier, transform, dataset, manifest["run_id"], reference, path, staging
                 )
+            _add_vectors(manifest, path, former.get("files", {}), staging)
             text = card(manifest, config, run_dir.read_results())
             _publish(staging, path, manifest, text, former.get("files", {}))
         return manifest
@@ -142,6 +144,20 @@ def _add_variant(variant, model, reference, manifest, allow_loss, staging):
     }
 
 
+def _add_vectors(manifest, path, former_files, staging):
+    """Writes the test vectors of all variants; those of an earlier export count unless they were changed since."""
+    files = {}
+    for variant, entry in manifest["variants"].items():
+        new, kept = staging / entry["file"], path / entry["file"]
+        if new.exists():
+            files[variant] = new
+        elif kept.is_file() and _describe(kept) == former_files.get(entry["file"]):
+            files[variant] = kept
+    transforms = {variant: Transform(file) for variant, file in files.items()}
+    contents = vectors.vectors(transforms, manifest["run_id"], manifest["image_size"])
+    write_json(staging / vectors.FILE, contents)
+
+
 def _add_saved_models(classifier, transform, dataset, run_id, reference, path, staging):
     saved_model.export_transform(transform, staging / "transform")
     version = 1 + max((int(folder.name) for folder in _versions(path)), default=0)
@@ -154,7 +170,8 @@ def _add_saved_models(classifier, transform, dataset, run_id, reference, path, s
 
 
 def _versions(path):
-    return [folder for folder in path.glob("classifier/[0-9]*") if folder.name.isdecimal()]
+    folders = path.glob("classifier/[0-9]*")
+    return [folder for folder in folders if folder.name.isdecimal() and len(folder.name) <= VERSION_DIGITS]
 
 
 @contextlib.contextmanager
@@ -173,12 +190,13 @@ def _publish(staging, path, manifest, card_text, former_files):
     """Moves the checked files into the bundle, the manifest last.
 
     The folder of the classifier's versions stays the same one: a server that watches it sees a new version appear
-    whole and no other one go. Files that stay keep the SHA-256 they were published with. If this is interrupted, the
-    client refuses the bundle until it is exported again.
+    whole and no other one go. Files that stay keep the SHA-256 they were published with. If this is interrupted, client
+    and server refuse the bundle until it is exported again.
     """
     path.mkdir(exist_ok=True)
+    (staging / CARD).write_text(card_text)
     new = {str(file.relative_to(staging)): _describe(file) for file in sorted(staging.rglob("*")) if file.is_file()}
-    for source in [*staging.glob("transform*"), *staging.glob("classifier/*")]:
+    for source in [*staging.glob("transform*"), *staging.glob(vectors.FILE), *staging.glob("classifier/*")]:
         target = path / source.relative_to(staging)
         target.parent.mkdir(exist_ok=True)
         _remove(target)
@@ -189,7 +207,6 @@ def _publish(staging, path, manifest, card_text, former_files):
         _remove(path / name)
     kept = {name: entry for name, entry in former.items() if (path / name).is_file()}
     manifest["files"] = dict(sorted((kept | new).items()))
-    (staging / CARD).write_text(card_text)
     os.replace(staging / CARD, path / CARD)
     write_json(path / MANIFEST, manifest)
 
@@ -203,7 +220,7 @@ def _remove(path):
 
 def _wanted(manifest):
     files = {entry["file"] for entry in manifest["variants"].values()}
-    return files | ({"transform"} if manifest["saved_models"] else set())
+    return files | {vectors.FILE} | ({"transform"} if manifest["saved_models"] else set())
 
 
 def _describe(file):

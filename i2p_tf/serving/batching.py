@@ -7,7 +7,7 @@ import dataclasses
 import grpc
 import numpy as np
 
-from i2p_tf.serving.errors import ServingError, invalid
+from i2p_tf.serving.errors import ServingError
 from i2p_tf.serving.limits import MAX_BATCH_SIZE, MAX_BATCHES
 
 MAX_WAITING = MAX_BATCHES * MAX_BATCH_SIZE  # examples
@@ -51,8 +51,6 @@ class Batcher:
         Raises:
             ServingError: what was wrong with this request; never what was wrong with another.
         """
-        if count > MAX_BATCH_SIZE:
-            raise invalid(f"Task size {count} is larger than maximum input batch size {MAX_BATCH_SIZE}")
         if self._waiting + count > MAX_WAITING:
             message = "The batch scheduling queue to which this task was submitted is full"
             raise ServingError(grpc.StatusCode.UNAVAILABLE, message)

@@ -13,6 +13,7 @@ HTTP_STATUS = {
     grpc.StatusCode.UNAVAILABLE: 503,
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
+MAX_MESSAGE = 1000  # characters; a message may quote what the client sent
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -29,8 +30,11 @@ class ServingError(Exception):
     """
 
     def __init__(self, code, message):
-        super().__init__(message)
+        super().__init__(code, message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}...")
         self.code = code
+
+    def __str__(self):
+        return self.args[1]
 
     @property
     def http_status(self):

@@ -1,20 +1,18 @@
-"""TF Serving's gRPC services."""
+"""TF Serving's gRPC services.
+
+Requests arrive as bytes, because gRPC would unpack them whatever it costs, and log a traceback where it can't.
+"""
 
 import functools
 import logging
 
 import grpc
 import tensorflow as tf
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from i2p_tf.serving import responses
+from i2p_tf.serving import predict_request, responses, signatures
 from i2p_tf.serving.errors import ServingError, invalid
-from i2p_tf.serving.servable import check, parse_tensors
+from i2p_tf.serving.limits import SMALL_REQUEST_BYTES
 
 SIGNATURE_DEF = "signature_def"  # the one kind of metadata that TF Serving has
 
@@ -25,9 +23,9 @@ def _answering(method):
     """Turns a `ServingError` into the status of the call."""
 
     @functools.wraps(method)
-    async def answer(self, request, context):
+    async def answer(self, content, context):
         try:
-            return await method(self, request)
+            return await method(self, content)
         except ServingError as error:
             await context.abort(error.code, str(error))
         except Exception:
@@ -37,8 +35,29 @@ def _answering(method):
     return answer
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Predict and GetModelMetadata.
+def handlers(store):
+    """What a server answers, of a `ModelStore`: handlers for `grpc.Server.add_generic_rpc_handlers`."""
+    api = GrpcApi(store)
+    services = {
+        "PredictionService": {"Predict": api.predict, "GetModelMetadata": api.model_metadata},
+        "ModelService": {"GetModelStatus": api.model_status},
+    }
+    return [
+        grpc.method_handlers_generic_handler(
+            f"tensorflow.serving.{service}",
+            {
+                name: grpc.unary_unary_rpc_method_handler(
+                    method, response_serializer=lambda response: response.SerializeToString()
+                )
+                for name, method in methods.items()
+            },
+        )
+        for service, methods in services.items()
+    ]
+
+
+class GrpcApi:
+    """The methods: each takes `bytes` and returns a message.
 
     Args:
         store: a `ModelStore`.
@@ -48,11 +67,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         self._store = store
 
     @_answering
-    async def Predict(self, request):
+    async def predict(self, content):
+        request = predict_request.parse(content)
         with self._store.use(**_model(request)) as served:
-            signature = served.servable.signature(request.model_spec.signature_name)
-            inputs = parse_tensors(request.inputs)
-            outputs = await served.predict(signature, inputs, check(signature, inputs))
+            signature = signatures.find(served.servable.signatures, request.model_spec.signature_name)
+            inputs, count = predict_request.unpack(request, signature)
+            outputs = await served.predict(signature, inputs, count)
         if unknown := set(request.output_filter) - set(outputs):
             raise invalid(f"output tensor alias not found in signature: {', '.join(sorted(unknown))}")
         response = predict_pb2.PredictResponse(model_spec=responses.model_spec(served.servable, signature.name))
@@ -62,7 +82,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return response
 
     @_answering
-    async def GetModelMetadata(self, request):
+    async def model_metadata(self, content):
+        request = _parse_small(get_model_metadata_pb2.GetModelMetadataRequest, content)
         if unknown := set(request.metadata_field) - {SIGNATURE_DEF}:
             raise invalid(f"Metadata field {', '.join(sorted(unknown))} is not supported")
         if not request.metadata_field:
@@ -73,20 +94,17 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.metadata[SIGNATURE_DEF].Pack(signatures)
         return response
 
-
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """GetModelStatus.
-
-    Args:
-        store: a `ModelStore`.
-    """
-
-    def __init__(self, store):
-        self._store = store
-
     @_answering
-    async def GetModelStatus(self, request):
+    async def model_status(self, content):
+        request = _parse_small(get_model_status_pb2.GetModelStatusRequest, content)
         return responses.model_status(self._store, **_model(request))
+
+
+def _parse_small(kind, content):
+    """A request that asks about a model, and has no reason to be long."""
+    if len(content) > SMALL_REQUEST_BYTES:
+        raise invalid(f"a request for metadata or status may have {SMALL_REQUEST_BYTES} bytes")
+    return predict_request.parse_message(kind, content)
 
 
 def _model(request):

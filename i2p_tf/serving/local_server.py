@@ -10,24 +10,20 @@ import signal
 import sys
 
 import grpc
-import uvicorn
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from i2p_tf.serving import rest
+from i2p_tf.serving import cors, descriptors, grpc_api, integrity, rest, rest_server, server_log, web_page
 from i2p_tf.serving.errors import NotServing
-from i2p_tf.serving.grpc_api import ModelService, PredictionService
-from i2p_tf.serving.http_connection import HttpConnection
+from i2p_tf.serving.limits import MAX_REQUEST_BYTES
 from i2p_tf.serving.model_store import ModelStore
 from i2p_tf.serving.servable import Servable
 
 DRAIN_SECONDS = 30
 SWITCH_SECONDS = 0.0005
-MAX_CONNECTIONS = 1000
 MAX_CALLS = 500  # of gRPC, at the same time
 
 _GRPC_OPTIONS = [
     ("grpc.so_reuseport", 0),  # else a second server on the same port would take half of the requests
-    ("grpc.max_receive_message_length", rest.MAX_BODY_BYTES),
+    ("grpc.max_receive_message_length", MAX_REQUEST_BYTES),
     ("grpc.server_handshake_timeout_ms", 10_000),
     # Clients that stop in the middle of a message are let go; the others connect again without noticing.
     ("grpc.max_connection_age_ms", 300_000),
@@ -37,7 +33,7 @@ _GRPC_OPTIONS = [
 _log = logging.getLogger(__name__)
 
 
-def serve(configs, host, rest_socket, grpc_port, say):
+def serve(configs, host, rest_socket, grpc_port, say, origins=(), web=None):
     """Serves until SIGTERM or SIGINT, then answers what is under way.
 
     Args:
@@ -46,39 +42,52 @@ def serve(configs, host, rest_socket, grpc_port, say):
         rest_socket: a bound TCP socket for REST.
         grpc_port: the port for gRPC.
         say: called with a line once everything is in service.
+        origins: which pages of others may ask from a browser; `*` for all.
+        web: folder of the page that is served with the first model; None for no page.
 
     Raises:
         NotServing: if a model has no version that can be served, or the port for gRPC is taken.
     """
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
-    logging.getLogger("absl").setLevel(logging.WARNING)
+    server_log.configure()
     # The thread that computes needs the interpreter between two calls of TensorFlow, and by default waits up to 5 ms
     # each time while the event loop is busy.
     sys.setswitchinterval(SWITCH_SECONDS)
-    asyncio.run(_serve(configs, host, rest_socket, grpc_port, say))
+    asyncio.run(_serve(configs, host, rest_socket, grpc_port, say, origins, web))
 
 
-async def _serve(configs, host, rest_socket, grpc_port, say):
+async def _serve(configs, host, rest_socket, grpc_port, say, origins, web):
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    store = ModelStore(configs, Servable)
+    asyncio.get_running_loop().set_exception_handler(server_log.of_event_loop)
+    connections = descriptors.max_connections()
+    store = ModelStore(configs, _load)
     try:
         if not await _finished(store.refresh(), stop):
             return
         if failures := store.failures():
             raise NotServing("; ".join(failures))
-        grpc_server = await _start_grpc(store, host, grpc_port)
-        rest_server, rest_running = await _start_rest(store, rest_socket)
+        grpc_server = await _start_grpc(store, host, grpc_port, connections)
+        api = rest.RestApi(store)
+        app = web_page.WebPage(api, web, configs[0].base_path.parent) if web else api
+        app = cors.Cors(app, origins)
+        http_server, running = await rest_server.start(app, rest_socket, connections, DRAIN_SECONDS)
         try:
             say(f"serving {', '.join(config.name for config in configs)}")
             await _finished(store.watch(), stop)
         finally:
             _log.info("stopping: answering what is under way")
-            rest_server.should_exit = True
-            await asyncio.gather(grpc_server.stop(DRAIN_SECONDS), rest_running)
+            http_server.should_exit = True
+            await asyncio.gather(grpc_server.stop(DRAIN_SECONDS), running)
+            await api.close()
     finally:
         await store.close()
+
+
+def _load(name, version, path):
+    if unchecked := integrity.verify(path.parent, version):
+        _log.warning("%s: version %d: %s", name, version, integrity.warning(unchecked))
+    return Servable(name, version, path)
 
 
 async def _finished(work, stop):
@@ -93,10 +102,10 @@ async def _finished(work, stop):
     return False
 
 
-async def _start_grpc(store, host, port):
-    server = grpc.aio.server(options=_GRPC_OPTIONS, maximum_concurrent_rpcs=MAX_CALLS)
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(store), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(store), server)
+async def _start_grpc(store, host, port, connections):
+    options = [*_GRPC_OPTIONS, ("grpc.max_allowed_incoming_connections", connections)]
+    server = grpc.aio.server(options=options, maximum_concurrent_rpcs=MAX_CALLS)
+    server.add_generic_rpc_handlers(grpc_api.handlers(store))
     address = f"[{host}]" if ":" in host else host
     try:
         server.add_insecure_port(f"{address}:{port}")
@@ -104,35 +113,3 @@ async def _start_grpc(store, host, port):
         raise NotServing(f"port {port} of {host} is taken; give another one with --grpc_port") from error
     await server.start()
     return server
-
-
-class _Uvicorn(uvicorn.Server):
-    """Leaves the signals to `_serve`, which stops both protocols."""
-
-    def capture_signals(self):
-        return contextlib.nullcontext()
-
-
-async def _start_rest(store, bound_socket):
-    """The server, and the task in which it runs until its `should_exit` is set and everything is answered."""
-    config = uvicorn.Config(
-        rest.RestApi(store),
-        http=HttpConnection,
-        loop="none",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-    server = _Uvicorn(config)
-    running = asyncio.create_task(server.serve(sockets=[bound_socket]))
-    while not server.started:
-        if running.done():
-            reason = running.exception() or "the server has ended"
-            raise NotServing(f"port {bound_socket.getsockname()[1]}: {reason}; give another one with --rest_port")
-        await asyncio.sleep(0.01)
-    return server, running

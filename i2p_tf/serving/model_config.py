@@ -8,6 +8,7 @@ from i2p_tf.client.transform import MANIFEST
 from i2p_tf.errors import InputError
 
 CLASSIFIER = "classifier"  # the folder of an export that holds the versions
+VERSION_DIGITS = 18  # of a number at most: the protocols send it in 64 bits
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -32,7 +33,7 @@ def versions(base_path):
         folders = [entry.name for entry in base_path.iterdir() if entry.is_dir()]
     except OSError:
         return []
-    return sorted(int(name) for name in folders if re.fullmatch("0|[1-9][0-9]*", name))
+    return sorted(int(name) for name in folders if re.fullmatch(f"0|[1-9][0-9]{{0,{VERSION_DIGITS - 1}}}", name))
 
 
 def from_exports(paths, stable=None, canary=None):
@@ -78,3 +79,11 @@ def _from_export(path, labels):
                 f"--{label}={version}: {path} has no such version; allowed: {', '.join(map(str, available))}"
             )
     return ModelConfig(name, base_path, labels)
+
+
+def wanted(config):
+    """The versions to serve, of those on disk: the labelled ones, else the newest."""
+    on_disk = versions(config.base_path)
+    if config.labels:
+        return sorted(set(on_disk) & set(config.labels.values()))
+    return on_disk[-1:]

@@ -9,7 +9,8 @@ import logging
 
 import grpc
 
-from i2p_tf.serving import model_config
+from i2p_tf.client.transform import MANIFEST
+from i2p_tf.serving import integrity, model_config
 from i2p_tf.serving.batching import Batcher
 from i2p_tf.serving.errors import ServingError, invalid
 
@@ -21,9 +22,16 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass
 class VersionStatus:
-    """The state of one version, in the words of TF Serving; `error` says why it could not be loaded."""
+    """The state of one version, in the words of TF Serving, and why it could not be loaded.
+
+    Attributes:
+        state: one of the constants above.
+        reason: for who runs the server.
+        error: for who asks it.
+    """
 
     state: str
+    reason: str = ""
     error: str = ""
 
 
@@ -69,13 +77,6 @@ class _Model:
         self.status = {}  # version -> VersionStatus
         self.loaded = {}  # version -> ServedVersion
         self.failed = {}  # version -> what its folder looked like then
-
-    def wanted(self):
-        """The versions to serve, of those on disk: the labelled ones, else the newest."""
-        on_disk = model_config.versions(self.config.base_path)
-        if self.config.labels:
-            return sorted(set(on_disk) & set(self.config.labels.values()))
-        return on_disk[-1:]
 
 
 class ModelStore:
@@ -130,7 +131,7 @@ class ModelStore:
         lines = []
         for name, model in self._models.items():
             if not model.loaded:
-                reasons = [f"version {version}: {status.error}" for version, status in model.status.items()]
+                reasons = [f"version {version}: {status.reason}" for version, status in model.status.items()]
                 lines.append(f"{name}: {'; '.join(reasons) or 'no version in ' + str(model.config.base_path)}")
         return lines
 
@@ -143,7 +144,7 @@ class ModelStore:
     async def refresh(self):
         """Looks at the folders once, and loads and unloads what has to be."""
         for model in self._models.values():
-            wanted = model.wanted()
+            wanted = model_config.wanted(model.config)
             for version in wanted:
                 await self._ensure_loaded(model, version)
             if wanted and all(version in model.loaded for version in wanted):
@@ -170,7 +171,7 @@ class ModelStore:
         if version in model.loaded:
             return
         name, path = model.config.name, model.config.base_path / str(version)
-        look = _look(path)
+        look = _look(model.config.base_path, version)
         if model.failed.get(version) == look:
             return
         model.status[version] = VersionStatus(LOADING)
@@ -179,7 +180,7 @@ class ModelStore:
             servable = await loop.run_in_executor(self._load_thread, self._load, name, version, path)
         except Exception as error:  # a damaged SavedModel raises nearly anything; the version in service stays
             reason = " ".join(str(error).split()) or type(error).__name__
-            model.status[version] = VersionStatus(END, reason)
+            model.status[version] = VersionStatus(END, reason, _without_paths(error))
             model.failed[version] = look
             _log.error("%s: version %d cannot be served: %s", name, version, reason)
             return
@@ -208,11 +209,19 @@ def _labelled(model, label):
     return model.config.labels[label]
 
 
-def _look(path):
-    """Names, sizes and times of the files in a folder: what changes when somebody repairs it."""
+def _without_paths(error):
+    """What an error says to a client, who need not know where things lie on this machine."""
+    if isinstance(error, integrity.Damaged):
+        return str(error)
+    return f"it could not be loaded ({type(error).__name__}); the server's log has more"
+
+
+def _look(base_path, version):
+    """Names, sizes and times of the files of a version and its manifest: what changes when somebody repairs it."""
+    paths = [base_path.parent / MANIFEST, *integrity.files(base_path, version).values()]
     entries = []
-    with contextlib.suppress(OSError):
-        for file in sorted(path.rglob("*")):
-            status = file.stat()
-            entries.append((str(file), status.st_size, status.st_mtime_ns))
+    for path in paths:
+        with contextlib.suppress(OSError):
+            status = path.stat()
+            entries.append((str(path), status.st_size, status.st_mtime_ns))
     return entries

@@ -11,14 +11,15 @@ from google.protobuf import json_format
 
 from i2p_tf.serving import json_tensors, responses
 from i2p_tf.serving.errors import ServingError, invalid
-from i2p_tf.serving.servable import check
+from i2p_tf.serving.json_process import JsonProcess
+from i2p_tf.serving.limits import MAX_REQUEST_BYTES, SMALL_REQUEST_BYTES
+from i2p_tf.serving.model_config import VERSION_DIGITS
 
-MAX_BODY_BYTES = 16 << 20
 MAX_BODIES_BYTES = 128 << 20  # of all requests that are being received or parsed
 BODY_SECONDS = 30.0  # in which a body has to be there
-_SMALL_BODY = 64 << 10  # is parsed faster than it is handed to a thread
 
-_MODEL = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?"
+_VERSION = f"[0-9]{{1,{VERSION_DIGITS}}}"
+_MODEL = rf"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>{_VERSION})|/labels/(?P<label>[^/:]+))?"
 _PREDICT = re.compile(_MODEL + ":predict")
 _STATUS = re.compile(_MODEL)
 _METADATA = re.compile(_MODEL + "/metadata")
@@ -31,7 +32,7 @@ class _ClientGone(Exception):
 
 
 class _TooLarge(Exception):
-    """A body has more than `MAX_BODY_BYTES`."""
+    """A body has more than `MAX_REQUEST_BYTES`."""
 
 
 class RestApi:
@@ -44,7 +45,11 @@ class RestApi:
     def __init__(self, store):
         self._store = store
         self._bodies_bytes = 0
-        self._parsing = asyncio.Semaphore(1)  # a parsed JSON list takes many times the memory of its text
+        self._json_process = JsonProcess()
+
+    async def close(self):
+        """Lets go of what it holds. No request may be under way."""
+        await self._json_process.close()
 
     async def __call__(self, scope, receive, send):
         try:
@@ -54,7 +59,7 @@ class RestApi:
         except ServingError as error:
             status, body = error.http_status, _error(str(error))
         except _TooLarge:
-            status, body = 413, _error(f"the body of a request may have {MAX_BODY_BYTES} bytes")
+            status, body = 413, _error(f"the body of a request may have {MAX_REQUEST_BYTES} bytes")
         except TimeoutError:
             status, body = 408, _error(f"the request was not complete after {BODY_SECONDS:.0f} s")
         except Exception:
@@ -84,27 +89,20 @@ class RestApi:
     async def _predict(self, model, scope, receive):
         async with self._body(scope, receive) as body:
             with self._store.use(**model) as served:
-                signature, inputs, by_row, count = await self._parse(body, served.servable)
+                signature, inputs, by_row, count = await self._parse(body, served.servable.signatures)
                 outputs = await served.predict(signature, inputs, count)
         return json_tensors.format_outputs(outputs, by_row)
 
-    async def _parse(self, body, servable):
-        def parse():
-            document = json_tensors.parse_document(body)
-            signature = servable.signature(json_tensors.signature_name(document))
-            inputs, by_row = json_tensors.parse_inputs(document, signature)
-            return signature, inputs, by_row, check(signature, inputs)
-
-        if len(body) <= _SMALL_BODY:
-            return parse()
-        async with self._parsing:
-            return await asyncio.to_thread(parse)
+    async def _parse(self, body, signatures):
+        if len(body) <= SMALL_REQUEST_BYTES:
+            return json_tensors.parse(body, signatures)
+        return await self._json_process.parse(body, signatures)
 
     @contextlib.asynccontextmanager
     async def _body(self, scope, receive):
         """Receives a body and counts it among `MAX_BODIES_BYTES` while it is used."""
         stated = dict(scope["headers"]).get(b"content-length", b"0")
-        if int(stated) > MAX_BODY_BYTES:
+        if int(stated) > MAX_REQUEST_BYTES:
             raise _TooLarge
         body = bytearray()
         try:
@@ -122,7 +120,7 @@ class RestApi:
             raise _ClientGone
         body += message["body"]
         self._bodies_bytes += len(message["body"])
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > MAX_REQUEST_BYTES:
             raise _TooLarge
         if self._bodies_bytes > MAX_BODIES_BYTES:
             raise ServingError(grpc.StatusCode.UNAVAILABLE, "too many large requests at once; try again later")

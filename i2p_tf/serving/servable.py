@@ -1,22 +1,16 @@
 """One version of a model in memory."""
 
-import collections
-import math
 import pathlib
 
-import grpc
-import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from i2p_tf.serving.errors import ServingError, from_tensorflow, invalid
+from i2p_tf.serving import signatures
+from i2p_tf.serving.errors import from_tensorflow
+from i2p_tf.serving.signatures import Signature, TensorSpec
 
-DEFAULT_SIGNATURE = "serving_default"
-MAX_TENSOR_SIZE = 16 << 20  # values
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
-
-Signature = collections.namedtuple("Signature", ["name", "inputs"])  # inputs: name -> tf.TensorSpec
 
 
 class Servable:
@@ -25,6 +19,7 @@ class Servable:
     Attributes:
         name, version: of the model.
         signature_defs: name -> `SignatureDef`, as the SavedModel states them.
+        signatures: name -> `Signature`.
 
     Args:
         name: of the model.
@@ -41,24 +36,17 @@ class Servable:
         self.version = version
         self.signature_defs = _read_signature_defs(path)
         self._saved_model = tf.saved_model.load(str(path))  # the signatures live as long as this
-        for signature, inputs in _read_warm_up(path / WARM_UP):
-            self.run(self.signature(signature), inputs)
-
-    def signature(self, name):
-        """The `Signature` of that name, or the default one for an empty name; `ServingError` if there is none."""
-        name = name or DEFAULT_SIGNATURE
-        if name not in self._saved_model.signatures:
-            raise ServingError(grpc.StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
-        inputs = self.signature_defs[name].inputs
-        specs = {key: tf.TensorSpec(info.tensor_shape, info.dtype) for key, info in inputs.items()}
-        return Signature(name, specs)
+        self.signatures = {name: self._signature(name) for name in self._saved_model.signatures}
+        for request in _read_warm_up(path / WARM_UP):
+            signature = signatures.find(self.signatures, request.model_spec.signature_name)
+            self.run(signature, {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()})
 
     def run(self, signature, inputs):
         """Computes.
 
         Args:
             signature: a `Signature` of this servable.
-            inputs: name -> array; `check` has found nothing wrong with them.
+            inputs: name -> array, which fit it.
 
         Returns:
             Name -> array.
@@ -73,53 +61,18 @@ class Servable:
             raise from_tensorflow(error) from error
         return {name: tensor.numpy() for name, tensor in outputs.items()}
 
-
-def check(signature, inputs):
-    """Refuses inputs that don't fit a signature, before they are batched with those of others.
-
-    Args:
-        signature: a `Signature`.
-        inputs: name -> array; strings as arrays of `bytes` objects.
-
-    Returns:
-        The number of examples in the batch.
-
-    Raises:
-        ServingError: says which input, and what it should be.
-    """
-    sent, wanted = set(inputs), set(signature.inputs)
-    if sent != wanted:
-        raise invalid(
-            f"input size does not match signature: {len(sent)}!={len(wanted)} len({{{','.join(sorted(sent))}}}) != "
-            f"len({{{','.join(sorted(wanted))}}}). Sent extra: {{{','.join(sorted(sent - wanted))}}}. "
-            f"Missing but required: {{{','.join(sorted(wanted - sent))}}}."
-        )
-    for name, spec in signature.inputs.items():
-        array = inputs[name]
-        dtype = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
-        if dtype != spec.dtype:
-            raise invalid(f"input {name} expects {spec.dtype.name} but {dtype.name} is provided")
-        if not spec.shape.is_compatible_with(array.shape):
-            raise invalid(f"input {name} expects shape {spec.shape} but {tf.TensorShape(array.shape)} is provided")
-    counts = {array.shape[:1] for array in inputs.values()}
-    if len(counts) != 1 or counts == {()}:
-        raise invalid("Batching session Run() input tensors must have equal 0th-dimension size")
-    return counts.pop()[0]
+    def _signature(self, name):
+        inputs = self.signature_defs[name].inputs
+        return Signature(name, {key: TensorSpec(_dtype(info), _shape(info)) for key, info in inputs.items()})
 
 
-def parse_tensors(protos):
-    """Name -> array, from a map of `TensorProto`s that a client has sent; `ServingError` if one is malformed."""
-    inputs = {}
-    for name, proto in protos.items():
-        sides = [side.size for side in proto.tensor_shape.dim]
-        # A single value may stand for a tensor of any size, so the size is looked at before there is memory for it.
-        if min(sides, default=0) < 0 or math.prod(sides) > MAX_TENSOR_SIZE:
-            raise invalid(f"input {name} has shape {sides}; a tensor may have {MAX_TENSOR_SIZE} values")
-        try:
-            inputs[name] = np.asarray(tf.make_ndarray(proto))
-        except (TypeError, ValueError, KeyError) as error:
-            raise invalid(f"input {name} is no valid TensorProto: {error}") from error
-    return inputs
+def _dtype(info):
+    return tf.as_dtype(info.dtype).name
+
+
+def _shape(info):
+    shape = tf.TensorShape(info.tensor_shape)
+    return None if shape.rank is None else tuple(shape)
 
 
 def _read_signature_defs(path):
@@ -132,12 +85,11 @@ def _read_signature_defs(path):
 
 
 def _read_warm_up(file):
-    """Yields signature name and inputs of the requests that have to succeed before a version is taken into service."""
+    """Yields the `PredictRequest`s that have to succeed before a version is taken into service."""
     if not file.is_file():
         return
     for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
         log = prediction_log_pb2.PredictionLog.FromString(record)
         if log.WhichOneof("log_type") != "predict_log":
             raise ValueError(f"{file} has a request of a kind that is not served here")
-        request = log.predict_log.request
-        yield request.model_spec.signature_name, parse_tensors(request.inputs)
+        yield log.predict_log.request

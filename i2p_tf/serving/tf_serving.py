@@ -9,6 +9,7 @@ from i2p_tf.serving.limits import MAX_BATCH_SIZE, MAX_BATCHES
 PROGRAM = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.21.0"  # of the release of tensorflow-serving-api in constraints.txt
 GRPC_PORT, REST_PORT = 8500, 8501  # the image's
+ALLOW_ALL_ORIGINS = "--rest_api_enable_cors_support=true"
 MODELS_FILE, BATCHING_FILE, MONITORING_FILE = "models.config", "batching_parameters.txt", "monitoring_config.txt"
 
 BATCHING = f"""\

@@ -1,7 +1,9 @@
 """bin/attack's command with a reduced suite: killed, started again, and with a control that fails."""
 
+import dataclasses
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -10,28 +12,20 @@ import time
 
 import pytest
 
+from i2p_tf.attacks import controls
 from i2p_tf.run_dir import RunDir
 
 pytestmark = pytest.mark.slow
 
-# A suite of seconds in the place of `quick`; the arguments of the program follow.
-PROGRAM = """
-from i2p_tf.attacks import controls, suite
-
-brief = suite.Training(steps=30, batch_size=32)
-attack = suite.InverseNetwork("wide", "mse", brief)
-suite.SUITES["quick"] = suite.Suite((attack,), control=attack, judge=brief, test_images=50)
-del controls.CONTROLS["shifted"]  # takes more training
-{more}
+TESTS = pathlib.Path(__file__).parents[1]
+PROGRAM = f"""
+import sys
+sys.path.append({str(TESTS)!r})
+import brief_suite
 from i2p_tf.cli import attack
 attack.run()
 """
-STRICT = 'controls.CONTROLS["identity"] = controls.Control(controls.CONTROLS["identity"].protect, at_least=1.1)'
-
-
-def start(run_dir, more=""):
-    program = [sys.executable, "-c", PROGRAM.format(more=more), f"--run_dir={run_dir.path}"]
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+PATIENCE = 300  # seconds
 
 
 @pytest.fixture
@@ -39,22 +33,31 @@ def run_dir(trained_run, tmp_path):
     return RunDir(shutil.copytree(trained_run.path, tmp_path / "run"))
 
 
-def test_a_killed_attack_goes_on_and_a_failed_control_is_a_failure(run_dir):
+def kill_as_soon_as_there_is(file, run_dir):
+    """Starts the command in a process of its own, and kills it there and then."""
+    program = [sys.executable, "-c", PROGRAM, f"--run_dir={run_dir.path}"]
+    process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=os.environ)
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not file.exists():
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+
+
+def test_a_killed_attack_goes_on_and_a_failed_control_is_a_failure(run_dir, run_command, brief_suite, monkeypatch):
     first = run_dir.attack("quick", "inverse_network_wide_mse_seed0") / "result.json"
-    process = start(run_dir)
-    deadline = time.monotonic() + 200
-    while not first.exists():
-        assert process.poll() is None, process.stderr.read()
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    kill_as_soon_as_there_is(first, run_dir)
     assert not run_dir.results.exists()
     before = first.read_text()
 
-    process = start(run_dir, STRICT)
-    stdout, stderr = process.communicate(timeout=300)
-    assert process.returncode == 1, stderr
+    strict = dataclasses.replace(controls.CONTROLS["identity"], at_least=1.1)
+    monkeypatch.setitem(controls.CONTROLS, "identity", strict)
+    code, stdout, stderr = run_command("attack", f"--run_dir={run_dir.path}")
+    assert code == 1, stderr
     assert "inverse_network_wide_mse_seed0: done earlier" in stderr
     assert first.read_text() == before
     assert "strongest by ssim" in stdout and str(run_dir.results) in stdout
@@ -65,10 +68,9 @@ def test_a_killed_attack_goes_on_and_a_failed_control_is_a_failure(run_dir):
     assert not json.loads(run_dir.results.read_text())["attack_suite"]["valid"]
 
 
-def test_a_missing_network_is_one_line(run_dir):
+def test_a_missing_network_is_one_line(run_dir, run_command):
     run_dir.classifier.unlink()
-    process = start(run_dir)
-    _, stderr = process.communicate(timeout=100)
-    assert process.returncode == 2
+    code, _, stderr = run_command("attack", f"--run_dir={run_dir.path}")
+    assert code == 2
     assert "classifier.keras does not exist" in stderr and stderr.count("\n") == 1
     assert not run_dir.attacks.exists()

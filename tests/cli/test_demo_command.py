@@ -1,47 +1,68 @@
 """bin/demo on a run that is trained already."""
 
+import dataclasses
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+import urllib3
+
+from i2p_tf.attacks import controls
+from i2p_tf.cli import demo
 
 pytestmark = pytest.mark.slow
 
-# Python imports it in every process: a suite of seconds in the place of `quick`.
-BRIEF_SUITE = """
-from i2p_tf.attacks import controls, suite
-
-brief = suite.Training(steps=20, batch_size=32)
-attack = suite.InverseNetwork("wide", "mse", brief)
-suite.SUITES["quick"] = suite.Suite((attack,), control=attack, judge=brief, test_images=50)
-del controls.CONTROLS["shifted"]  # takes more training
-"""
+TESTS = Path(__file__).parents[1]
+PATIENCE = 300  # seconds
+HAS_PAGE = (
+    Path(__file__).parents[2].joinpath("web", "node_modules", "@litertjs", "core").is_dir()
+)  # else --web is refused
 
 
 @pytest.fixture(scope="module")
 def folder(trained_run, tmp_path_factory):
-    """Where the command is started; holds the run, and its export after the first test."""
+    """Where the command is started; holds the run, and its export after a first test."""
     folder = tmp_path_factory.mktemp("demo")
     shutil.copytree(trained_run.path, folder / "run")
-    (folder / "sitecustomize.py").write_text(BRIEF_SUITE)
+    (folder / "sitecustomize.py").write_text("import brief_suite")  # Python imports it in every process
     return folder
 
 
-def start(folder):
+def start(folder, *arguments):
     """The command; what it starts in turn stays in its session."""
-    command = [sys.executable, "-m", "i2p_tf.cli.demo", "--run_dir=run"]
-    path = f"{folder}:{os.environ['PYTHONPATH']}"
+    command = [sys.executable, "-m", "i2p_tf.cli.demo", "--run_dir=run", *arguments]
+    path = f"{folder}:{TESTS}:{os.environ['PYTHONPATH']}"
     environment = os.environ | {"PATH": "/usr/bin:/bin", "PYTHONPATH": path}
     pipe = subprocess.PIPE
     return subprocess.Popen(
         command, cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     )
+
+
+def watch(process):
+    """What it printed on both, and the page if it serves one, which is then ended as by a terminal."""
+    stderr, page = [], ""
+    reader = threading.Thread(target=lambda: stderr.extend(process.stderr))
+    reader.start()
+    killer = threading.Timer(PATIENCE, process.kill)
+    killer.start()
+    stdout = []
+    for line in process.stdout:
+        stdout.append(line)
+        if match := re.search(r"the page at (\S+)", line):
+            page = urllib3.request("GET", match[1]).data.decode()
+            os.killpg(process.pid, signal.SIGINT)
+    process.wait()
+    killer.cancel()
+    reader.join()
+    return "".join(stdout), "".join(stderr), page
 
 
 def processes_of(session):
@@ -58,9 +79,10 @@ def processes_of(session):
 
 
 def test_the_served_accuracy_is_the_evaluated_one(folder):
-    process = start(folder)
-    stdout, stderr = process.communicate(timeout=300)
-    assert process.returncode == 0, stderr
+    process = start(folder, *(["--web"] if HAS_PAGE else []))
+    stdout, stderr, page = watch(process)
+    assert process.returncode == (128 + signal.SIGINT if HAS_PAGE else 0), stderr
+    assert ("See your own picture being protected" in page) == HAS_PAGE
     steps = re.findall(r"^\$ bin/(\w+)", stderr, re.MULTILINE)
     assert [step for step in steps if step != "export"] == [
         "evaluate",
@@ -69,6 +91,7 @@ def test_the_served_accuracy_is_the_evaluated_one(folder):
         "classify",
         "attack",
         "report",
+        *(["serve"] if HAS_PAGE else []),
     ]
     evaluated, served = (
         re.search(rf"protected pictures, {name} +([\d.]+)", stdout)[1]
@@ -81,17 +104,21 @@ def test_the_served_accuracy_is_the_evaluated_one(folder):
     assert processes_of(process.pid) == []
 
 
-def test_a_control_that_misbehaves_is_reported_and_then_fails(folder):
-    suite = folder / "sitecustomize.py"
-    unreachable = "import dataclasses\ncontrol = controls.CONTROLS['identity']\n"
-    unreachable += "controls.CONTROLS['identity'] = dataclasses.replace(control, at_least=1.5)\n"
-    suite.write_text(BRIEF_SUITE + unreachable)
-    try:
-        process = start(folder)
-        stdout, stderr = process.communicate(timeout=300)
-    finally:
-        suite.write_text(BRIEF_SUITE)
-    assert process.returncode == 1 and "how to read it: run/report.html" in stdout
+def test_a_control_that_misbehaves_is_reported_and_then_fails(folder, run_command, brief_suite, monkeypatch):
+    """All but the server in this process."""
+
+    def step(name, *arguments, stdout=None):
+        code, printed, stderr = run_command(name, *arguments)
+        if code:
+            raise demo.DemoError(stderr)
+        return printed
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(demo, "_step", step)
+    unreachable = dataclasses.replace(controls.CONTROLS["identity"], at_least=1.5)
+    monkeypatch.setitem(controls.CONTROLS, "identity", unreachable)
+    code, stdout, stderr = run_command("demo", "--run_dir=run")
+    assert code == 1 and "how to read it: run/report.html" in stdout
     assert stderr.splitlines()[-1].startswith("error: the attacks are not valid: control identity is restored")
     assert "NOT VALID: a control misbehaves" in (folder / "run" / "report.html").read_text()
 
@@ -105,6 +132,6 @@ def test_an_interrupt_leaves_no_process_behind(folder):
         assert process.poll() is None
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal.SIGINT and "the same command goes on" in stderr
     assert processes_of(process.pid) == []

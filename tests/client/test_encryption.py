@@ -1,8 +1,11 @@
 """bin/protect --encryption."""
 
 import json
+import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 from PIL import Image
 
 from i2p_tf import encryption, key_file, pictures
-from i2p_tf.client import protect
+from i2p_tf.client import journal
 
 KEY = ["--encryption=ele", "--key_file=key"]
 
@@ -44,12 +47,46 @@ def test_the_key_file_gives_the_picture_back(name, here):
 def test_a_folder_is_of_one_key(here):
     assert run(*KEY, "--new_key", "in", "out").returncode == 0
     assert "2 done earlier" in run(*KEY, "in", "out").stdout
-    assert key_file.read("key").hex() not in Path("out", protect.RECORD).read_text()
-    assert json.loads(Path("out", protect.RECORD).read_text())["encryption"] == "ele"
+    written = Path("out", journal.FILE).read_text()
+    assert key_file.read("key").hex() not in written
+    assert json.loads(written.splitlines()[0])["made_by"]["encryption"] == "ele"
     result = run("--encryption=ele", "--key_file=other", "--new_key", "in", "out")
     assert result.returncode == 2 and "made in another way" in result.stderr and "key: " in result.stderr
     result = run("--encryption=le", "--key_file=key", "in", "out")
     assert result.returncode == 2 and "encryption: ele -> le" in result.stderr
+
+
+def test_a_killed_command_loses_nothing_and_repeats_little(here):
+    whole = Path("in", "a.png").read_bytes()
+    for index in range(200):
+        Path("in", f"{index}.png").write_bytes(whole)
+    assert run(*KEY, "--new_key", "in/a.png", "expected.png").returncode == 0
+    command = [sys.executable, "-m", "i2p_tf.cli.protect", *KEY, "--threads=2", "in", "out"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while process.poll() is None and len(list(Path("out").glob("*.png"))) < 10:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    written = len(list(Path("out").glob("*.png")))
+    result = run(*KEY, "in", "out")
+    done, kept = map(int, re.search(r"^(\d+) pictures? protected.* (\d+) done earlier", result.stdout).groups())
+    assert done + kept == 202 and 0 <= written - kept <= 2  # one a thread was written and not yet noted
+    expected = Path("expected.png").read_bytes()
+    assert all(Path("out", f"{index}.png").read_bytes() == expected for index in range(200))
+    assert len(os.listdir("out")) == 203  # and the journal
+
+
+def test_one_picture_and_its_number(here):
+    """A folder that is there needs no stroke behind its name, and a file whose name begins with - two in front."""
+    Path("out").mkdir()
+    os.rename("in/b.png", "-x.png")
+    result = run(*KEY, "--new_key", "in/a.png", "out")
+    assert result.stdout.startswith("1 picture protected in")
+    result = run(*KEY, "-x.png", "x.png")
+    assert result.returncode == 2 and result.stderr.count("\n") == 1
+    assert "'-x.png' looks like a flag: files whose names begin with - go behind --" in result.stderr
+    assert run(*KEY, "--", "-x.png", "x.png").returncode == 0
+    assert sorted(os.listdir()) == ["-x.png", "in", "key", "out", "x.png"] and "a.png" in os.listdir("out")
 
 
 @pytest.mark.parametrize(

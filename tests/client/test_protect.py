@@ -1,3 +1,4 @@
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -11,6 +12,8 @@ from PIL import Image
 import i2p_tf
 from i2p_tf import pictures
 from i2p_tf.client import protect
+from i2p_tf.client.files import write_atomically
+from i2p_tf.client.journal import FILE, Journal, digest
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import lock_folder
 
@@ -102,23 +105,164 @@ def test_links_are_followed_once(here):
     assert len(targets(["in"], "out")) == 2
 
 
+def claim(jobs, settings, overwrite=False):
+    """The journal of the folder `out`, as bin/protect claims it."""
+    journal = protect.check(Path("out"), settings, jobs, overwrite)
+    protect.claim(journal, settings, jobs, overwrite)
+    return Journal(Path("out"))
+
+
+def finish(journal, job, content=b"protected"):
+    """What `protect_pictures` does with a picture."""
+    job.target.write_bytes(content)
+    journal.finish(digest(job.source), job.target, content)
+
+
 def test_output_folder_of_another_transform(here):
-    job = [protect.Job(Path("in/a.jpg"), Path("out/a.png"))]
+    touch("in/a.jpg")
+    job = protect.Job(Path("in/a.jpg"), Path("out/a.png"))
     settings = {"run_id": "1", "resize": "crop"}
-    started = protect.claim(Path("out"), settings, job, overwrite=False)
-    touch("out/a.png")
-    assert protect.claim(Path("out"), settings, job, overwrite=False) == started
+    finish(claim([job], settings), job)
+    assert claim([job], settings).is_finished(digest(job.source), job.target)
     with pytest.raises(InputError, match="run_id: 1 -> 2"):
-        protect.claim(Path("out"), settings | {"run_id": "2"}, job, overwrite=False)
-    assert protect.claim(Path("out"), settings | {"run_id": "2"}, job, overwrite=True) > started
+        claim([job], settings | {"run_id": "2"})
+    with pytest.raises(InputError, match="resize: crop -> None"):
+        claim([job], {"run_id": "1"})
+    journal = claim([job], settings | {"run_id": "2"}, overwrite=True)
+    assert not journal.is_finished(digest(job.source), job.target)
 
 
 def test_a_plain_picture_in_the_output_is_not_taken_for_a_protected_one(here):
     touch("out/a.png")
-    job = [protect.Job(Path("in/a.jpg"), Path("out/a.png"))]
+    a, b = (protect.Job(Path(f"in/{name}.jpg"), Path(f"out/{name}.png")) for name in "ab")
     with pytest.raises(InputError, match="out/a.png is there already"):
-        protect.claim(Path("out"), {}, job, overwrite=False)
-    assert not Path("out", protect.RECORD).exists()
+        claim([a], {})
+    assert os.listdir("out") == ["a.png"]
+    claim([b], {})
+    with pytest.raises(InputError, match="out/a.png is there already"):  # beside what such a command has written too
+        claim([a, b], {})
+    assert a.target not in Journal(Path("out")) and b.target in Journal(Path("out"))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda job: job.target.write_bytes(b""),
+        lambda job: job.target.write_bytes(b"prot"),
+        lambda job: job.target.write_bytes(b"PROTECTED"),
+        lambda job: job.target.unlink(),
+        lambda job: (job.target.unlink(), job.target.symlink_to("../in/a.jpg")),
+        lambda job: (job.target.unlink(), job.target.mkdir()),
+        lambda job: job.source.write_bytes(b"another"),
+        lambda job: job.source.write_bytes(b"Plain"),
+        lambda job: job.source.unlink(),
+    ],
+)
+def test_only_what_is_as_it_was_written_counts_as_protected(spoil, here):
+    touch("in/a.jpg")
+    job = protect.Job(Path("in/a.jpg"), Path("out/a.png"))
+    job.source.write_bytes(b"plain")
+    finish(claim([job], {}), job)
+    times = [(path, os.stat(path)) for path in (job.source, job.target)]
+    assert claim([job], {}).is_finished(digest(job.source), job.target)
+    spoil(job)
+    for path, before in times:
+        if path.exists():
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not claim([job], {}).is_finished(digest(job.source), job.target)
+
+
+@pytest.mark.parametrize("torn", [1, 20, 100])
+def test_a_journal_that_was_cut_off_loses_its_last_line_alone(torn, here):
+    touch("in/a.jpg", "in/b.jpg")
+    jobs = [protect.Job(Path(f"in/{name}.jpg"), Path(f"out/{name}.png")) for name in "ab"]
+    journal = claim(jobs, {"run_id": "1"})
+    for job in jobs:
+        finish(journal, job)
+    content = journal.path.read_bytes()
+    journal.path.write_bytes(content[:-torn])
+    journal = claim(jobs, {"run_id": "1"})
+    assert [journal.is_finished(digest(job.source), job.target) for job in jobs] == [True, torn == 1]
+    finish(journal, jobs[1])
+    journal = claim(jobs, {"run_id": "1"})
+    assert all(journal.is_finished(digest(job.source), job.target) for job in jobs)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b"9" * 5_000,
+        b"[]",
+        b'{"output": {}}',
+        b'{"output": "a.png", "made": 1}',
+        b'{"output": "a.png", "made": null, "source": null}',
+        b'{"output": "a.png", "made": [1e999, "x"], "source": [NaN, 2]}',
+    ],
+    ids=lambda line: line[:50].decode("latin-1"),
+)
+def test_whatever_a_journal_says_a_picture_is_made_again_at_worst(line, here):
+    touch("in/a.jpg", "out/b.png")
+    job = protect.Job(Path("in/a.jpg"), Path("out/a.png"))
+    journal = claim([job], {})
+    with open(journal.path, "ab") as file:
+        file.write(line + b"\n")
+    journal = claim([job], {})
+    assert not journal.is_finished(digest(job.source), job.target)
+    journal.path.write_bytes(line + b"\n")
+    job.target.touch()
+    with pytest.raises(InputError, match="out/a.png is there already"):
+        claim([job], {})
+
+
+def test_what_a_killed_command_was_writing_is_removed(here):
+    job = protect.Job(Path("in/a.jpg"), Path("out/a.png"))
+    touch("out/.unfinished-mine")
+    with pytest.raises(TypeError):
+        write_atomically(job.target, "no bytes")
+    assert os.listdir("out") == [".unfinished-mine"]
+    left = next(iter(left_over(job.target)))
+    claim([job], {})
+    assert not left.exists() and sorted(os.listdir("out")) == [FILE, ".unfinished-mine"]
+
+
+def left_over(path):
+    """What a killed `write_atomically` leaves."""
+    code = (
+        "import os, pathlib, sys\nfrom i2p_tf.client import files\n"
+        "os.replace = lambda *_: os.kill(os.getpid(), 9)\nfiles.write_atomically(pathlib.Path(sys.argv[1]), b'half')"
+    )
+    before = set(path.parent.iterdir())
+    assert subprocess.run([sys.executable, "-c", code, path]).returncode == -9
+    return set(path.parent.iterdir()) - before
+
+
+def test_any_name_can_be_in_the_journal(here):
+    name = os.fsdecode(b'odd\xff\n"')
+    touch(f"in/{name}.jpg")
+    job = protect.Job(Path(f"in/{name}.jpg"), Path(f"out/{name}.png"))
+    finish(claim([job], {}), job)
+    assert claim([job], {}).is_finished(digest(job.source), job.target)
+
+
+def test_two_that_write_one_file_leave_one_of_them(here):
+    """As two commands do where the file system has no locks."""
+    path, contents = Path("a.png"), [bytes([index]) * 300_000 for index in range(8)]
+    write_atomically(path, contents[0])
+    with concurrent.futures.ThreadPoolExecutor(8) as writers:
+        for written in [writers.submit(write_atomically, path, content) for content in contents]:
+            assert path.read_bytes() in contents
+            written.result()
+    assert os.listdir() == ["a.png"]
+
+
+def test_a_file_is_on_the_disk_before_it_has_its_name(here, monkeypatch):
+    calls = []
+    monkeypatch.setattr(os, "fsync", lambda _: calls.append("fsync"))
+    monkeypatch.setattr(os, "replace", lambda *_: calls.append("replace"))
+    write_atomically(Path("a.png"), b"x")
+    assert calls == ["fsync", "replace"]
 
 
 def test_odd_names_are_printed_in_one_line():
@@ -129,7 +273,7 @@ def test_odd_names_are_printed_in_one_line():
 
 def test_names_may_be_as_long_as_the_file_system_allows(here):
     path = Path("写" * 80 + "a" * 11 + ".png")
-    protect.write_atomically(path, b"x")
+    write_atomically(path, b"x")
     assert path.read_bytes() == b"x" and os.listdir() == [path.name]
 
 
@@ -184,11 +328,12 @@ def test_bad_files_are_named_and_the_others_done(shared_bundle, here):
     photograph("in/good.jpg", seed=1)
     Path(odd).write_bytes(whole)
     Path(odd + ".bad.jpg").write_bytes(b"?")
+    photograph(
+        "in/metadata.png", exif=b"Exif\0\0II*\0\x08\0\0\0\x09\0\x12\x01"
+    )  # it ends in the middle, which is harmless
     result = run(shared_bundle, "in", "out")
     assert result.returncode == 1
-    errors = dict(
-        line.split(": ", 1) for line in result.stderr.decode().splitlines() if line.startswith(("in/", "'in/"))
-    )
+    errors = dict(line.split(": ", 1) for line in result.stderr.decode().splitlines())
     assert errors == {
         "in/truncated.png": "truncated or damaged",
         "in/damaged.png": "truncated or damaged",
@@ -199,9 +344,9 @@ def test_bad_files_are_named_and_the_others_done(shared_bundle, here):
         "in/pipe.jpg": "not a regular file",
         r"'in/odd\udcff\n.png.bad.jpg'": "not a picture of a supported format",
     }
-    assert "3 pictures protected" in result.stdout.decode() and "8 failed" in result.stdout.decode()
+    assert "4 pictures protected" in result.stdout.decode() and "8 failed" in result.stdout.decode()
     assert sorted(os.listdir("out")) == sorted(
-        [protect.RECORD, "good.jpg.png", "good.png.png", os.fsdecode(b"odd\xff\n.png")]
+        [FILE, "metadata.png", "good.jpg.png", "good.png.png", os.fsdecode(b"odd\xff\n.png")]
     )
 
 
@@ -230,7 +375,7 @@ def test_the_same_command_goes_on(shared_bundle, here):
     assert Path("out/sub/0.png").stat().st_mtime_ns == kept
     assert Path("out/sub/1.png").read_bytes() == whole["1.png"]
     assert Path("out/sub/2.png").read_bytes() != whole["2.png"]
-    assert json.loads(Path("out", protect.RECORD).read_text())["variant"] == "float32"
+    assert json.loads(Path("out", FILE).read_text().splitlines()[0])["made_by"]["variant"] == "float32"
     other = run(shared_bundle, "--variant=int8", "in", "out")
     assert other.returncode == 2 and b"variant: float32 -> int8" in other.stderr
 

@@ -23,7 +23,10 @@ import i2p_tf
 from i2p_tf import client
 from i2p_tf.client import messages
 from i2p_tf.client import serving as client_serving
+from i2p_tf.client.deadline import Deadline
 from i2p_tf.client.errors import ModelMismatch, NotInService, ServerError, Unavailable
+from i2p_tf.client.model_metadata import MAX_CLASSES, ModelMetadata
+from i2p_tf.client.rest_connection import RestConnection
 from i2p_tf.errors import InputError
 
 TLS = Path(__file__).parent / "tls"  # a key for tests only: it protects nothing
@@ -125,6 +128,7 @@ class FakeTransform:
     """Inverts; belongs to the run of `Fake`."""
 
     image_size, resize_rule, run_id = 16, "crop", "r"
+    class_names = tuple(f"name {index}" for index in range(10))
 
     def __call__(self, images):
         return 255 - images
@@ -295,7 +299,7 @@ def test_no_http_and_no_answer_at_all(images16):
         client.Classifier(raw.url, "small", timeout=0.2).predict(images16[:1], plain=True)
 
 
-def test_an_answer_may_not_drip_for_ever_nor_be_endless(images16, monkeypatch):
+def test_an_answer_may_not_drip_for_ever_nor_be_endless(images16):
     def drip(connection):
         connection.recv(1000)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
@@ -306,16 +310,224 @@ def test_an_answer_may_not_drip_for_ever_nor_be_endless(images16, monkeypatch):
     with Raw(drip) as raw, pytest.raises(ServerError, match="did not answer within 0.3 s"):
         client.Classifier(raw.url, "small", timeout=0.3).predict(images16[:1], plain=True)
 
-    monkeypatch.setattr("i2p_tf.client.rest_connection.MAX_ANSWER_BYTES", 1 << 20)
-
     def flood(connection):
         connection.recv(1000)
         connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         for _ in range(100):
             connection.sendall(bytes(1 << 16))
 
-    with Raw(flood) as raw, pytest.raises(ServerError, match="sent more than 1 MiB"):
+    with Raw(flood) as raw, pytest.raises(ServerError, match="sent more than 1,048,576 bytes"):
         client.Classifier(raw.url, "small").predict(images16[:1], plain=True)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (b"", b"H"),
+        (HEAD, b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (HEAD + b"Content-Length: 100000\r\n\r\n", b"x"),
+        (CHUNKED, b"1\r\nx\r\n"),
+        (CHUNKED + b"10000\r\n", b"x"),
+        (CHUNKED, b"1"),
+        (CHUNKED + b"0\r\n", b"X: y\r\n"),
+        (HEAD + b"Content-Encoding: gzip\r\n\r\n", b"x"),
+    ],
+    ids=["line", "head", "continue", "body", "chunks", "chunk", "size", "trailers", "packed"],
+)
+def test_one_deadline_holds_for_the_whole_exchange(first, again):
+    """Byte after byte comes in time, and the server never ends; that it does shows that the client has hung up."""
+
+    def drip(connection):
+        connection.recv(1000)
+        connection.sendall(first)
+        while True:
+            connection.sendall(again)
+            time.sleep(0.01)
+
+    with Raw(drip) as raw:
+        with pytest.raises(ServerError, match=f"{raw.url} did not answer within 0.2 s"):
+            RestConnection(raw.url, "small", {}).metadata(None, Deadline(0.2))
+        raw.thread.join(10)
+        assert not raw.thread.is_alive()
+
+
+def test_the_deadline_holds_for_what_comes_before_the_answer(monkeypatch):
+    def never_read(connection):
+        with contextlib.suppress(TimeoutError):
+            connection.settimeout(10)
+            ended.wait(10)
+
+    images = np.random.default_rng(0).integers(0, 256, (4, 1024, 1024, 3), dtype=np.uint8)
+    model = ModelMetadata(version=1, image_size=1024, class_count=10)
+    ended = threading.Event()
+    with Raw(never_read) as raw:
+        with pytest.raises(ServerError, match="did not answer within 1 s"):
+            RestConnection(raw.url, "small", {}).probabilities(model, images, Deadline(1))
+        ended.set()
+    with Raw(never_read) as raw:  # no TLS comes either
+        ended.clear()
+        with pytest.raises(ServerError, match="did not answer within 0.2 s"):
+            RestConnection(raw.url.replace("http", "https"), "small", {}).metadata(None, Deadline(0.2))
+        ended.set()
+
+    names = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_: names.wait(10) and [])
+    with pytest.raises(ServerError, match="did not answer within 0.2 s"):
+        RestConnection("http://example.org", "small", {}).metadata(None, Deadline(0.2))
+    names.set()
+
+
+def test_what_nobody_waits_for_is_not_sent(monkeypatch):
+    with Fake() as fake:
+        connected = threading.Event()
+        slowly = socket.create_connection
+
+        def connect(*arguments, **keywords):
+            connection = slowly(*arguments, **keywords)
+            assert connected.wait(10)
+            return connection
+
+        monkeypatch.setattr(
+            "urllib3.util.connection.create_connection", lambda *a, **k: connect((fake.host, fake.port))
+        )
+        before = set(threading.enumerate())
+        with pytest.raises(ServerError, match="did not answer"):
+            RestConnection(fake.url, "small", {}).metadata(None, Deadline(0.2))
+        connected.set()
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)
+        assert fake.paths == []
+
+
+def test_all_attempts_and_all_checks_have_one_deadline(images16):
+    with (
+        Fake(failures=[503] * 1000) as fake,
+        client.Classifier(fake.url, "small", timeout=0.3, attempts=1000) as classifier,
+        pytest.raises(Unavailable),
+    ):
+        classifier.predict(images16[:1], plain=True)
+    assert 1 < len(fake.paths) < 20
+    with (
+        Fake(metadata=metadata_answer(classes=MAX_CLASSES), pause=0.05) as fake,
+        client.Classifier(fake.url, "small", timeout=0.3) as classifier,
+        pytest.raises(ServerError, match="did not answer within 0.3 s"),
+    ):
+        classifier.predict(images16[:1], plain=True)
+    assert len(fake.paths) < 20
+
+
+def test_threads_that_wait_for_a_check_of_another_wait_no_longer(images16):
+    def be_silent(connection):
+        ended.wait(10)
+
+    ended = threading.Event()
+    with Raw(be_silent) as raw, client.Classifier(raw.url, "small", timeout=0.3, attempts=1) as classifier:
+        with concurrent.futures.ThreadPoolExecutor(20) as callers:
+            errors = list(callers.map(lambda _: error_of(classifier, images16), range(20)))
+        ended.set()
+    assert all("did not answer within 0.3 s" in error for error in errors)
+
+
+def error_of(classifier, images):
+    with pytest.raises(ServerError) as caught:
+        classifier.predict(images[:1], plain=True)
+    return str(caught.value)
+
+
+def test_with_a_transform_its_own_names_count_and_one_is_asked_for(images16, tmp_path):
+    Image.fromarray(images16[0]).save(tmp_path / "a.png")
+    with Fake() as fake, client.Classifier(fake.url, "small", FakeTransform()) as classifier:
+        (result,) = classifier.classify([tmp_path / "a.png"])
+        assert result.labels[0][0] == "name 0" and classifier.class_names[9] == "name 9"
+        assert [request["inputs"] for _, request in fake.requests if request["signature_name"] == "class_names"] == [
+            [0]
+        ]
+    with (
+        Fake(metadata=metadata_answer(classes=11)) as fake,
+        client.Classifier(fake.url, "small", FakeTransform()) as classifier,
+        pytest.raises(ModelMismatch, match="knows 11 classes, the transform 10"),
+    ):
+        classifier.predict(images16[:1])
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [{"size": size} for size in (12_000, 1_000_000, 0, -1, 1e999, 10**400, "9" * 5_000, None, [16])]
+    + [{"classes": count} for count in (0, -1, 100_000, 10**400, "x")]
+    + [{"version": version} for version in (-1, 1 << 63, 10**400, "9" * 5_000, 1e999, None)],
+    ids=lambda claim: str(claim)[:30],
+)
+def test_what_a_server_claims_is_in_bounds_or_refused_before_anything_is_made_of_it(claim, images16, tmp_path):
+    Image.fromarray(images16[0]).save(tmp_path / "a.png")
+    with Fake(metadata=metadata_answer(**claim)) as fake, client.Classifier(fake.url, "small") as classifier:
+        with pytest.raises(ServerError, match=fake.url):
+            list(classifier.classify([tmp_path / "a.png"], plain=True))
+        assert len(fake.paths) == 1
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["NaN", "Infinity", "-Infinity", "1e999", "-0.1", "1.5", "9" * 400, "9" * 5_000, '"x"', "null", "[" * 99_999],
+)
+def test_probabilities_are_probabilities(value, images16):
+    answer = f'{{"outputs": {{"probabilities": [[{", ".join([value] + ["0.1"] * 9)}]]}}}}'.encode()
+    with Fake(probabilities=answer) as fake, client.Classifier(fake.url, "small") as classifier:
+        message = error_of(classifier, images16)
+    assert fake.url in message and "\n" not in message
+
+
+def test_a_probability_may_be_rounded_up_and_is_1_then(images16):
+    answer = b'{"outputs": {"probabilities": [[1.0000001, 0, 0, 0, 0, 0, 0, 0, 0, 0]]}}'
+    with Fake(probabilities=answer) as fake, client.Classifier(fake.url, "small") as classifier:
+        assert classifier.predict(images16[:1], plain=True)[0, 0] == 1.0
+
+
+@pytest.mark.parametrize("answer", [b"[" * 100_000, b'{"error": ' + b"[" * 900 + b"]" * 900 + b"}", b"9" * 5_000])
+def test_deep_and_long_answers_are_one_line(answer, images16):
+    for failures in ([(200, answer)], [(400, answer)]):
+        with Fake(failures=failures) as fake, client.Classifier(fake.url, "small") as classifier:
+            assert fake.url in error_of(classifier, images16)
+
+
+def test_names_and_run_are_text(images16):
+    for names, run in [([1] * 10, "r"), (["x"] * 10, 3), (["x"] * 9, "r"), (["x"] * 11, "r")]:
+        outputs = {"outputs": {"class_names": names, "run_id": [run]}}
+        answers = [(200, metadata_answer()), (200, json.dumps(outputs).encode())]
+        with Fake(failures=answers) as fake, client.Classifier(fake.url, "small") as classifier:
+            assert fake.url in error_of(classifier, images16)
+
+
+def test_pictures_are_decoded_as_many_as_are_sent_at_once():
+    assert client_serving._images_at_once(16) == client_serving.MAX_REQUEST_IMAGES
+    assert client_serving._images_at_once(2048) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([float("nan")] * 10, "not all from 0 to 1"),
+        ([2.0] * 10, "not all from 0 to 1"),
+        ([0.1] * 9, "without probabilities"),
+        ([0.1] * 5_000_000, "sent more than 16,777,216 bytes"),
+        (None, "did not answer within 0.5 s"),
+    ],
+    ids=["nan", "two", "nine", "many", "none"],
+)
+def test_hostile_answers_by_grpc(values, message, images16):
+    with FakeGrpc(values) as fake, client.Classifier(fake.url, "small", timeout=0.5) as classifier:
+        error = error_of(classifier, images16)
+    assert fake.url in error and message in error
+
+
+def test_hostile_claims_by_grpc(images16):
+    for size, classes in [(12_000, 10), (0, 10), (-1, 10), (16, 100_000)]:
+        with FakeGrpc([0.1] * 10, size, classes) as fake, client.Classifier(fake.url, "small") as classifier:
+            assert "it has to take square RGB images" in error_of(classifier, images16)
 
 
 def test_tls_and_token_by_rest(images16):
@@ -419,28 +631,29 @@ def shape(*sides):
     return {"dtype": "DT_FLOAT", "tensor_shape": {"dim": [{"size": str(side)} for side in sides]}}
 
 
-METADATA = {
-    "signature_def": {
-        "signature_def": {
-            "serving_default": {
-                "inputs": {"images": shape(-1, 16, 16, 3)},
-                "outputs": {"probabilities": shape(-1, 10)},
-            },
-            "image_bytes": {"inputs": {}, "outputs": {}},
-            "class_names": {"inputs": {}, "outputs": {}},
-        }
+def metadata_answer(size=16, classes=10, version=1):
+    """The answer to a request for metadata, bytes."""
+    signatures = {
+        "serving_default": {
+            "inputs": {"images": shape(-1, size, size, 3)},
+            "outputs": {"probabilities": shape(-1, classes)},
+        },
+        "image_bytes": {"inputs": {}, "outputs": {}},
+        "class_names": {"inputs": {}, "outputs": {}},
     }
-}
+    spec = {"name": "small", "version": str(version)}
+    return json.dumps({"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}).encode()
 
 
 class Fake:
     """A REST server that answers as one is told; `failures` are the first: status codes, or pairs with what is said."""
 
-    def __init__(self, failures=(), metadata=None, probabilities=None, tls=False, port=0):
+    def __init__(self, failures=(), metadata=None, probabilities=None, tls=False, port=0, pause=0):
         self.version, self.run_id = 1, "r"
         self.failures = [failure if isinstance(failure, tuple) else (failure, b"not now") for failure in failures]
         self.metadata = metadata
         self.probabilities = probabilities
+        self.pause = pause  # seconds before each answer
         self.paths, self.requests, self.lengths, self.tokens, self.connections = [], [], [], [], []
         fake = self
 
@@ -462,7 +675,8 @@ class Fake:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(CERTIFICATE, TLS / "key.pem")
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self.server.server_port}"
+        self.host, self.port = "127.0.0.1", self.server.server_port
+        self.url = f"http{'s' if tls else ''}://{self.host}:{self.port}"
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
@@ -493,14 +707,14 @@ class Fake:
         self.connections.append(handler.connection)
         status, content = 200, self.metadata
         if content is None:
-            spec = {"name": "small", "version": str(self.version)}
-            content = json.dumps({"model_spec": spec, "metadata": METADATA}).encode()
+            content = metadata_answer(version=self.version)
         if self.failures:
             status, content = self.failures.pop(0)
         elif body:
             request = json.loads(body)
             self.requests.append((handler.path, request))
             status, content = self.predict(handler.path, request)
+        time.sleep(self.pause)
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
@@ -529,7 +743,8 @@ class Raw:
         self.speak = speak
 
     def __enter__(self):
-        threading.Thread(target=self.run, daemon=True).start()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
         return self
 
     def run(self):
@@ -539,3 +754,57 @@ class Raw:
 
     def __exit__(self, *_):
         self.listener.close()
+
+
+class FakeGrpc:
+    """A gRPC server that answers with these probabilities, whatever it is sent; None for no answer."""
+
+    def __init__(self, values, size=16, classes=10):
+        self.values, self.size, self.classes = values, size, classes
+        self.ended = threading.Event()
+        methods = {
+            name: grpc.unary_unary_rpc_method_handler(
+                answer, response_serializer=lambda message: message.SerializeToString()
+            )
+            for name, answer in (("GetModelMetadata", self.metadata), ("Predict", self.predict))
+        }
+        handler = grpc.method_handlers_generic_handler("tensorflow.serving.PredictionService", methods)
+        self.server = grpc.server(concurrent.futures.ThreadPoolExecutor(1), handlers=[handler])
+        self.url = f"grpc://127.0.0.1:{self.server.add_insecure_port('127.0.0.1:0')}"
+
+    def __enter__(self):
+        self.server.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.server.stop(None)
+
+    def metadata(self, *_):
+        signatures = messages.SignatureDefMap()
+        for name in ("serving_default", "image_bytes", "class_names"):
+            signature = signatures.signature_def.add(key=name).value
+            add_tensor(signature.inputs, "images", [-1, self.size, self.size, 3])
+            add_tensor(signature.outputs, "probabilities", [-1, self.classes])
+        answer = messages.GetModelMetadataResponse()
+        answer.model_spec.version.value = 1
+        answer.metadata.add(key="signature_def").value.value = signatures.SerializeToString()
+        return answer
+
+    def predict(self, request, _):
+        answer = messages.PredictResponse()
+        if messages.PredictRequest.FromString(request).model_spec.signature_name == "class_names":
+            add_tensor(answer.outputs, "class_names", []).string_val.extend([b"x"] * 10)
+            add_tensor(answer.outputs, "run_id", []).string_val.extend([b"r"])
+            return answer
+        if self.values is None:
+            self.ended.wait(10)
+        add_tensor(answer.outputs, "probabilities", [1, 10]).float_val.extend(self.values or [])
+        return answer
+
+
+def add_tensor(entries, name, sides):
+    tensor = entries.add(key=name).value
+    for side in sides:
+        tensor.tensor_shape.dim.add(size=side)
+    return tensor

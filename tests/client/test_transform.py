@@ -1,6 +1,11 @@
 import concurrent.futures
+import hashlib
 import json
+import multiprocessing
+import os
+import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import zipfile
@@ -9,6 +14,7 @@ import numpy as np
 import pytest
 
 import i2p_tf
+from i2p_tf.client import transform as client_transform
 from i2p_tf.errors import InputError
 
 VARIANTS = ("float32", "float16", "int8", "qat")
@@ -85,6 +91,101 @@ def test_concurrent_callers_get_their_own_pictures(shared_bundle):
                 np.testing.assert_array_equal(protected, right)
 
 
+def in_a_forked_child(work):
+    """The exit status of a child that `os.fork` makes: 0 if `work` returned, SIGALRM if it hung."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(20)
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1]
+
+
+def test_a_forked_child_protects_too(small_export):
+    transform = i2p_tf.load_transform(small_export, threads=2)
+    images = random_images(8)
+    expected = transform(images)
+    with transform._runner(), transform._runner():  # as threads of the parent that are computing just then
+        status = in_a_forked_child(lambda: np.testing.assert_array_equal(transform(images), expected))
+    assert status == 0
+    np.testing.assert_array_equal(transform(images), expected)
+
+
+def test_it_can_be_pickled_and_needs_no_file_then(small_export, tmp_path):
+    file = shutil.copy(small_export / "transform_float32.tflite", tmp_path)
+    transform = i2p_tf.load_transform(file, threads=2)
+    images = random_images(4)
+    expected = transform(images)
+    os.unlink(file)
+    copy = pickle.loads(pickle.dumps(transform))
+    assert (copy.identity, copy.threads, copy.class_names) == (transform.identity, 2, transform.class_names)
+    np.testing.assert_array_equal(copy(images), expected)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        np.testing.assert_array_equal(np.concatenate(pool.map(transform, np.split(images, 2))), expected)
+
+
+def with_changed_metadata(source, target, **changes):
+    """A file whose model is whole and whose metadata say something else; text takes the place of all JSON."""
+    content = source.read_bytes()
+    with zipfile.ZipFile(source) as archive:
+        model = content[: archive.getinfo(client_transform.METADATA).header_offset]
+        metadata = json.loads(archive.read(client_transform.METADATA))
+    text = changes.pop("text", None) or json.dumps(metadata | changes)
+    target.write_bytes(model)
+    with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(client_transform.METADATA, text)
+    return target
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_size": 1_000_000_000},
+        {"image_size": 2048},  # allowed, but the model's is another
+        {"image_size": 0},
+        {"image_size": 16.0},
+        {"image_size": "16"},
+        {"codewords": 0},
+        {"codewords": "ten"},
+        {"resize_rule": "zoom"},
+        {"resize_rule": ["crop"]},
+        {"class_names": 3},
+        {"class_names": [1]},
+        {"run_id": None},
+        {"model_sha256": 7},
+        {"text": "[" * 100_000},
+        {"text": '{"schema": 1, "image_size": 1e999}'},
+        {"text": '{"schema": ' + "9" * 5_000 + "}"},
+        {"text": '{"schema": ' + "9" * 4_000 + "}"},
+        {"text": "[1]"},
+        {"text": " " * (5 << 20)},
+    ],
+    ids=lambda changes: str(changes)[:40],
+)
+def test_whatever_the_metadata_say_is_one_line(changes, small_export, tmp_path):
+    file = with_changed_metadata(small_export / "transform_float32.tflite", tmp_path / "changed.tflite", **changes)
+    message = error_of(file)
+    assert str(file) in message and len(message) < 500
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "9" * 5_000, '{"files": []}', "null", "\xff"])
+def test_whatever_the_manifest_says_is_one_line(text, small_export, tmp_path):
+    shutil.copy(small_export / "transform_float32.tflite", tmp_path)
+    (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
+    assert "manifest.json is damaged" in error_of(tmp_path)
+
+
+def test_two_models_of_one_run_have_two_identities(small_export, other_export):
+    identities = [i2p_tf.load_transform(export).identity for export in (small_export, other_export)]
+    content = (small_export / "transform_float32.tflite").read_bytes()
+    with zipfile.ZipFile(small_export / "transform_float32.tflite") as archive:
+        model = content[: archive.getinfo(client_transform.METADATA).header_offset]
+    assert identities[0]["model"] == hashlib.sha256(model).hexdigest()[:16] != identities[1]["model"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "images",
@@ -115,6 +216,10 @@ def test_what_is_no_transform(tmp_path):
     for content in (b"", b"TFL3", b"x" * 100_000):
         (tmp_path / "model.tflite").write_bytes(content)
         assert "damaged" in error_of(tmp_path / "model.tflite")
+    with open(tmp_path / "huge.tflite", "wb") as file:
+        file.truncate(1 << 33)
+    assert "more than 268,435,456 bytes" in error_of(tmp_path / "huge.tflite")
+    assert "/dev/zero is no file" in error_of("/dev/zero")
     with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
         archive.writestr("readme.txt", "hello")
     assert "damaged" in error_of(tmp_path / "other.zip")

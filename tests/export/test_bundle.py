@@ -63,11 +63,12 @@ def test_every_variant_does_what_the_keras_model_does(shared_bundle, trained_run
 def test_the_manifest_lists_every_file(shared_bundle):
     files = contents(shared_bundle)
     listed = json.loads(files.pop("manifest.json"))["files"]
-    card = files.pop("MODEL_CARD.md").decode()
+    card = files["MODEL_CARD.md"].decode()
     assert {name: entry["sha256"] for name, entry in listed.items()} == {
         name: hashlib.sha256(content).hexdigest() for name, content in files.items()
     }
     assert "| int8" in card and "digits" in card
+    assert set(json.loads(files["test_vectors.json"])["outputs"]) == {"float32", "float16", "int8", "qat"}
     assert not list(shared_bundle.parent.glob(".*"))
 
 
@@ -125,6 +126,7 @@ def test_warm_up_requests(shared_bundle):
 
 def test_a_new_version_leaves_the_old_ones(copy, trained_run, digits):
     former = contents(copy / "classifier" / "1")
+    (copy / "classifier" / ("9" * 20)).mkdir()  # no number that a server takes
     folder = (copy / "classifier").stat().st_ino
     manifest = export(trained_run, digits, copy, with_saved_models=True)
     assert manifest["saved_models"]["classifier"]["version"] == 2
@@ -148,6 +150,7 @@ def test_another_run_leaves_no_file_of_the_former(copy, trained_run, digits, tmp
         "MODEL_CARD.md",
         "classifier",
         "manifest.json",
+        "test_vectors.json",
         "transform_float32.tflite",
         "transform_notes.txt",
     ]
@@ -161,6 +164,7 @@ def test_only_what_was_checked_is_certified(copy, trained_run, digits):
     i2p_tf.load_transform(copy, "float32")
     with pytest.raises(InputError, match="changed after its export"):
         i2p_tf.load_transform(copy, "int8")
+    assert set(json.loads((copy / "test_vectors.json").read_text())["outputs"]) == {"float32", "float16", "qat"}
 
 
 def test_failed_parity_keeps_the_former_bundle(copy, trained_run, digits, monkeypatch):

@@ -8,6 +8,7 @@ import pytest
 
 from i2p_tf import models
 from i2p_tf.models import cost
+from i2p_tf.models.adaptation import adapted
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.bottleneck import SIZES, bottleneck
 from i2p_tf.models.codebook import Word, codebook
@@ -39,11 +40,28 @@ GOLDEN = {
 }
 
 
-@pytest.fixture(scope="module", params=GOLDEN)
-def golden(request):
-    build, parameters, macs = GOLDEN[request.param]
+# One network of each family, the smallest: what holds for all sizes is tried on these.
+FAMILIES = {
+    "unet": lambda: unet("tiny", 32),
+    "codebook": lambda: models.transform("codebook_tiny", 32, 10),
+    "bottleneck": lambda: models.transform("bottleneck_small", 32, 10),
+    "resnet20": lambda: models.classifier("resnet20", 32, 10),
+    "vgg16": lambda: models.classifier("vgg16", 32, 10),
+    **{f"{key} in front": lambda key=key: adapted(plain_classifier(), key) for key in ("le", "ele", "etc")},
+}
+
+
+def plain_classifier():
+    """The least that an adaptation network can stand in front of."""
+    images = keras.Input((32, 32, 3))
+    return keras.Model(images, keras.layers.Dense(10, dtype="float32")(keras.layers.Flatten()(images)), name="plain")
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def network(request):
+    build = FAMILIES[request.param]
     keras.utils.set_random_seed(0)
-    return build, build(), parameters, macs
+    return build, build()
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +69,24 @@ def batch():
     return np.random.default_rng(0).random((4, 32, 32, 3), dtype=np.float32)
 
 
-def test_parameters_and_macs(golden):
-    _, model, parameters, macs = golden
+@pytest.mark.parametrize("name", GOLDEN)
+def test_parameters_and_macs(name):
+    build, parameters, macs = GOLDEN[name]
+    model = build()
     assert cost.parameters(model) == parameters
     assert sum(math.prod(weight.shape) for weight in model.trainable_weights) == parameters
     assert cost.macs(model) == macs
 
 
-def test_output_shape_range_and_gradient(golden, batch):
+def macs(name):
+    """As the test above has found them to be."""
+    return GOLDEN[name][2]
+
+
+def test_output_shape_range_and_gradient(network, batch):
     import tensorflow as tf
 
-    _, model, _, _ = golden
+    _, model = network
     with tf.GradientTape() as tape:
         outputs = model(batch, training=True)
         loss = tf.reduce_mean(tf.square(outputs))
@@ -74,19 +99,19 @@ def test_output_shape_range_and_gradient(golden, batch):
     assert all(gradient is not None for gradient in gradients)
 
 
-def test_saved_and_loaded_it_computes_the_same(golden, batch, tmp_path):
-    _, model, _, _ = golden
+def test_saved_and_loaded_it_computes_the_same(network, batch, tmp_path):
+    _, model = network
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     expected = np.asarray(model(batch, training=False))
     np.testing.assert_array_equal(np.asarray(loaded(batch, training=False)), expected)
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_in_mixed_precision_it_gives_float32_near_the_full_one(golden, batch, policy):
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"], indirect=True)
+def test_in_mixed_precision_it_gives_float32_near_the_full_one(network, batch, policy):
     from i2p_tf.training.precision import dtype_policy
 
-    build, model, _, _ = golden
+    build, model = network
     with dtype_policy(policy):
         mixed = build()
     assert keras.config.dtype_policy().name == "float32"
@@ -116,7 +141,7 @@ def test_an_unknown_network_is_named():
 
 @pytest.mark.parametrize(("size", "share"), [("bottleneck", 1.0), ("bottleneck_small", 0.5)])
 def test_a_bottleneck_costs_at_most_its_share_of_a_resnet20(size, share):
-    assert cost.macs(bottleneck(size, 32)) <= share * cost.macs(models.classifier("resnet20", 32, 10))
+    assert macs(size) <= share * macs("resnet20")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -155,11 +180,11 @@ def test_the_encoder_can_start_from_the_classifiers_trunk(size, batch):
 
 @pytest.mark.parametrize(("size", "share"), [("codebook", 1.0), ("codebook_small", 0.5), ("codebook_tiny", 0.31)])
 def test_a_codebook_costs_at_most_its_share_of_a_resnet20(size, share):
-    assert cost.macs(codebook(size, 32, 10)) <= share * cost.macs(models.classifier("resnet20", 32, 10))
+    assert macs(size) <= share * macs("resnet20")
 
 
 def test_a_codebook_costs_a_vgg16_little():
-    assert cost.macs(codebook("codebook", 32, 10)) <= 0.15 * cost.macs(models.classifier("vgg16", 32, 10))
+    assert macs("codebook") <= 0.15 * macs("vgg16")
 
 
 def test_a_codebook_has_no_more_images_than_words():

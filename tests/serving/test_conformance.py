@@ -179,6 +179,25 @@ def test_every_way_to_send_images_gives_the_same_answer(target, images):
             assert name == expected_name and sum(probabilities) == pytest.approx(1, abs=1e-5)
 
 
+def in_lines(text):
+    """As the program base64, Python's encodebytes and Android's Base64.DEFAULT write it."""
+    return "".join(f"{text[start : start + 76]}\n" for start in range(0, len(text), 76))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [in_lines, lambda text: text.rstrip("="), lambda text: in_lines(text.rstrip("=")), lambda text: f" {text}\r\n\t"],
+    ids=["in lines", "without padding", "in lines without padding", "amid white space"],
+)
+def test_base64_as_it_is_written_elsewhere(written, target, images):
+    files = [png(image) for image in images]
+    files = [file + bytes(length) for length, file in enumerate(files)]  # some with padding, some without
+    assert len({len(file) % 3 for file in files}) == 3
+    _, expected = target.predict(in_bytes(*map(b64, files)))
+    texts = [{"b64": written(b64(file)["b64"])} for file in files]
+    assert target.predict(in_bytes(*texts)) == (200, expected)
+
+
 def test_class_names_and_run_id(target):
     status, answer = target.predict({"signature_name": "class_names", "inputs": {"labels": [1, 0]}})
     assert status == 200
@@ -241,15 +260,19 @@ REFUSED_REQUESTS = {
     "unknown input in rows": (lambda n: {"instances": [{"x": zeros(n, n, 3)}]}, "element: 0"),
     "strings for numbers": (b'{"instances": ["x"]}', "type"),
     "fractions for integers": (lambda n: {"instances": [[[[0.5] * 3] * n] * n]}, "type"),
-    "ragged lists": (lambda n: {"instances": [zeros(n, n, 3), zeros(n, n, 2)]}, ""),
-    "another image size": (lambda n: {"instances": zeros(1, n + 1, n, 3)}, ""),
-    "a list too few": (lambda n: {"instances": zeros(n, n, 3)}, ""),
+    "ragged lists": (lambda n: {"instances": [zeros(n, n, 3), zeros(n, n, 2)]}, "level"),
+    "another image size": (lambda n: {"instances": zeros(1, n + 1, n, 3)}, "shape"),
+    "a list too few": (lambda n: {"instances": zeros(n, n, 3)}, "shape"),
     "no base64": (lambda n: in_bytes({"b64": "?"}), "base64"),
-    "no picture": (lambda n: in_bytes("hello"), ""),
+    "the other alphabet of base64": (lambda n: in_bytes({"b64": "-_-_"}), "base64"),
+    "padding within base64": (lambda n: in_bytes({"b64": "QQ==QQ=="}), "base64"),
+    "too little padding": (lambda n: in_bytes({"b64": "QQ="}), "base64"),
+    "half a byte of base64": (lambda n: in_bytes({"b64": "QUJDR"}), "base64"),
+    "no picture": (lambda n: in_bytes("hello"), "image_bytes"),
     "a picture of another size": (lambda n: in_bytes(b64(png(np.zeros((n, n + 1, 3), np.uint8)))), "image_bytes"),
-    "a truncated picture": (lambda n: in_bytes(b64(png(np.zeros((n, n, 3), np.uint8))[:40])), ""),
+    "a truncated picture": (lambda n: in_bytes(b64(png(np.zeros((n, n, 3), np.uint8))[:40])), "PNG"),
     "a bomb": (lambda n: in_bytes(b64(bomb())), "30000"),
-    "an unknown label": (b'{"signature_name": "class_names", "instances": [1000000]}', ""),
+    "an unknown label": (b'{"signature_name": "class_names", "instances": [1000000]}', "1000000"),
 }
 
 

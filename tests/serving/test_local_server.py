@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import hashlib
 import http.client
 import json
 import os
@@ -21,8 +22,12 @@ import tensorflow as tf
 import urllib3
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from i2p_tf.serving import local_server, ports
+from i2p_tf.run_dir import write_json
+from i2p_tf.serving import local_server, ports, rest_server
 from i2p_tf.serving.errors import NotServing
+from i2p_tf.serving.http_connection import MAX_HEAD_BYTES
+from i2p_tf.serving.integrity import Damaged
+from i2p_tf.serving.limits import SMALL_REQUEST_BYTES
 
 pytestmark = pytest.mark.slow
 
@@ -65,12 +70,20 @@ def memory(server):
 
 
 def add_version(export, number, damage=None):
-    """Copies version 1 beside the others, whole under its name at once, as bin/export does."""
-    hidden = export / "unfinished"
+    """Copies version 1 beside the others, whole under its name at once, and then lists it, as bin/export does."""
+    hidden = export.with_name("unfinished")
     shutil.copytree(export / "classifier" / "1", hidden)
     if damage:
         damage(hidden)
+    files = {file.relative_to(hidden): file.read_bytes() for file in hidden.rglob("*") if file.is_file()}
     hidden.rename(export / "classifier" / str(number))
+    list_files(export, {f"classifier/{number}/{name}": content for name, content in files.items()})
+
+
+def list_files(export, files):
+    manifest = json.loads((export / "manifest.json").read_text())
+    manifest["files"] |= {name: {"sha256": hashlib.sha256(content).hexdigest()} for name, content in files.items()}
+    write_json(export / "manifest.json", manifest)
 
 
 @pytest.fixture
@@ -122,12 +135,23 @@ def test_damaged_versions_leave_the_old_one_in_service(export, start_server):
         wait_for(lambda number=number: versions(server).get(number, {}).get("state") == "END")
         status = versions(server)[number]["status"]
         assert status["error_code"] == "UNKNOWN" and status["error_message"]
-        assert f"version {number} cannot be served: {status['error_message']}" in server.log.read_text()
+        assert "could not be loaded" in status["error_message"] and "/" not in status["error_message"]
         assert versions(server)[1]["state"] == "AVAILABLE" and works(server)
     warm_up = "assets.extra/tf_serving_warmup_requests"  # repaired in place
     shutil.copy(export / "classifier" / "1" / warm_up, export / "classifier" / "3" / warm_up)
+    list_files(export, {f"classifier/3/{warm_up}": (export / "classifier" / "1" / warm_up).read_bytes()})
     wait_for(lambda: versions(server)[3]["state"] == "AVAILABLE")
-    assert server.log.read_text().count("version 3 cannot be served") == 1 and works(server)
+    assert works(server)
+
+
+def test_class_names_that_were_edited_are_not_served(export):
+    """And no byte more: TensorFlow finds nothing wrong with it."""
+    graph = export / "classifier" / "1" / "saved_model.pb"
+    content = graph.read_bytes()
+    assert b"class 3" in content
+    graph.write_bytes(content.replace(b"class 3", b"class 4"))
+    with pytest.raises(Damaged, match=r"^classifier/1/saved_model.pb is not the file that manifest.json lists"):
+        local_server._load("small", 1, export / "classifier" / "1")
 
 
 def test_requests_are_computed_together_and_one_bad_picture_is_its_senders_alone(stand_in):
@@ -170,19 +194,62 @@ def test_too_large_messages_are_refused(stand_in):
         with pytest.raises(grpc.RpcError) as caught:
             stub.Predict(request)
         assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
-        # A few bytes that stand for a tensor of terabytes.
-        before = memory(stand_in)
-        request.inputs["images"].CopyFrom(tf.make_tensor_proto(np.zeros(1, np.uint8)))
-        del request.inputs["images"].tensor_shape.dim[:]
-        for side in (1 << 20, 1 << 20, 1):
-            request.inputs["images"].tensor_shape.dim.add(size=side)
-        request.inputs["images"].ClearField("tensor_content")
-        request.inputs["images"].int_val.append(0)
-        with pytest.raises(grpc.RpcError) as caught:
-            stub.Predict(request)
-        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-        assert memory(stand_in) - before < 60
     assert works(stand_in)
+
+
+def test_a_few_bytes_that_stand_for_gigabytes_cost_nothing(stand_in):
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "small"
+    for index in range(12):
+        tensor = request.inputs[f"x{index}"]
+        tensor.dtype = tf.float64.as_datatype_enum
+        tensor.tensor_shape.dim.add(size=16_000_000)
+        tensor.double_val.append(0)
+    strings = json.dumps({"instances": ["a" * 10_000] + ["b"] * 20_000})
+    before = memory(stand_in)
+    with grpc.insecure_channel(stand_in.grpc) as channel:
+        with pytest.raises(grpc.RpcError, match="input size does not match signature") as caught:
+            prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert post(stand_in, strings)[0] == 400
+    assert memory(stand_in) - before < 60 and works(stand_in)
+
+
+def test_malformed_messages_are_refused_without_a_line_in_the_log(stand_in):
+    services = {"PredictionService": ["Predict", "GetModelMetadata"], "ModelService": ["GetModelStatus"]}
+    before = stand_in.log.read_text()
+    with grpc.insecure_channel(stand_in.grpc) as channel:
+        for service, methods in services.items():
+            for method in methods:
+                call = channel.unary_unary(f"/tensorflow.serving.{service}/{method}")
+                for content in (b"\xff", b"\x0a\x05", os.urandom(1000), bytes(100_000)):
+                    with pytest.raises(grpc.RpcError) as caught:
+                        call(content, timeout=60)
+                    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        with pytest.raises(grpc.RpcError) as caught:
+            channel.unary_unary("/tensorflow.serving.PredictionService/Classify")(b"", timeout=60)
+        assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert stand_in.log.read_text() == before
+
+
+def test_a_large_request_that_is_being_read_keeps_nobody_waiting(stand_in):
+    """The process that reads it is stopped meanwhile."""
+    large = json.dumps({"instances": np.tile(IMAGES[:1], (40, 1, 1, 1)).tolist()})
+    assert len(large) > SMALL_REQUEST_BYTES and post(stand_in, large)[0] == 200
+    (reader,) = [int(pid) for pid in children(stand_in.process.pid)]
+    os.kill(reader, signal.SIGSTOP)
+    try:
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(post, stand_in, large)
+            assert all(works(stand_in) for _ in range(5)) and not answer.done()
+            os.kill(reader, signal.SIGCONT)
+            assert answer.result()[0] == 200
+    finally:
+        os.kill(reader, signal.SIGCONT)
+
+
+def children(pid):
+    return [child for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
 
 
 @pytest.mark.parametrize(
@@ -217,15 +284,20 @@ def test_clients_that_go_half_way_leave_nothing_behind(stand_in):
 
 
 def test_an_endless_head_is_refused(stand_in):
+    def head(size):
+        begin = b"GET /v1/models/small HTTP/1.1\r\nHost: x\r\nX: "
+        return begin + b"x" * (size - len(begin))
+
     with connect(stand_in) as connection:
-        connection.sendall(b"GET /v1/models/small HTTP/1.1\r\n")
-        with contextlib.suppress(OSError):
-            for index in range(1000):
-                connection.sendall(b"X-%d: " % index + b"x" * 1000 + b"\r\n")
-        answer = b""
-        with contextlib.suppress(ConnectionResetError):
-            answer = connection.recv(100)
-        assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+        connection.sendall(head(MAX_HEAD_BYTES - 4) + b"\r\n\r\n")
+        assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+    with connect(stand_in) as connection:
+        connection.sendall(head(MAX_HEAD_BYTES + 1))  # no more, so that the server's end meets nothing unread
+        answer = b"".join(iter(lambda: connection.recv(1000), b""))
+        assert answer.startswith(b"HTTP/1.1 400 ") and b"head of the request is too long" in answer
+    with connect(stand_in) as connection, pytest.raises(OSError):
+        for _ in range(10_000):
+            connection.sendall(head(100_000))
     assert works(stand_in)
 
 
@@ -274,7 +346,7 @@ def test_slow_connections_are_closed(monkeypatch):
 
     import uvicorn
 
-    from i2p_tf.serving import http_connection, local_server, rest
+    from i2p_tf.serving import http_connection, rest
 
     monkeypatch.setattr(http_connection, "REQUEST_SECONDS", 0.4)
     monkeypatch.setattr(rest, "BODY_SECONDS", 0.1)
@@ -284,9 +356,9 @@ def test_slow_connections_are_closed(monkeypatch):
     async def serve():
         app = rest.RestApi(store=None)
         config = uvicorn.Config(
-            app, http=http_connection.HttpConnection, lifespan="off", log_config=None, timeout_keep_alive=1
+            app, http=http_connection.limited_to(9), lifespan="off", log_config=None, timeout_keep_alive=1
         )
-        servers.append(local_server._Uvicorn(config))
+        servers.append(rest_server.Server(config))
         await servers[0].serve(sockets=[listener])
 
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
@@ -318,4 +390,4 @@ def test_a_rest_port_that_another_server_listens_on_by_now_is_named():
         with ports.bind("127.0.0.1", port, "--rest_port") as second:
             first.listen()
             with pytest.raises(NotServing, match=f"port {port}: .*--rest_port"):
-                asyncio.run(local_server._start_rest(None, second))
+                asyncio.run(rest_server.start(None, second, 9, 1))

@@ -6,8 +6,9 @@ import shutil
 
 import pytest
 
-from i2p_tf.serving import rest
+from i2p_tf.serving import responses, rest
 from i2p_tf.serving.errors import ServingError
+from i2p_tf.serving.integrity import Damaged
 from i2p_tf.serving.model_config import ModelConfig
 from i2p_tf.serving.model_store import ModelStore
 
@@ -15,8 +16,8 @@ from i2p_tf.serving.model_store import ModelStore
 @pytest.fixture
 def base(tmp_path):
     for version in (1, 2, 3):
-        (tmp_path / str(version)).mkdir()
-    return tmp_path
+        (tmp_path / "classifier" / str(version)).mkdir(parents=True)
+    return tmp_path / "classifier"
 
 
 def run(config, test):
@@ -24,7 +25,11 @@ def run(config, test):
 
     def load(name, version, path):
         if (path / "damaged").exists():
-            raise OSError("damaged\nin two lines")
+            raise OSError(f"damaged\nin two lines, {path}")
+        if (path / "unlisted").exists() and not (path.parents[1] / "manifest.json").exists():
+            raise Damaged("unlisted")
+        if (path / "edited").exists():
+            raise Damaged("classifier/4/edited is not the file")
         return f"{name} {version}"
 
     async def work():
@@ -96,12 +101,55 @@ def test_a_version_that_cannot_be_loaded_is_tried_again_when_its_folder_has_chan
         (base / "4" / "damaged").touch()
         for _ in range(3):
             await store.refresh()
-        assert caplog.text.count("version 4 cannot be served: damaged in two lines") == 1
+        assert caplog.text.count("version 4 cannot be served: damaged in two lines, /") == 1
         assert states(store) == {4: "END", 3: "AVAILABLE"} and served(store) == "m 3"
         (base / "4" / "damaged").unlink()
         await store.refresh()
         assert states(store)[4] == "AVAILABLE" and served(store) == "m 4"
 
+    run(ModelConfig("m", base), test)
+
+
+def test_clients_are_told_of_files_of_the_export_and_not_where_it_lies(base):
+    async def test(store):
+        for name, error in [
+            ("damaged", "it could not be loaded (OSError); the server's log has more"),
+            ("edited", "classifier/4/edited is not the file"),
+        ]:
+            shutil.rmtree(base / "4", ignore_errors=True)
+            (base / "4").mkdir()
+            (base / "4" / name).touch()
+            await store.refresh()
+            response = responses.model_status(store, "m", 4)
+            assert response.model_version_status[0].status.error_message == error
+        assert served(store) == "m 3"
+
+    run(ModelConfig("m", base), test)
+
+
+def test_a_version_is_tried_again_when_the_manifest_has_changed(base):
+    """bin/export writes it last, when a server may have seen the version already."""
+
+    async def test(store):
+        (base / "4").mkdir()
+        (base / "4" / "unlisted").touch()
+        for _ in range(2):
+            await store.refresh()
+        assert states(store)[4] == "END"
+        (base.parent / "manifest.json").touch()
+        await store.refresh()
+        assert served(store) == "m 4"
+
+    run(ModelConfig("m", base), test)
+
+
+def test_a_number_that_the_protocols_cannot_send_is_no_version(base):
+    async def test(store):
+        assert states(store) == {10**18 - 1: "AVAILABLE"}
+        assert responses.model_status(store, "m").model_version_status[0].version == 10**18 - 1
+
+    for name in ("99999999999999999999", str(2**63), str(10**18), str(10**18 - 1), "9" * 200):
+        (base / name).mkdir()
     run(ModelConfig("m", base), test)
 
 
@@ -116,15 +164,17 @@ def test_when_all_folders_are_gone_what_is_served_stays(base):
 
 
 def test_what_is_not_served_is_said(tmp_path):
+    base = tmp_path / "classifier"
+
     async def test(store):
         (failure,) = store.failures()
-        assert failure == f"m: no version in {tmp_path}"
-        (tmp_path / "1").mkdir()
-        (tmp_path / "1" / "damaged").touch()
+        assert failure == f"m: no version in {base}"
+        (base / "1").mkdir(parents=True)
+        (base / "1" / "damaged").touch()
         await store.refresh()
-        assert store.failures() == ["m: version 1: damaged in two lines"]
+        assert store.failures() == [f"m: version 1: damaged in two lines, {base / '1'}"]
 
-    run(ModelConfig("m", tmp_path), test)
+    run(ModelConfig("m", base), test)
 
 
 def test_labels_stand_in_addresses(base):

@@ -219,14 +219,21 @@ def run_serve(tmp_path, *arguments):
 def test_tensorflow_model_server_is_started_if_it_is_there(tmp_path):
     write_program(tmp_path / "programs", "tensorflow_model_server")
     export = make_export(tmp_path / "a")
-    arguments, config, stderr = run_serve(tmp_path, f"--export={export}", "--rest_port=0", "--grpc_port=18533")
+    arguments, config, stderr = run_serve(
+        tmp_path, f"--export={export}", "--rest_port=0", "--grpc_port=18533", "--allow_origin=*"
+    )
     assert "--port=18533" in arguments and any(a.startswith("--rest_api_port=") for a in arguments)
-    assert {"--enable_batching=true"} < set(arguments)
+    assert {"--enable_batching=true", "--rest_api_enable_cors_support=true"} < set(arguments)
     (model,) = parse_models_config(config)
     assert model.base_path == str(export / "classifier")
     assert "listens on all addresses" in stderr
     folder = next(a for a in arguments if a.startswith("--model_config_file=")).partition("=")[2]
     assert not Path(folder).exists()  # the configuration went with the server
+
+    command = [*SERVE, f"--export={export}", "--allow_origin=https://example.org"]
+    environment = os.environ | {"PATH": f"{tmp_path / 'programs'}:/usr/bin:/bin"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert result.returncode == 2 and "allows all origins or none: --allow_origin=*" in result.stderr
 
 
 def test_docker_is_started_if_asked_for(tmp_path):

@@ -1,4 +1,4 @@
-"""Builds every model and prints, as JSON, the objective on fixed weights and images; the backend is KERAS_BACKEND's."""
+"""A network of each family and the objectives on fixed weights and images, as JSON; the backend is KERAS_BACKEND's."""
 
 import json
 import math
@@ -8,14 +8,11 @@ import numpy as np
 
 from i2p_tf import metrics, models
 from i2p_tf.models.adversary import adversary
-from i2p_tf.models.bottleneck import SIZES
-from i2p_tf.models.codebook import STACKWISE_BLOCKS
 from i2p_tf.models.feature_extractor import classifier_features
-from i2p_tf.models.unet import STACKWISE_FILTERS
 from i2p_tf.training.objective import DISTANCES, AdversarialObjective, Classification, PaperObjective
 from i2p_tf.training.transport import lossy_transport
 
-CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
+TRANSFORMS = ("tiny", "bottleneck_small", "codebook_tiny")
 
 
 def set_weights(model, generator):
@@ -30,48 +27,36 @@ def set_weights(model, generator):
             weight.assign(generator.normal(weight.name == "gamma", 0.1, weight.shape))
 
 
-def main():
+def values():
+    """Numbers, or lists of them, by name."""
     generator = np.random.default_rng(0)
     images = generator.random((4, 32, 32, 3), dtype=np.float32)
     labels = np.array([0, 3, 9, 3])
-    values = {}
-    for name in CLASSIFIERS:
+    found = {"jpeg": float(keras.ops.mean(lossy_transport(images)))}
+    for name in ("vgg16", "resnet20"):
         classifier = models.classifier(name, 32, 10)
         set_weights(classifier, generator)
-        values[name] = float(keras.ops.mean(classifier(images, training=False)))
-    classifier = models.classifier("resnet20", 32, 10)
-    set_weights(classifier, generator)
-    extractor = classifier_features(classifier)
-    features = extractor(images, training=False)
-    objectives = {
-        name: PaperObjective(
-            Classification(classifier, label_smoothing=0.1),
-            extractor,
-            distance(features),
-            0.1,
-            0.5,
-        )
-        for name, distance in DISTANCES.items()
-    }
-    values["jpeg"] = float(keras.ops.mean(lossy_transport(images)))
-    restorer = adversary(images[0])
-    set_weights(restorer, generator)
-    against_adversary = AdversarialObjective(
-        Classification(classifier, 0.5, 0.1), restorer, np.repeat(images[:1], 10, axis=0), 2.0
-    )
-    for size in (*STACKWISE_FILTERS, *SIZES, *STACKWISE_BLOCKS):
+        found[name] = float(keras.ops.mean(classifier(images, training=False)))
+    for size in TRANSFORMS:
         transform = models.transform(size, 32, 10)
         set_weights(transform, generator)
         protected = transform(images, training=False)
-        for distance, objective in objectives.items():
-            terms = objective(images, protected, labels)
-            names = ("loss", "cross_entropy", "feature_distance")
-            values[f"{size} {distance}"] = [float(terms[name]) for name in names]
-        terms = against_adversary(images, protected, labels)
-        values[f"{size} adversarial"] = [float(terms[name]) for name in ("loss", "distillation", "adversary_gain")]
-        values[f"{size} ssim"] = float(keras.ops.mean(metrics.ssim(protected, images)))
-    print(json.dumps({"backend": keras.backend.backend(), "values": values}))
+        found[size] = float(keras.ops.mean(protected))
+    found["ssim"] = float(keras.ops.mean(metrics.ssim(protected, images)))
+
+    extractor = classifier_features(classifier)
+    features = extractor(images, training=False)
+    for name, distance in DISTANCES.items():
+        classification = Classification(classifier, label_smoothing=0.1)
+        terms = PaperObjective(classification, extractor, distance(features), 0.1, 0.5)(images, protected, labels)
+        found[name] = [float(terms[term]) for term in ("loss", "cross_entropy", "feature_distance")]
+    restorer = adversary(images[0])
+    set_weights(restorer, generator)
+    classification, guesses = Classification(classifier, 0.5, 0.1), np.repeat(images[:1], 10, axis=0)
+    terms = AdversarialObjective(classification, restorer, guesses, 2.0)(images, protected, labels)
+    found["adversarial"] = [float(terms[term]) for term in ("loss", "distillation", "adversary_gain")]
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps({"backend": keras.backend.backend(), "values": values()}))

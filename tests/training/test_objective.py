@@ -1,11 +1,11 @@
 import json
 import os
-import pathlib
 import subprocess
 import sys
 
 import keras
 import numpy as np
+import objective_value
 import pytest
 
 from i2p_tf import metrics
@@ -204,13 +204,13 @@ def test_class_means_are_those_of_the_classes_and_of_all_where_a_class_is_empty(
     np.testing.assert_allclose(means[:, 0, 0, 0], [0.2, 0.4, 0.6], rtol=1e-6)
 
 
-def test_jax_and_tensorflow_agree_on_every_model_and_the_objective():
-    script = pathlib.Path(__file__).with_name("objective_value.py")
-    results = {}
-    for backend in ("tensorflow", "jax"):
-        environment = os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu", "PYTHONPATH": os.getcwd()}
-        process = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
-        results[backend] = json.loads(process.stdout)
-        assert results[backend]["backend"] == backend
-    for name, expected in results["tensorflow"]["values"].items():
-        np.testing.assert_allclose(results["jax"]["values"][name], expected, atol=1e-4, rtol=1e-4, err_msg=name)
+def test_jax_and_tensorflow_agree_on_a_network_of_each_family_and_the_objectives():
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"  # nearly all the time goes into compiling
+    process = subprocess.run(
+        [sys.executable, objective_value.__file__], env=environment, capture_output=True, check=True
+    )
+    of_jax = json.loads(process.stdout)
+    assert of_jax["backend"] == "jax" and keras.backend.backend() == "tensorflow"
+    for name, expected in objective_value.values().items():
+        np.testing.assert_allclose(of_jax["values"][name], expected, atol=1e-4, rtol=1e-4, err_msg=name)

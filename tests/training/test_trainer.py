@@ -43,7 +43,7 @@ def toy_network():
     return keras.Model(images, layers.Dense(3, dtype="float32")(x))
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"], indirect=True)
 def test_six_steps_are_those_of_keras_in_each_precision(policy, images):
     labels = np.arange(8) % 3
     with dtype_policy(policy):
@@ -144,7 +144,7 @@ def adversarial_trainer(images, policy="float32", adversary_weight=1.0, learning
     return trainer
 
 
-@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"], indirect=True)
 def test_the_adversary_learns_with_keras_own_steps_in_each_precision(policy, images):
     trainer = adversarial_trainer(images, policy, learning_rate=0.0)
     with dtype_policy(policy):
