@@ -2,6 +2,7 @@
 
 import math
 
+from i2p_tf import confidence
 from i2p_tf.report import galleries
 from i2p_tf.report.blocks import Paragraph
 from i2p_tf.report.formats import code, count
@@ -24,7 +25,10 @@ def sheet(record, prefix):
     """All pictures that can be sent, each with its class; where they are not there, how to get them."""
     row = record.codewords()
     names = record.results.get("confusion", {}).get("classes", [])
+    words = record.results.get("codewords", 0)
     caption = "All that is ever sent: the picture of each class"
+    if words > confidence.MOST_CLASSES:
+        caption = f"What is sent for the first {confidence.MOST_CLASSES} of {count(words)} classes"
     block = row and galleries.sheet(caption, row, names, prefix)
     return block or Paragraph(
         f"The pictures of the codebook are not there; {code(f'bin/evaluate --run_dir={record.place}')} of this "

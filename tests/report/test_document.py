@@ -94,6 +94,8 @@ def test_the_sheet_of_a_codebook_shows_each_picture_with_its_class(write_run):
     assert reds == [0, 100, 200]
     change(run_dir, lambda results: results.pop("confusion"))  # more classes than are counted
     assert [picture.title for picture in blocks(report_on(run_dir), Sheet)[0].pictures][2] == "class 2"
+    change(run_dir, lambda results: results.update(codewords=1000))
+    assert blocks(report_on(run_dir), Sheet)[0].caption == "What is sent for the first 100 of 1,000 classes"
     run_dir.codewords.unlink()
     assert not blocks(report_on(run_dir), Sheet) and "pictures of the codebook are not there" in words(
         report_on(run_dir)
