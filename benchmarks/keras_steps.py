@@ -165,7 +165,8 @@ def evaluation_seconds(count, rounds):
     transform = models.transform(config.transform, IMAGE_SIZE, CLASSES)
     classifier, frozen = (models.classifier(config.classifier, IMAGE_SIZE, CLASSES) for _ in range(2))
     frozen.trainable = False
-    test = random_dataset(count).test
+    dataset = random_dataset(count)
+    test = dataset.test
     batch = np.float32(test.images[: config.transform_recipe.batch_size]) / np.float32(255.0)
 
     @tf.function
@@ -174,7 +175,7 @@ def evaluation_seconds(count, rounds):
         return [frozen(read, training=False) for read in (images, *[protected] * len(TRANSPORTS))]
 
     def evaluate():
-        evaluation.measure(classifier, test, evaluation.protect(transform, test.images))
+        evaluation.measure(classifier, test, dataset.class_names, evaluation.protect(transform, test.images))
 
     def pass_forward():
         for _ in range(count // len(batch)):

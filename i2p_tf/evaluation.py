@@ -11,9 +11,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from i2p_tf import encryption, key_file, metrics, transport
+from i2p_tf import confidence, encryption, key_file, metrics, transport
+from i2p_tf.config import CODEBOOKS
 from i2p_tf.errors import InputError
-from i2p_tf.models import cost
+from i2p_tf.models import codebook, cost
 from i2p_tf.run_dir import write_atomically, write_json
 
 MOST_PIXELS = 500 * 32**2  # of a batch
@@ -25,7 +26,7 @@ SAMPLE_PIXELS = 96  # height and width of a picture in samples.png
 
 
 def evaluate_run(run_dir, dataset, say):
-    """Evaluates what `run_dir` has trained and writes results.json and samples.png.
+    """Evaluates what `run_dir` has trained and writes results.json, samples.png and, of a codebook, codewords.png.
 
     What other commands have put into results.json stays, unless they attacked other networks than these.
 
@@ -44,9 +45,14 @@ def evaluate_run(run_dir, dataset, say):
     classifier = load_classifier(run_dir.classifier, dataset.num_classes)
     say(f"evaluating {len(dataset.test.labels)} test images")
     protected = load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
+    transform = None if config.encryption else load_network(run_dir.transform)
     results = _still_true(run_dir.read_results(), run_dir.network_digests())
-    results |= {"schema": 1} | measure(classifier, dataset.test, protected)
-    results["cost"] = costs(classifier, None if config.encryption else load_network(run_dir.transform))
+    results |= {"schema": 1} | measure(classifier, dataset.test, dataset.class_names, protected)
+    results["cost"] = costs(classifier, transform)
+    if transform and config.transform in CODEBOOKS:
+        results["codewords"] = dataset.num_classes
+        with write_atomically(run_dir.codewords) as temporary:
+            save_samples(temporary, to_uint8(codebook.codewords(transform)[: confidence.MOST_CLASSES]))
     write_json(run_dir.results, results)
     with write_atomically(run_dir.samples) as temporary:
         save_samples(temporary, dataset.test.images[:SAMPLES], protected[:SAMPLES])
@@ -119,18 +125,22 @@ def to_uint8(images):
     return np.uint8(np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0))
 
 
-def measure(classifier, test, protected):
-    """The parts `accuracy`, `transport`, `protection` and `bytes` of results.json.
+def measure(classifier, test, class_names, protected):
+    """All parts of results.json that need no network but ψ.
 
     Args:
         classifier: ψ.
         test: a `data.sources.Split`.
+        class_names: of its labels.
         protected: uint8, the protected test images.
     """
     values = visual_distance(protected, test.images)
-    plain, unchanged = (_accuracy(classifier, images, test.labels) for images in (test.images, protected))
+    answers = {name: logits(classifier, images) for name, images in (("plain", test.images), ("protected", protected))}
+    accuracy = {name: float(np.mean(answer.argmax(axis=1) == test.labels)) for name, answer in answers.items()}
+    unchanged = accuracy["protected"]
     return {
-        "accuracy": {"plain": plain, "protected": unchanged, "n": len(test.labels)},
+        "accuracy": accuracy | {"n": len(test.labels)},
+        **_certainty(answers, test.labels, class_names),
         "transport": _after_transport(classifier, protected, test.labels, unchanged) | {"n": len(test.labels)},
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
         "bytes": {
@@ -140,6 +150,21 @@ def measure(classifier, test, protected):
             "n": len(test.images[:SIZED]),
         },
     }
+
+
+def _certainty(answers, labels, class_names):
+    """The part `confidence` of results.json and, where there are not too many classes, `confusion`."""
+    measured = {
+        name: confidence.confidence(confidence.probabilities(answer), labels) for name, answer in answers.items()
+    }
+    parts = {"confidence": measured | {"n": len(labels)}}
+    if len(class_names) <= confidence.MOST_CLASSES:
+        counts = {
+            name: confidence.confusion(answer.argmax(axis=1), labels, len(class_names)).tolist()
+            for name, answer in answers.items()
+        }
+        parts["confusion"] = {"classes": list(class_names)} | counts | {"n": len(labels)}
+    return parts
 
 
 def _after_transport(classifier, protected, labels, unchanged):
@@ -201,6 +226,7 @@ def table(results):
         ("accuracy on plain images", f"{accuracy['plain']:.4f}", f"n = {accuracy['n']}"),
         ("accuracy on protected images", f"{accuracy['protected']:.4f}", f"n = {accuracy['n']}"),
     ]
+    rows += _certainty_rows(results["confidence"])
     travelled = results["transport"]
     rows += [
         (f"  after {name}", f"{travelled[name]:.4f}", f"n = {travelled['n']}") for name in travelled if name != "n"
@@ -215,7 +241,25 @@ def table(results):
     sizes = results["bytes"]
     rows.append(("PNG file, bytes, protected", f"{sizes['protected_png']:.0f}", f"plain {sizes['plain_png']:.0f}"))
     width = max(len(row[0]) for row in rows)
-    return "\n".join(f"{name:<{width}}  {value:>8}  {note}" for name, value, note in rows)
+    lines = [f"{name:<{width}}  {value:>8}  {note}" for name, value, note in rows]
+    if words := results.get("codewords"):
+        lines.append(
+            f"one of {words} fixed pictures is sent: the accuracy on protected images is the device's own, and their "
+            "probabilities are constants, which carry no confidence"
+        )
+    return "\n".join(lines)
+
+
+def _certainty_rows(measured):
+    rows = []
+    for kind in ("plain", "protected"):
+        values = measured[kind]
+        rejection = ", ".join(f"{accuracy:.4f} of {share}" for share, accuracy in values["rejection"].items())
+        note = f"accuracy of the most confident: {rejection}"
+        rows.append((f"expected calibration error, {kind}", f"{values['expected_calibration_error']:.4f}", note))
+        if "accuracy_top5" in values:
+            rows.append((f"top-5 accuracy, {kind}", f"{values['accuracy_top5']:.4f}", f"n = {measured['n']}"))
+    return rows
 
 
 def _still_true(results, networks):

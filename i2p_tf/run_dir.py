@@ -97,6 +97,7 @@ class RunDir:
         self.encryption_key = self.path / "encryption.key"
         self.metrics = self.path / "metrics.jsonl"
         self.samples = self.path / "samples.png"
+        self.codewords = self.path / "codewords.png"  # of a codebook
         self.results = self.path / "results.json"
         self.checkpoints = self.path / "checkpoints"
         self.attacks = self.path / "attacks"

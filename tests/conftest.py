@@ -290,6 +290,10 @@ def write_run(tmp_path):
         shares = {"accuracy_on_restored": 0.4, "reidentification_top1": top1, "reidentification_top5": top1}
         return {"ssim": summary, "psnr": decibels, **shares, "n": 2000, "control": False, **more}
 
+    def sure(error):
+        rejection = {"1.0": 0.88, "0.9": 0.92, "0.8": 0.95, "0.5": 0.99}
+        return {"expected_calibration_error": error, "rejection": rejection, "accuracy_top5": 0.98}
+
     def inverse(ssim, top1, seed, **more):
         return leaked(ssim, top1, seed=seed, pairs=10_000, threat_model="T1", attack="inverse_network", **more)
 
@@ -301,6 +305,13 @@ def write_run(tmp_path):
         results = {
             "schema": 1,
             "accuracy": {"plain": 0.8864, "protected": 0.8711, "n": 10_000},
+            "confidence": {"plain": sure(0.0211), "protected": sure(0.0991), "n": 10_000},
+            "confusion": {
+                "classes": ["plane", "car", "bird"],
+                "plain": [[3000, 300, 33], [200, 3033, 100], [100, 303, 2931]],
+                "protected": [[2900, 400, 33], [200, 3033, 100], [90, 465, 2779]],
+                "n": 10_000,
+            },
             "transport": {"png": 0.8711, "jpeg_90": 0.8701, "jpeg_75": 0.8601, "resize_2x": 0.8501, "n": 10_000},
             "protection": {"ssim": summary, "psnr": summary, "n": 10_000},
             "cost": {
@@ -336,8 +347,9 @@ def write_run(tmp_path):
             pixels = np.zeros((288, 960, 3), np.uint8)
             for column in range(10):
                 pixels[:, 96 * column : 96 * (column + 1)] = 20 * column
-            run_dir.attack("quick", "inverse_network_seed0").mkdir(parents=True)
-            Image.fromarray(pixels).save(run_dir.attack("quick", "inverse_network_seed0") / "samples.png")
+            for attack in ("inverse_network_seed0", "floor_label_only"):
+                run_dir.attack("quick", attack).mkdir(parents=True)
+                Image.fromarray(pixels).save(run_dir.attack("quick", attack) / "samples.png")
         write_json(run_dir.results, results)
         write_json(run_dir.environment, {"python": "3.11.7", "gpus": []})
         return run_dir

@@ -16,7 +16,7 @@ LAYERS = [
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
     {"key_file"},
-    {"run_dir", "data", "models", "metrics", "environment", "presets"},
+    {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
     {"config", "fingerprint", "pictures", "encryption", "transport"},
     {"errors", "jpeg_end", "picture_memory"},
 ]

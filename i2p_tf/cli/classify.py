@@ -5,6 +5,9 @@
 
 The server is bin/serve, or TF Serving with an export of this project. Nothing is sent unless its model belongs to the
 transform. What the protection hides, and from whom, docs/threat_model.md says.
+
+Where the transform is a codebook, which sends one fixed picture for each class, the probabilities are constants of that
+picture and carry no confidence: answers are marked "no confidence", in JSON as "constant_probabilities".
 """
 
 import json
@@ -19,6 +22,11 @@ from i2p_tf.cli import app, transforms
 from i2p_tf.client import protect
 from i2p_tf.client.errors import ServerError
 from i2p_tf.errors import InputError
+
+NO_CONFIDENCE = (
+    "note: no confidence: one of {} fixed pictures is sent, one for each class; its probabilities are always the same "
+    "and say nothing about how sure the answer is"
+)
 
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # flags may stand behind the file names
@@ -52,12 +60,19 @@ def main(arguments):
             raise InputError(
                 f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*"
             )
-    with _classifier() as classifier:
+    path = None if FLAGS.plain and not FLAGS.transform else transforms.find(FLAGS.transform)
+    if path is None and not FLAGS.model:
+        raise InputError("--plain without --transform needs --model, its name on the server")
+    transform = transforms.load(path) if path else None
+    with _classifier(path, transform) as classifier:
+        codewords = None if FLAGS.plain else transform.codewords
         if FLAGS.plain:
             print(f"warning: --plain sends the pictures unprotected to {FLAGS.server}", file=sys.stderr, flush=True)
+        if codewords and not FLAGS.json:
+            print(NO_CONFIDENCE.format(codewords), file=sys.stderr, flush=True)
         failed = 0
         for classification in classifier.classify(arguments, FLAGS.top, FLAGS.plain):
-            failed += not _report(classification)
+            failed += not _report(classification, constant=bool(codewords))
     return 1 if failed else 0
 
 
@@ -67,16 +82,13 @@ def run():
     app.run(__doc__, FLAGS, main, failures=(ServerError,))
 
 
-def _classifier():
+def _classifier(path, transform):
     from i2p_tf.client.serving import Classifier
 
-    path = None if FLAGS.plain and not FLAGS.transform else transforms.find(FLAGS.transform)
-    if path is None and not FLAGS.model:
-        raise InputError("--plain without --transform needs --model, its name on the server")
     return Classifier(
         FLAGS.server,
         FLAGS.model or _name(path),
-        transforms.load(path) if path else None,
+        transform,
         label=FLAGS.label,
         timeout=FLAGS.timeout,
         token=_read(FLAGS.token_file, "--token_file").strip() if FLAGS.token_file else None,
@@ -97,19 +109,23 @@ def _read(path, flag):
         raise InputError(f"{flag}={path} cannot be read: {error}") from error
 
 
-def _report(classification):
-    """Prints a result, or the reason for none on stderr; returns whether there is one."""
+def _report(classification, constant):
+    """Prints a result, or the reason for none on stderr; returns whether there is one.
+
+    `constant` probabilities are those of a codebook, the same for each picture that is sent as one word.
+    """
     source = protect.printable(classification.source)
     if classification.reason is not None:
         print(f"{source}: {classification.reason}", file=sys.stderr, flush=True)
         return False
     if FLAGS.json:
         labels = [{"label": name, "probability": probability} for name, probability in classification.labels]
-        print(json.dumps({"picture": str(classification.source), "labels": labels}), flush=True)
+        answer = {"picture": str(classification.source), "labels": labels, "constant_probabilities": constant}
+        print(json.dumps(answer), flush=True)
     else:
         # A server chooses the names of its classes.
         labels = ", ".join(f"{protect.printable(name)} {value:.4f}" for name, value in classification.labels)
-        print(f"{source}: {labels}", flush=True)
+        print(f"{source}: {labels}{' (no confidence)' if constant else ''}", flush=True)
     return True
 
 

@@ -67,6 +67,8 @@ class Transform:
         resize_rule: the rule of `i2p_tf.pictures.resize` that prepares pictures for the classifier.
         class_names: of the classifier's labels, in their order.
         variant: `float32`, `float16`, `int8` or `qat`.
+        codewords: of how many fixed pictures it sends one, so that their probabilities are constant and tell no
+            confidence; None for other transforms, and of exports of earlier versions, which did not say it.
         run_id: names the pair of networks; other variants of one export share it.
         identity: what tells its protected images from those of another, as JSON.
         threads: images that are computed at the same time.
@@ -95,6 +97,7 @@ class Transform:
         self.image_size = metadata["image_size"]
         self.resize_rule = metadata["resize_rule"]
         self.class_names = tuple(metadata["class_names"])
+        self.codewords = metadata.get("codewords")
         self.variant = metadata["variant"]
         self.run_id = metadata["run_id"]
         model = metadata["model_sha256"][:_IDENTITY_DIGITS]
@@ -248,19 +251,21 @@ def _read_metadata(path, content):
     if not valid:
         raise InputError(
             f"{path} is damaged: {METADATA} in it needs an image_size of 1 to {MAX_IMAGE_SIZE}, a resize_rule of "
-            f"{', '.join(pictures.RESIZE_RULES)}, at most {MAX_CLASSES} class_names, a variant and a run_id"
+            f"{', '.join(pictures.RESIZE_RULES)}, at most {MAX_CLASSES} class_names, a variant, a run_id, and "
+            "codewords above 0, or null"
         )
     return metadata
 
 
 def _is_valid(metadata):
-    size, names = metadata["image_size"], metadata["class_names"]
+    size, names, words = metadata["image_size"], metadata["class_names"], metadata.get("codewords")
     return (
         type(size) is int
         and 1 <= size <= MAX_IMAGE_SIZE
         and metadata["resize_rule"] in pictures.RESIZE_RULES
         and isinstance(names, list)
         and len(names) <= MAX_CLASSES
+        and (words is None or type(words) is int and words > 0)
         and all(isinstance(text, str) for text in (*names, metadata["variant"], metadata["run_id"]))
     )
 

@@ -126,7 +126,7 @@ def _convert(variant, run_dir, transform, classifier, dataset, config, progress)
 
 def _add_variant(variant, model, reference, manifest, allow_loss, staging):
     """Writes and checks one file; returns its entry in the manifest."""
-    keys = ("run_id", "image_size", "resize_rule", "class_names")
+    keys = ("run_id", "image_size", "resize_rule", "class_names", "codewords")
     content = tflite.with_metadata(model, {"variant": variant} | {key: manifest[key] for key in keys})
     file = staging / f"transform_{variant}.tflite"
     file.write_bytes(content)

@@ -2,6 +2,7 @@
 
 import json
 
+from i2p_tf import confidence
 from i2p_tf.config import CODEBOOKS, PATHS
 
 PLACES = ("data_dir", *PATHS)  # on the computer of whoever trained
@@ -9,8 +10,10 @@ _CODEBOOK = (
     "The transformation network is a codebook: it classifies the picture on the device and sends the one picture that "
     "stands for the class. So a protected image says which of {words} words was chosen and nothing else of the "
     "picture, whatever is done with it (and which of the files below made it, as theirs differ slightly); and the "
-    "classifier can't be right more often than the network on the device is. The word is no secret: everybody who has "
-    "this network can list the pictures, and so read the class of what they see."
+    "classifier can't be right more often than the network on the device is: the accuracy on protected images is the "
+    "device's own, and a table of {words} entries would do what the classifier does. Its probabilities are constants "
+    "of the word and carry no confidence. The word is no secret: everybody who has this network can list the pictures, "
+    "and so read the class of what they see."
 )
 _PICTURE = (
     "The transformation network changes the picture, and what it sends depends on all of it. How much of it an "
@@ -81,6 +84,10 @@ def _measured(results):
     if "accuracy" in results:
         accuracy, n = results["accuracy"], results["accuracy"]["n"]
         rows += [(f"accuracy, {kind} images", f"{accuracy[kind]:.4f}", n) for kind in ("plain", "protected")]
+    if "confidence" in results:
+        rows += [row for kind in ("plain", "protected") for row in _confidence(results["confidence"], kind)]
+    if "confusion" in results:
+        rows += [_lowest_class(results["confusion"], kind) for kind in ("plain", "protected")]
     if "transport" in results:
         travelled = results["transport"]
         rows += [
@@ -100,11 +107,31 @@ def _measured(results):
     return "\n\n".join(["## Measured", "\n".join(_aligned([("figure", "value", "n"), *rows]))])
 
 
+def _confidence(measured, kind):
+    values, n = measured[kind], measured["n"]
+    rows = [(f"expected calibration error, {kind} images", f"{values['expected_calibration_error']:.4f}", n)]
+    if "accuracy_top5" in values:
+        rows.append((f"top-5 accuracy, {kind} images", f"{values['accuracy_top5']:.4f}", n))
+    shares = ", ".join(f"{accuracy:.4f} of {share}" for share, accuracy in values["rejection"].items())
+    return [*rows, (f"accuracy on the most confident {kind} images", shares, n)]
+
+
+def _lowest_class(confusion, kind):
+    """The class that is read least often, of those that there are images of."""
+    shares = confidence.accuracy_by_class(confusion[kind])
+    lowest, index = min((share, index) for index, share in enumerate(shares) if share is not None)
+    return (
+        f"lowest accuracy of a class, {kind} images",
+        f"{lowest:.4f} ({confusion['classes'][index]})",
+        sum(confusion[kind][index]),
+    )
+
+
 def _attacked(results):
     suite = results["attack_suite"]
     valid = "all controls behave" if suite["valid"] else "NOT VALID: a control misbehaves"
     rows = [(f"attacks: suite {suite['name']}", valid, "")]
-    for metric, title in (("ssim", "restored, SSIM mean"), ("reidentification_top1", "source found first")):
+    for metric, title in (("ssim", "reconstructed, SSIM mean"), ("reidentification_top1", "re-identification top-1")):
         best = suite["strongest"][metric]
         value = f"{best['value']:.4f} ({best['attack']})"
         rows.append((f"{title}, strongest attack", value, results["attacks"][best["attack"]]["n"]))

@@ -152,7 +152,7 @@ def with_metadata(model, values):
 
     Args:
         model: bytes of a TensorFlow Lite model.
-        values: dictionary of `run_id`, `variant`, `image_size`, `resize_rule` and `class_names`.
+        values: dictionary of `run_id`, `variant`, `image_size`, `resize_rule`, `class_names` and `codewords`.
 
     Returns:
         The bytes of the file.

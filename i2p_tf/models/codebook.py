@@ -50,6 +50,12 @@ def codebook(size, image_size, num_classes):
     return keras.Model(images, layers.Activation("sigmoid", dtype="float32", name="protected")(x), name="transform")
 
 
+def codewords(transform):
+    """The picture of each word, in the order of the classes: float32 `(words, image_size, image_size, 3)` in [0, 1]."""
+    table = transform.get_layer("pictures").kernel
+    return ops.convert_to_numpy(ops.sigmoid(ops.reshape(table, (-1, *transform.output_shape[1:]))))
+
+
 @keras.saving.register_keras_serializable("i2p_tf")
 class Word(layers.Layer):
     """The likeliest word as a vector of one 1 and zeros; its gradient is that of the softmax (straight through).

@@ -37,6 +37,15 @@ class Alarm(str):
     """A cell of a table that must not be overlooked."""
 
 
+class Shaded(str):
+    """A cell of a table with a ground as dark as its `share`, in [0, 1]."""
+
+    def __new__(cls, text, share):
+        cell = super().__new__(cls, text)
+        cell.share = share
+        return cell
+
+
 @dataclasses.dataclass(frozen=True)
 class Table:
     """Rows of text under columns; the first cell of a row is its heading.
@@ -119,7 +128,7 @@ class Picture:
     @property
     def alternative(self):
         """For who can't see the picture."""
-        return f"{self.title}; from above: {', '.join(self.rows)}"
+        return f"{self.title}; from above: {', '.join(self.rows)}" if self.rows else self.title
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +137,37 @@ class Gallery:
 
     caption: str
     pictures: tuple[Picture, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """Many small pictures of one row, each under its title."""
+
+    caption: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One number in large type, and the sentence that says what it is."""
+
+    value: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Figures:
+    """What to remember of the report."""
+
+    items: tuple[Figure, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Details:
+    """Blocks that are folded away behind their title."""
+
+    title: str
+    blocks: tuple
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +187,19 @@ class Report:
     sections: tuple[Section, ...]
 
     @property
+    def blocks(self):
+        """All blocks in their order, folded ones too."""
+        return [inner for section in self.sections for block in section.blocks for inner in _unfolded(block)]
+
+    @property
     def pictures(self):
         """All pictures in it."""
-        galleries = [block for section in self.sections for block in section.blocks if isinstance(block, Gallery)]
+        galleries = [block for block in self.blocks if isinstance(block, Gallery | Sheet)]
         return [picture for gallery in galleries for picture in gallery.pictures]
+
+
+def _unfolded(block):
+    yield block
+    if isinstance(block, Details):
+        for inner in block.blocks:
+            yield from _unfolded(inner)

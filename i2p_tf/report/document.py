@@ -4,8 +4,8 @@ import pathlib
 import shlex
 
 from i2p_tf.config import PATHS
-from i2p_tf.report import findings, galleries, plots, reading, tables, verdict
-from i2p_tf.report.blocks import Alarm, Commands, Paragraph, Report, Section, Table
+from i2p_tf.report import certainty, codewords, findings, galleries, glance, names, plots, reading, tables, verdict
+from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
 from i2p_tf.report.record import PARTS
@@ -19,18 +19,18 @@ def report(records):
         return Report(title, (*_sections(record, 2, ""), reading.section()))
     sections = [_comparison(records)]
     for index, record in enumerate(records, start=1):
-        sections.append(Section(f"{index}. {record.name}{_mark(record)}", (verdict.notice(record),)))
-        sections += _sections(record, 3, f"{index}_")[1:]
+        parts = _sections(record, 3, f"{index}_")
+        sections += [Section(f"{index}. {record.name}{_mark(record)}", parts[0].blocks), *parts[1:]]
     return Report(f"Visual protection: {len(records)} runs compared", (*sections, reading.section()))
 
 
 def _sections(record, level, prefix):
-    """The sections of one run; the first holds the verdict."""
+    """The sections of one run; the first has what to look at, and the verdict."""
     parts = [
-        ("The verdict", (verdict.notice(record),)),
-        ("What was protected, and from whom", _subject(record)),
+        ("At a glance", (*glance.blocks(record, prefix), verdict.notice(record))),
+        ("What was protected, and from whom", _subject(record, prefix)),
         ("Does the classifier still work?", _accuracy(record)),
-        (f"What attacks got back{_mark(record)}", _attacks(record, prefix)),
+        (f"What attacks reconstruct{_mark(record)}", _attacks(record, prefix)),
         ("What it costs", _costs(record)),
         ("How it was made", _making(record)),
     ]
@@ -63,16 +63,16 @@ def _comparison(records):
         )
     columns = (
         *("run", "protected by", "verdict", "comparable"),
-        *("plain", "protected", "SSIM restored", "SSIM, class alone", "top-1", "by chance", "linked", "cost"),
+        *("plain", "protected", "SSIM reconstructed", "SSIM, class alone", "top-1", "by chance", "linked", "cost"),
         "PNG bytes",
     )
     text = (
-        "One row a run. Plain and protected: accuracy of ψ. SSIM restored and top-1: the strongest attack by each, "
-        "with its range over seeds and its n; a small n is that of an attack on a sample of the test images. Linked: "
-        "share of pictures whose two views are found to belong together. Cost: multiply-accumulates of h_θ as a share "
-        "of those of ψ. PNG bytes: mean size of a protected image. Rows that do not compare had other data, another "
-        "suite or another number of test images than the reference: their figures "
-        "must not be set against its figures."
+        "One row a run. Plain and protected: accuracy of ψ. SSIM reconstructed and re-identification top-1: the "
+        "strongest attack by each, with its range over seeds and its n; a small n is that of an attack on a sample of "
+        "the test images. Linked: share of pictures whose two views are found to belong together. Cost: "
+        "multiply-accumulates of h_θ as a share of those of ψ. PNG bytes: mean size of a protected "
+        "image. Rows that do not compare had other data, another suite or another number of test images than the "
+        "reference: their figures must not be set against its figures."
     )
     table = Table("The runs side by side", columns, tuple(rows), words=4)
     return Section("Comparison", (table, Paragraph(text), plots.accuracies(records), plots.runs(records)))
@@ -115,7 +115,7 @@ def _comparable(record, reference):
     return Alarm(f"NO: other {', '.join(other)}") if other else "yes"
 
 
-def _subject(record):
+def _subject(record, prefix):
     config = record.config
     if record.encryption:
         yield Paragraph(
@@ -144,8 +144,10 @@ def _subject(record):
     yield Paragraph(
         "From whom: whoever sees what is sent, on the way, in a log or beside ψ. There is no key. h_θ is public, so "
         "the attacker is taken to hold it (T1), to make any number of pairs of plain and protected images, and to "
-        "train a network on them that restores the picture."
+        "train a network on them that reconstructs the picture."
     )
+    if record.is_codebook:
+        yield codewords.sheet(record, prefix)
 
 
 def _accuracy(record):
@@ -153,8 +155,11 @@ def _accuracy(record):
         yield Paragraph(f"Not evaluated. {code(f'bin/evaluate --run_dir={record.place}')} measures it.")
         return
     yield tables.accuracy(record.results, record.encryption)
+    if record.is_codebook:
+        yield Paragraph(certainty.device_alone(record))
+    yield from certainty.blocks(record)
     if "transport" in record.results:
-        yield tables.transport(record.results)
+        yield Details("After JPEG and a change of size", (tables.transport(record.results),))
 
 
 def _attacks(record, prefix):
@@ -163,35 +168,29 @@ def _attacks(record, prefix):
         yield tables.headline(results)
         yield plots.attacks(results, SSIM)
         yield plots.attacks(results, TOP1)
-        yield _restored(record, prefix)
-        yield tables.attacks(results)
-        yield Paragraph(_who(record))
-        yield tables.controls(results)
-        yield from _others(results)
+        if gallery := _restored(record, prefix):
+            yield gallery
+        yield Details("All attacks, and who attacks", (tables.attacks(results), Paragraph(_who(record))))
+        yield Details("Controls: do the attacks work at all?", (tables.controls(results),))
+        if others := tuple(_others(results)):
+            yield Details("What else was measured", others)
+        yield Details("Names of the attacks in results.json", (tables.attack_names(results),))
     else:
         yield Paragraph(f"Not measured; {code(f'bin/attack --run_dir={record.place}')} does it.")
     if "protection" in results:
-        yield tables.protection(results)
-        yield Paragraph(
-            "A low SSIM here is no protection by itself: look at the pictures, and at what attacks restore."
-        )
-    samples = None if record.attacked else record.samples()
-    gallery = samples and galleries.protected("Test images and, below, what is sent.", samples, prefix)
-    if gallery:
-        yield gallery
+        warning = "A low SSIM here is no protection by itself: look at the pictures, and at what attacks reconstruct."
+        yield Details("The protected image, not attacked", (tables.protection(results), Paragraph(warning)))
 
 
 def _restored(record, prefix):
     best = findings.strongest(record.results, SSIM)["attack"]
     samples = record.samples(best)
+    kind = names.plain(record.results["attacks"][best].get("attack", best))
     caption = (
-        f"By {code(best)}, the strongest by SSIM: test images at even distances in the order of their SSIM, from the "
-        "worst restored to the best."
+        f"The strongest by SSIM, {kind}: test images at even distances in the order of their SSIM, from the worst "
+        "reconstructed to the best."
     )
-    gallery = samples and galleries.restored(caption, samples, prefix)
-    return gallery or Paragraph(
-        f"The pictures of {code(best)} are not there, or damaged: its samples.png can't be shown."
-    )
+    return samples and galleries.restored(caption, samples, prefix)
 
 
 def _who(record):
@@ -248,10 +247,15 @@ def _making(record):
             f"bin/report {record.place}",
         )
     )
+    if not record.environment:
+        yield Paragraph("Where it was trained is not known: environment.json is missing.")
+    yield Details("Machines, versions and settings", tuple(_settings_and_machines(record)))
+
+
+def _settings_and_machines(record):
+    suite = record.results.get("attack_suite")
     if record.environment:
         yield tables.listing("Where it was trained", record.environment)
-    else:
-        yield Paragraph("Where it was trained is not known: environment.json is missing.")
     if suite:
         attacked = {"suite": suite["name"], "seeds": findings.seeds(record.results)} | suite.get("environment", {})
         yield tables.listing("Where it was attacked, and with what", attacked)

@@ -25,7 +25,7 @@ class Metric:
         return value["mean"] if isinstance(value, dict) else value
 
 
-TITLES = ("SSIM, mean", "PSNR, mean [dB]", "class read", "source found, top-1", "source found, top-5")
+TITLES = ("SSIM, mean", "PSNR, mean [dB]", "class read", "re-identification top-1", "re-identification top-5")
 SSIM, PSNR, CLASS, TOP1, TOP5 = METRICS = tuple(map(Metric, summary.METRICS, TITLES))
 
 

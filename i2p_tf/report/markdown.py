@@ -2,7 +2,9 @@
 
 import re
 
-from i2p_tf.report.blocks import Commands, Gallery, Notice, Paragraph, Plot, Points, Table
+from i2p_tf.report.blocks import Commands, Details, Figures, Gallery, Notice, Paragraph, Plot, Points, Sheet, Table
+
+SHEET_COLUMNS = 5
 
 
 def render(report, folder):
@@ -15,8 +17,12 @@ def render(report, folder):
     parts = [f"# {_text(report.title)}"]
     for section in report.sections:
         parts.append(f"{'#' * section.level} {_text(section.title)}")
-        parts += [_RENDERERS[type(block)](block, folder) for block in section.blocks if type(block) is not Plot]
+        parts += _rendered(section.blocks, folder)
     return "\n\n".join(parts) + "\n"
+
+
+def _rendered(blocks, folder):
+    return [_RENDERERS[type(block)](block, folder) for block in blocks if type(block) is not Plot]
 
 
 def _paragraph(block, folder):
@@ -43,12 +49,35 @@ def _table(block, folder):
     return f"**{_text(block.caption)}**\n\n{lines}"
 
 
+def _figures(block, folder):
+    return "\n".join(f"- **{_text(figure.value)}** {_text(figure.text)}" for figure in block.items)
+
+
+def _details(block, folder):
+    """Unfolded, as Markdown has nothing to fold."""
+    return "\n\n".join([f"**{_text(block.title)}**", *_rendered(block.blocks, folder)])
+
+
 def _gallery(block, folder):
-    rows = "From above: " + ", ".join(block.pictures[0].rows) + "."
-    titles = " | ".join(_text(picture.title) for picture in block.pictures)
-    rules = " | ".join("---" for _ in block.pictures)
-    images = " | ".join(f"![{_text(picture.alternative)}]({folder}/{picture.name})" for picture in block.pictures)
-    return f"{_text(block.caption)} {rows}\n\n| {titles} |\n| {rules} |\n| {images} |"
+    titles = [f"{picture.title} (from above: {', '.join(picture.rows)})" for picture in block.pictures]
+    return f"{_text(block.caption)}\n\n{_pictures(block.pictures, titles, folder)}"
+
+
+def _sheet(block, folder):
+    titles = [picture.title for picture in block.pictures]
+    starts = range(0, len(titles), SHEET_COLUMNS)
+    lines = [
+        _pictures(block.pictures[start : start + SHEET_COLUMNS], titles[start : start + SHEET_COLUMNS], folder)
+        for start in starts
+    ]
+    return "\n\n".join([_text(block.caption), *lines])
+
+
+def _pictures(pictures, titles, folder):
+    """A table of one row of pictures under their titles."""
+    images = [f"![{_cell(picture.alternative)}]({folder}/{picture.name})" for picture in pictures]
+    rows = (map(_cell, titles), ["---"] * len(pictures), images)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 _RENDERERS = {
@@ -58,6 +87,9 @@ _RENDERERS = {
     Commands: _commands,
     Table: _table,
     Gallery: _gallery,
+    Sheet: _sheet,
+    Figures: _figures,
+    Details: _details,
 }
 
 

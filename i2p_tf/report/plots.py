@@ -2,7 +2,7 @@
 
 import math
 
-from i2p_tf.report import findings
+from i2p_tf.report import findings, names
 from i2p_tf.report.blocks import Dot, Plot
 from i2p_tf.report.findings import SSIM
 from i2p_tf.report.formats import count, share
@@ -15,8 +15,10 @@ def attacks(results, metric):
     for kind, runs in findings.attacks_by_kind(results).items():
         values = [metric.of(run) for run in runs]
         marks = _marks(metric, runs[0], results)
-        dots.append(Dot(kind, max(values), WRITTEN[metric](max(values)), (min(values), max(values)), marks))
-    return _plot(f"{metric.title}: every attack, against the floors", dots)
+        dots.append(
+            Dot(names.plain(kind), max(values), WRITTEN[metric](max(values)), (min(values), max(values)), marks)
+        )
+    return _plot(f"{metric.title[0].upper()}{metric.title[1:]}: every attack, against the floors", dots)
 
 
 def runs(records):
@@ -30,7 +32,7 @@ def runs(records):
             text = f"{WRITTEN[SSIM](best['value'])}, n = {count(result['n'])}"
             name = record.name if record.results["attack_suite"]["valid"] else f"{record.name}: NOT VALID"
             dots.append(Dot(name, best["value"], text, tuple(best["range"]), marks))
-    return _plot("Mean SSIM that the strongest attack restores, against the floors", dots)
+    return _plot("Mean SSIM that the strongest attack reconstructs, against the floors", dots)
 
 
 def accuracies(records):
@@ -47,8 +49,8 @@ def accuracies(records):
 
 def _marks(metric, result, results):
     return {
-        "class alone (label_only)": metric.of(results["floors"]["label_only"]),
-        "mean image": findings.mean_image(metric, result, results),
+        names.plain("label_only"): metric.of(results["floors"]["label_only"]),
+        names.plain("mean_image"): findings.mean_image(metric, result, results),
     }
 
 

@@ -1,6 +1,6 @@
 """How a report is to be read: the same for every run."""
 
-from i2p_tf.report.blocks import Paragraph, Points, Section, Table
+from i2p_tf.report.blocks import Details, Points, Section, Table
 
 MEASURES = Table(
     "What the figures mean",
@@ -21,16 +21,28 @@ MEASURES = Table(
         ),
         (
             "class read",
-            "accuracy of an independent, small classifier on restored images",
-            "whether a restored image shows its class",
+            "accuracy of an independent, small classifier on reconstructed images",
+            "whether a reconstructed image shows its class",
             "a leak by itself: ψ reads the class anyway. Compare with the floor of the class alone",
         ),
         (
-            "source found, top-1 and top-5",
-            "share of restored images whose plain image comes first, or among the first five, when all plain test "
+            "re-identification top-1 and top-5",
+            "share of reconstructed images whose plain image comes first, or among the first five, when all plain test "
             "images are ordered by likeness",
             "whether it can be told whose picture it is",
             "how a better search would do",
+        ),
+        (
+            "expected calibration error",
+            "mean distance of ψ's highest probability and its accuracy, in 15 equal bins (Guo et al. 2017); 0 is best",
+            "whether a probability of 0.9 means right nine times in ten",
+            "whether ψ is right: one that always says what it knows it knows badly is calibrated too",
+        ),
+        (
+            "accuracy on the most confident",
+            "accuracy when answers below a threshold are left out; equal confidences count in part",
+            "whether a threshold tells sure answers from doubtful ones",
+            "anything about pictures of other kinds",
         ),
     ),
     words=4,
@@ -38,8 +50,9 @@ MEASURES = Table(
 
 FLOORS = Points(
     (
-        "`mean_image` and `random_image` are guesses that look at nothing. An attack at this level has got nothing.",
-        "`label_only` draws the picture from ψ's probabilities alone. ψ is meant to read the class, so this much is "
+        "The mean image and some other picture are guesses that look at nothing. An attack at this level has got "
+        "nothing.",
+        "The class alone: a picture is drawn from ψ's probabilities. ψ is meant to read the class, so this much is "
         "given away by design; what an attack gets beyond it is the leak.",
         "An attack below a floor is a weak attack, not a sign of protection.",
         "The headline is the strongest attack by each metric, never a mean over attacks: one that works is enough.",
@@ -79,11 +92,9 @@ def section():
     return Section(
         "How to read this",
         (
-            MEASURES,
-            Paragraph("Floors, controls and spread:"),
-            FLOORS,
-            THREATS,
-            Paragraph("What is not promised:"),
-            NOT_PROMISED,
+            Details("What the figures mean", (MEASURES,)),
+            Details("Floors, controls and spread", (FLOORS,)),
+            Details("Who attacks", (THREATS,)),
+            Details("What is not promised", (NOT_PROMISED,)),
         ),
     )

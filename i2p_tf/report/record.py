@@ -6,6 +6,7 @@ import sys
 
 from i2p_tf import pictures
 from i2p_tf.attacks.summary import METRICS
+from i2p_tf.config import CODEBOOKS
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
@@ -19,8 +20,12 @@ _LEAKAGE = dict.fromkeys(METRICS, float) | _SUMMARIES
 _ATTACK = _LEAKAGE | {"control": bool, "threat_model": str, "pairs": float}
 _ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_class"), float) | {"n": int}
 _STRONGEST = {"attack": str, "value": float, "range": list}
+_CONFIDENCE = {"expected_calibration_error": float, "rejection": {}}
 PARTS = {
     "accuracy": {"protected": float, "n": int},
+    "confidence": {"plain": _CONFIDENCE, "protected": _CONFIDENCE, "n": int},
+    "confusion": {"classes": list, "plain": list, "protected": list, "n": int},
+    "codewords": int,
     "transport": dict.fromkeys(TRANSPORTS, float) | {"n": int},
     "protection": _SUMMARIES,
     "cost": {"classifier_macs": int, "classifier_parameters": float},
@@ -86,6 +91,11 @@ class Record:
         return self.config.get("encryption")
 
     @property
+    def is_codebook(self):
+        """Whether h_θ sends one of some fixed pictures, whatever it gets."""
+        return not self.encryption and self.config["transform"] in CODEBOOKS
+
+    @property
     def dataset(self):
         """The data set's name."""
         return shown_name(self.config["dataset"])
@@ -106,10 +116,18 @@ class Record:
         path = self.run_dir.samples
         if attack:
             path = self.run_dir.attack(self.results["attack_suite"]["name"], attack) / path.name
-        try:
-            return pictures.decode(path)
-        except PictureError:
-            return None
+        return _picture(path)
+
+    def codewords(self):
+        """codewords.png, the pictures of a codebook in one row, as `samples`."""
+        return _picture(self.run_dir.codewords)
+
+
+def _picture(path):
+    try:
+        return pictures.decode(path)
+    except PictureError:
+        return None
 
 
 def read(path):
@@ -139,6 +157,10 @@ def _check_results(results):
         if part in results:
             _check(results[part], form, part)
             _check_optional(results[part], _OPTIONAL.get(part, ()), part)
+    if "confidence" in results:
+        _check_confidence(results["confidence"])
+    if "confusion" in results:
+        _check_confusion(results["confusion"])
     for name, read in results.get("attribute_inference", {}).items():
         _check(read, _ATTRIBUTE, f"attribute_inference.{name}")
     if "attack_suite" not in results:
@@ -152,6 +174,35 @@ def _check_results(results):
     for name, floor in results["floors"].items():
         _check(floor, _LEAKAGE, f"floors.{name}")
     _check_suite(results["attack_suite"], results["attacks"])
+
+
+def _check_confidence(measured):
+    plain, protected = measured["plain"], measured["protected"]
+    form = dict.fromkeys(plain["rejection"], float)
+    if not all(map(_is_share, form)):
+        raise ValueError("confidence.plain.rejection is not by shares")
+    top = {"accuracy_top5": float} if "accuracy_top5" in plain else {}
+    for kind, values in (("plain", plain), ("protected", protected)):
+        _check(values, top | {"rejection": form}, f"confidence.{kind}")
+
+
+def _is_share(text):
+    try:
+        return 0 < float(text) <= 1
+    except ValueError:
+        return False
+
+
+def _check_confusion(confusion):
+    names = confusion["classes"]
+    for number, name in enumerate(names):
+        _check(name, str, f"confusion.classes.{number}")
+    for kind in ("plain", "protected"):
+        rows = confusion[kind]
+        if [len(row) if isinstance(row, list) else None for row in rows] != [len(names)] * len(names):
+            raise ValueError(f"confusion.{kind} is not a row of counts for each class")
+        for number, row in enumerate(rows):
+            _check(dict(enumerate(row)), dict.fromkeys(range(len(row)), float), f"confusion.{kind}.{number}")
 
 
 def _check_suite(suite, attacks):

@@ -1,7 +1,7 @@
 """Results to tables: pure functions from the contents of results.json."""
 
 from i2p_tf.attacks.controls import CONTROLS, TOLERANCE
-from i2p_tf.report import findings
+from i2p_tf.report import findings, names
 from i2p_tf.report.blocks import Alarm, Table
 from i2p_tf.report.findings import CLASS, PSNR, SSIM, TOP1, TOP5
 from i2p_tf.report.formats import code, count, decibels, millions, share, spread, ssim
@@ -57,7 +57,7 @@ def headline(results):
         rows.append(
             (
                 metric.title,
-                code(kind),
+                names.plain(kind),
                 written(best["value"]),
                 f"{written(lowest)} to {written(highest)}" if seeds > 1 else "one seed",
                 written(metric.of(results["floors"]["label_only"])),
@@ -71,13 +71,14 @@ def headline(results):
 
 
 def attacks(results):
-    """Every attack that restores pictures, then the floors."""
+    """Every attack that reconstructs pictures, then the floors."""
     rows = [
-        (code(kind), runs[0]["threat_model"], count(runs[0]["pairs"]), str(len(runs)), *_leakage(runs))
+        (names.plain(kind), runs[0]["threat_model"], count(runs[0]["pairs"]), str(len(runs)), *_leakage(runs))
         for kind, runs in findings.attacks_by_kind(results).items()
     ]
     rows += [
-        (f"floor: {code(name)}", NONE, NONE, "1", *_leakage([result])) for name, result in results["floors"].items()
+        (f"floor: {names.plain(name)}", NONE, NONE, "1", *_leakage([result]))
+        for name, result in results["floors"].items()
     ]
     columns = (
         "attack or floor",
@@ -95,6 +96,13 @@ def attacks(results):
     return Table(
         "All attacks and floors; of several seeds the highest value (from the lowest)", columns, tuple(rows), words=2
     )
+
+
+def attack_names(results):
+    """The plain names of attacks and floors beside those in results.json."""
+    found = (*findings.attacks_by_kind(results), *results["floors"])
+    rows = tuple((names.plain(name), code(name)) for name in found)
+    return Table("The names of attacks and floors in results.json", ("here", "in results.json"), rows, words=2)
 
 
 def controls(results):

@@ -3,7 +3,7 @@
 from i2p_tf.attacks.controls import TOLERANCE
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.attacks.threat_models import THREAT_MODELS
-from i2p_tf.report import findings
+from i2p_tf.report import codewords, findings, names
 from i2p_tf.report.blocks import Alarm, Notice
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
@@ -25,14 +25,15 @@ def notice(record):
     """The verdict on one run."""
     if not record.attacked:
         return _not_attacked(record)
-    suite = record.results["attack_suite"]
+    suite, certain = record.results["attack_suite"], _certain(record)
     if not suite["valid"]:
-        return Notice("NOT VALID: a control misbehaves", _failures(suite), alarm=True)
+        return Notice("NOT VALID: a control misbehaves", (*_failures(suite), *certain), alarm=True)
     if findings.exceeds_floors(record.results):
-        return Notice("Not protected against these attacks", _findings(record))
+        return Notice("Not protected against these attacks", (*certain, *_findings(record)))
     return Notice(
         f"No attack of the suite {code(suite['name'])} got more than the tolerance of {TOLERANCE} beyond the class",
         (
+            *certain,
             *_findings(record),
             "This says what these attacks did not find, by SSIM and by re-identification; it proves no protection. "
             f"Others, or longer trained ones, may find more.{_longer(suite['name'])} Linkage and other attributes, "
@@ -48,7 +49,9 @@ def short(record):
     if not record.results["attack_suite"]["valid"]:
         return Alarm("NOT VALID")
     return (
-        "restored beyond the floors" if findings.exceeds_floors(record.results) else f"not beyond floors + {TOLERANCE}"
+        "reconstructed beyond the floors"
+        if findings.exceeds_floors(record.results)
+        else f"not beyond floors + {TOLERANCE}"
     )
 
 
@@ -72,12 +75,19 @@ def holds(record, threat_model):
     return THREAT_MODELS[threat_model].holds if threat_model in THREAT_MODELS else "see docs/attacks.md"
 
 
+def _certain(record):
+    """What no attack can change, before what attacks have found."""
+    return (codewords.guarantee(record),) if record.is_codebook else ()
+
+
 def _not_attacked(record):
     begun = record.run_dir.attacks.is_dir()
-    title = "Attacked, but not to the end: nothing can be said" if begun else "Not attacked: nothing can be said"
+    said = "only what is certain by construction" if record.is_codebook else "nothing"
+    title = f"{'Attacked, but not to the end' if begun else 'Not attacked'}: {said} can be said"
     return Notice(
         title,
         (
+            *_certain(record),
             "How much of the plain pictures can be got back has not been measured. That they look changed, or that "
             f"their SSIM is low, says little about it. {code(f'bin/attack --run_dir={record.place}')} measures it"
             f"{' and goes on where it was stopped' if begun else ''}; then make this report again.",
@@ -106,7 +116,7 @@ def _strongest(record):
     total = len(findings.attacks_by_kind(record.results))
     sample = " of the same images" if "mean_image_ssim" in result else ""
     return (
-        f"The strongest of {total} attacks by SSIM, {code(result.get('attack', best['attack']))}, restores the plain "
+        f"The strongest of {total} attacks by SSIM ({_name(result, best)}) reconstructs the plain "
         f"pictures with a mean SSIM of {ssim(best['value'])} (n = {count(result['n'])}; 1 is the picture itself). Its "
         f"attacker holds {holds(record, result['threat_model'])}. Without looking, the mean image{sample} gets "
         f"{ssim(findings.mean_image(SSIM, result, record.results))}; the class alone gives away "
@@ -114,11 +124,20 @@ def _strongest(record):
     )
 
 
+def _name(result, best):
+    return names.plain(result.get("attack", best["attack"]))
+
+
+def _listed(kinds):
+    return "; ".join(map(names.plain, kinds))
+
+
 def _surplus(record):
     kind, surplus = findings.largest_surplus(record.results)
     return (
-        f"Most beyond the floors, those of the same images where it is a sample, gets {code(kind)}: {surplus:+.3f} of "
-        f"SSIM. More than the tolerance of {TOLERANCE} counts as restored."
+        "Most beyond the floors, those of the same images where it is a sample, gets the attack "
+        f"“{names.plain(kind)}”: {surplus:+.3f} of SSIM. More than the tolerance of {TOLERANCE} counts as "
+        "reconstructed."
     )
 
 
@@ -126,10 +145,10 @@ def _trust(record):
     controls = [result for result in record.results["attacks"].values() if "ssim" in result and result["control"]]
     with_control = dict.fromkeys(result["attack"] for result in controls if result.get("attack"))
     without = [kind for kind in findings.attacks_by_kind(record.results) if kind not in with_control]
-    others = f" The others have none: {', '.join(map(code, without))}." if without else ""
+    others = f" The others have none: {_listed(without)}." if without else ""
     return (
-        f"All {len(controls)} controls behave: what has to be restored is, and where nothing is left nothing is found. "
-        f"They speak for the attacks that were tried on them: {', '.join(map(code, with_control))}.{others}"
+        f"All {len(controls)} controls behave: what has to be reconstructed is, and where nothing is left nothing is "
+        f"found. They speak for the attacks that were tried on them: {_listed(with_control)}.{others}"
     )
 
 
@@ -138,8 +157,8 @@ def _reidentified(record):
     result = record.results["attacks"][best["attack"]]
     gallery = record.results["attack_suite"]["judge"]["n"]
     return (
-        f"Of the images that {code(result.get('attack', best['attack']))} restores (n = {count(result['n'])}), "
-        f"{percent(best['value'])} lead to their source as the first hit among {count(gallery)} plain images. By "
-        f"chance that is {percent(1 / gallery)}; with the class alone, "
-        f"{percent(TOP1.of(record.results['floors']['label_only']))}."
+        "Re-identification top-1: of the images that the strongest attack by it reconstructs "
+        f"({_name(result, best)}; n = {count(result['n'])}), {percent(best['value'])} lead to their source as the "
+        f"first hit among {count(gallery)} plain images. By chance that is {percent(1 / gallery)}; with the "
+        f"class alone, {percent(TOP1.of(record.results['floors']['label_only']))}."
     )

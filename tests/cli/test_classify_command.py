@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -37,6 +38,32 @@ def test_text_and_json_say_the_same(stand_in, small_export, folder):
         assert 1 >= first["probability"] >= second["probability"] >= 0
         labels = ", ".join(f"{entry['label']} {entry['probability']:.4f}" for entry in (first, second))
         assert line == f"{answer['picture']}: {labels}"
+
+
+@pytest.fixture
+def codebook(small_export, tmp_path):
+    """The transform of `small_export`, which says that it is a codebook of three words."""
+    from i2p_tf.client.transform import METADATA
+    from i2p_tf.export import tflite
+
+    source, file = small_export / "transform_float32.tflite", tmp_path / "transform_float32.tflite"
+    with zipfile.ZipFile(source) as archive:
+        metadata, end = json.loads(archive.read(METADATA)), archive.getinfo(METADATA).header_offset
+    file.write_bytes(tflite.with_metadata(source.read_bytes()[:end], metadata | {"codewords": 3}))
+    return file
+
+
+def test_answers_without_confidence_are_marked(stand_in, small_export, codebook, folder):
+    flags = ["0.png", f"--server={stand_in.rest}", "--model=small"]
+    marked = classify(*flags, f"--transform={codebook}", cwd=folder)
+    assert marked.stdout.endswith(" (no confidence)\n") and marked.returncode == 0
+    assert marked.stderr.startswith("note: no confidence: one of 3 fixed pictures") and marked.stderr.count("\n") == 1
+    told = []
+    for more in ([f"--transform={codebook}"], [f"--transform={codebook}", "--plain"], [f"--transform={small_export}"]):
+        answer = classify(*flags, *more, "--json", cwd=folder)
+        told.append(json.loads(answer.stdout)["constant_probabilities"])
+        assert "no confidence" not in answer.stderr
+    assert told == [True, False, False]
 
 
 def test_a_file_that_is_no_picture_is_named_and_the_others_done(stand_in, small_export, folder):

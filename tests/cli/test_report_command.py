@@ -8,6 +8,8 @@ import pytest
 
 from i2p_tf import presets
 
+PICTURES = ("overview", "class_alone", "worst", "typical", "best")  # of a run that was attacked
+
 # Runs the command, and then says on stderr whether it has loaded TensorFlow.
 PROGRAM = """
 import atexit, sys
@@ -34,7 +36,7 @@ def test_a_run_gets_its_report_beside_its_results(write_run, tmp_path):
     assert result.stdout.split() == ["run/report.md", "run/report.html"]
     after = contents(run_dir.path)
     assert after.items() >= before.items()
-    pictures = {run_dir.path / "report" / f"{name}.png" for name in ("worst", "typical", "best")}
+    pictures = {run_dir.path / "report" / f"{name}.png" for name in PICTURES}
     assert after.keys() - before.keys() == {run_dir.report, run_dir.path / "report.md"} | pictures
     assert all(f"](report/{path.name})".encode() in after[run_dir.path / "report.md"] for path in pictures)
     assert call("run", cwd=tmp_path).returncode == 0 and contents(run_dir.path) == after
@@ -47,7 +49,7 @@ def test_pictures_of_a_former_report_are_removed_and_no_others(write_run, tmp_pa
     mine.write_bytes(b"mine")
     assert call("first", "--output=both", cwd=tmp_path).returncode == 0
     names = {path.name for path in mine.parent.iterdir()}
-    assert names == {"worst.png", "typical.png", "best.png", "holidays.png"}
+    assert names == {*(f"{name}.png" for name in PICTURES), "holidays.png"}
 
 
 def test_another_experiment_in_the_folder_deletes_the_report(write_run, tmp_path):
@@ -67,7 +69,7 @@ def test_several_runs_need_a_place_of_their_own(write_run, tmp_path):
     assert result.returncode == 0, result.stderr
     assert {path for path in contents(tmp_path).keys() - before.keys()} == {
         *(tmp_path / "both" / name for name in ("report.html", "report.md")),
-        *(tmp_path / "both" / "report" / f"1_{name}.png" for name in ("worst", "typical", "best")),
+        *(tmp_path / "both" / "report" / f"1_{name}.png" for name in PICTURES),
     }
 
 

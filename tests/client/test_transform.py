@@ -68,6 +68,7 @@ def test_metadata_and_batches(shared_bundle, digits, variant):
     assert transform.variant == variant
     assert transform.resize_rule == "crop"
     assert transform.class_names == digits.class_names
+    assert transform.codewords is None
     images = random_images(7)
     protected = transform(images)
     assert protected.dtype == np.uint8 and protected.shape == images.shape
@@ -147,6 +148,8 @@ def with_changed_metadata(source, target, **changes):
         {"image_size": 0},
         {"image_size": 16.0},
         {"image_size": "16"},
+        {"codewords": 0},
+        {"codewords": "ten"},
         {"resize_rule": "zoom"},
         {"resize_rule": ["crop"]},
         {"class_names": 3},

@@ -9,11 +9,11 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
 import i2p_tf
-from i2p_tf import evaluation
+from i2p_tf import evaluation, models
 from i2p_tf.errors import InputError
 from i2p_tf.export import bundle, tflite
 from i2p_tf.export.errors import ParityError
-from i2p_tf.run_dir import lock_folder
+from i2p_tf.run_dir import RunDir, lock_folder
 from i2p_tf.training.progress import Progress
 
 pytestmark = pytest.mark.slow
@@ -210,6 +210,16 @@ def test_a_codebook_that_sends_more_than_its_pictures_is_never_published(copy, t
     with pytest.raises(ParityError, match="transform_float32.tflite: sends 3.. different pictures of 10"):
         bundle.export(trained_run, digits, config, copy, ["float32"], False, True, Progress())
     assert contents(copy) == former
+
+
+def test_a_codebook_says_how_many_pictures_it_sends(trained_run, digits, tmp_path):
+    """In manifest and file: whoever shows its probabilities must know that they are constant."""
+    run_dir = RunDir(shutil.copytree(trained_run.path, tmp_path / "run"))
+    models.transform("codebook_tiny", 16, 10).save(run_dir.transform)
+    config = dataclasses.replace(run_dir.load_config(), transform="codebook_tiny", objective="codebook")
+    path = tmp_path / "bundle"
+    manifest = bundle.export(run_dir, digits, config, path, ["float32"], False, False, Progress())
+    assert i2p_tf.load_transform(path).codewords == manifest["codewords"] == 10
 
 
 def test_a_second_export_into_one_folder_is_refused(copy, trained_run, digits):

@@ -35,9 +35,13 @@ def test_it_has_every_figure_with_its_n(write_run):
         "0.8601",
         "1.20",  # of the MACs
         "0.7100 (inverse_network_seed0)",
-        "restored, SSIM mean, floor label_only",
+        "reconstructed, SSIM mean, floor label_only",
         "all controls behave",
         "Newest version of the classifier: 3",
+        "| expected calibration error, protected images",
+        "0.0991",
+        "0.8800 of 1.0, 0.9200 of 0.9",
+        "0.8335 (bird)",
     ):
         assert words in text, words
     rows = [line for line in text.splitlines() if line.startswith("| accuracy, plain")]
@@ -50,13 +54,14 @@ def test_a_failed_control_is_not_hidden(write_run):
 
 def test_without_an_attack_nothing_is_said_of_restoring(write_run):
     text = written(write_run(attacked=False))
-    assert "assume that it can be restored" in text and "restored, SSIM mean" not in text
+    assert "assume that it can be restored" in text and "reconstructed, SSIM mean" not in text
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"transform": "codebook", "objective": "codebook"}, "which of 3 words was chosen"),
+        ({"transform": "codebook", "objective": "codebook"}, "constants of the word and carry no confidence"),
         ({}, "assume that it can be restored"),
     ],
 )

@@ -32,6 +32,7 @@ def test_its_files_are_those_of_the_manifest_and_small():
 def test_it_sends_one_picture_for_each_class_which_the_classifier_reads_as_that_class(images, variant):
     transform = i2p_tf.load_transform(EXPORT, variant)
     assert transform.run_id == MANIFEST["run_id"] and transform.class_names == tuple(MANIFEST["class_names"])
+    assert transform.codewords == MANIFEST["codewords"] == 10
     sent = np.unique(transform(images), axis=0)
     assert 5 <= len(sent) <= 10
     classify = tf.saved_model.load(str(EXPORT / "classifier" / "1")).signatures["serving_default"]

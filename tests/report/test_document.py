@@ -7,9 +7,10 @@ import json
 import pytest
 from PIL import Image
 
+from i2p_tf.attacks.suite import SUITES
 from i2p_tf.errors import InputError
-from i2p_tf.report import document, formats, record
-from i2p_tf.report.blocks import Commands, Gallery, Notice, Paragraph, Plot, Table
+from i2p_tf.report import document, formats, names, record
+from i2p_tf.report.blocks import Commands, Figures, Gallery, Notice, Paragraph, Plot, Sheet, Table
 
 
 def report_on(*run_dirs):
@@ -17,7 +18,7 @@ def report_on(*run_dirs):
 
 
 def blocks(report, kind):
-    return [block for section in report.sections for block in section.blocks if isinstance(block, kind)]
+    return [block for block in report.blocks if isinstance(block, kind)]
 
 
 def verdict(run_dir):
@@ -44,9 +45,10 @@ def test_the_verdict_is_the_strongest_attack_with_its_floors(write_run):
     text = " ".join(notice.texts)
     assert "mean SSIM of 0.710 (n = 2,000" in text
     assert "the mean image gets 0.131; the class alone gives away 0.146" in text
-    assert "gets `inverse_network`: +0.564 of SSIM. More than the tolerance of 0.02 counts" in text
+    assert "gets the attack “inverse network”: +0.564 of SSIM. More than the tolerance of 0.02 counts" in text
     assert (
-        "All 3 controls behave" in text and "tried on them: `inverse_network`. The others have none: `as_is`." in text
+        "All 3 controls behave" in text
+        and "tried on them: inverse network. The others have none: what is sent, as it is." in text
     )
     assert "50% lead to their source as the first hit among 2,000" in text and "By chance that is 0.05%" in text
 
@@ -62,6 +64,118 @@ def test_what_is_read_after_transport_stands_beside_the_accuracy(write_run):
 def test_a_codebook_is_named(write_run):
     run_dir = write_run(transform="codebook", objective="codebook")
     assert "one picture for each class" in words(report_on(run_dir))
+
+
+def run_of_a_codebook(write_run, **changes):
+    """With the pictures that it sends, of one colour each."""
+    run_dir = write_run(transform="codebook", objective="codebook", **changes)
+    change(run_dir, lambda results: results.update(codewords=3))
+    sheet = Image.new("RGB", (96, 32))
+    for index in range(3):
+        sheet.paste((100 * index, 0, 0), (32 * index, 0, 32 * index + 32, 32))
+    sheet.save(run_dir.codewords)
+    return run_dir
+
+
+def test_what_is_certain_stands_before_what_attacks_have_not_found(write_run):
+    notice = verdict(run_of_a_codebook(write_run, ssim=(0.15,), top1=0.003))
+    assert "one of 3 fixed pictures" in notice.texts[0] and "that class (1.58 bits at most)" in notice.texts[0]
+    assert "it proves no protection" in notice.texts[-1]
+    notice = verdict(write_run("other", transform="codebook", objective="codebook", attacked=False))
+    assert "only what is certain by construction" in notice.title
+    assert "one of as many fixed pictures as there are classes" in notice.texts[0]  # of an earlier version
+
+
+def test_the_sheet_of_a_codebook_shows_each_picture_with_its_class(write_run):
+    run_dir = run_of_a_codebook(write_run)
+    (sheet,) = blocks(report_on(run_dir), Sheet)
+    assert [picture.title for picture in sheet.pictures] == ["plane", "car", "bird"]
+    reds = [Image.open(io.BytesIO(picture.png)).getpixel((16, 16))[0] for picture in sheet.pictures]
+    assert reds == [0, 100, 200]
+    change(run_dir, lambda results: results.pop("confusion"))  # more classes than are counted
+    assert [picture.title for picture in blocks(report_on(run_dir), Sheet)[0].pictures][2] == "class 2"
+    change(run_dir, lambda results: results.update(codewords=1000))
+    assert blocks(report_on(run_dir), Sheet)[0].caption == "What is sent for the first 100 of 1,000 classes"
+    run_dir.codewords.unlink()
+    assert not blocks(report_on(run_dir), Sheet) and "pictures of the codebook are not there" in words(
+        report_on(run_dir)
+    )
+    assert not blocks(report_on(write_run("other")), Sheet)
+
+
+def test_the_accuracy_of_a_codebook_is_said_to_be_the_devices(write_run):
+    text = words(report_on(run_of_a_codebook(write_run)))
+    assert "device's own" in text and "a table of 3 entries" in text and "carry no confidence" in text
+    other = words(report_on(write_run("other")))
+    assert "device's own" not in other and "carry no confidence" not in other
+
+
+def test_pictures_and_three_figures_stand_above_the_verdict(write_run):
+    gallery, figures, notice = report_on(write_run()).sections[0].blocks
+    assert [picture.rows[2] for picture in gallery.pictures] == ["reconstructed", "class alone"]
+    columns = [Image.open(io.BytesIO(gallery.pictures[0].png)).getpixel((x, 0))[0] // 20 for x in range(48, 480, 96)]
+    assert columns == [0, 2, 4, 7, 9]
+    assert [figure.value for figure in figures.items] == ["87.1%", "SSIM 0.710", "50%"]
+    assert "sent plain, 88.6%" in figures.items[0].text and "class alone gives 0.146" in figures.items[1].text
+    assert isinstance(notice, Notice)
+
+
+@pytest.mark.parametrize(
+    ("changes", "value"), [({"attacked": False}, "not measured"), ({"failed": ["x"]}, "not valid")]
+)
+def test_figures_that_are_not_there_or_prove_nothing_are_not_shown(changes, value, write_run):
+    (figures,) = blocks(report_on(write_run(**changes)), Figures)
+    assert [figure.value for figure in figures.items] == ["87.1%", value, value]
+
+
+def test_confidence_stands_beside_that_on_plain_pictures(write_run):
+    run_dir = write_run()
+    rows = {row[0]: row[1:] for row in table(report_on(run_dir), "Confidence").rows}
+    assert rows["expected calibration error"] == ("0.0211", "0.0991", "10,000")
+    assert rows["accuracy on the most confident 50%"] == ("0.9900", "0.9900", "10,000")
+    change(run_dir, lambda results: [results.pop(name) for name in ("confidence", "confusion")])
+    assert "Confidence: not measured; `bin/evaluate --run_dir=run`" in words(report_on(run_dir))
+
+
+def test_classes_and_what_they_are_taken_for(write_run):
+    report = report_on(write_run())
+    assert table(report, "Accuracy of each class").rows[2] == ("bird", "car (465)", "0.8791", "0.8335", "3,334")
+    matrix = table(report, "Confusion matrix, protected")
+    assert matrix.columns == ("class", "plane", "car", "bird") and matrix.rows[0][1:] == ("2,900", "400", "33")
+    assert matrix.rows[0][1].share == pytest.approx(0.87, abs=0.001)
+
+
+def test_many_classes_have_no_matrix(write_run):
+    run_dir = write_run()
+    counts = [[int(row == column and row > 0) for column in range(30)] for row in range(30)]
+    confusion = {"classes": [f"class {index}" for index in range(30)], "plain": counts, "protected": counts, "n": 29}
+    change(run_dir, lambda results: results.update(confusion=confusion))
+    report = report_on(run_dir)
+    assert table(report, "Accuracy of each class").rows[0] == ("class 0", "–", "–", "–", "0")
+    assert not [block for block in blocks(report, Table) if block.caption.startswith("Confusion")]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("inverse_network_unet_small_mse_ssim_class", "small U-Net, squared error and SSIM, sees ψ's answer"),
+        ("inverse_network_residual_mse_1000_pairs", "residual network, squared error, 1,000 leaked pairs"),
+        ("inverse_network_unet_tiny_mse_ssim_other_pictures_12ab34", "SSIM, learned from other pictures"),
+        ("gan_unet_tiny", "unpaired GAN, tiny U-Net"),
+        ("label_only", "class alone"),
+        ("some_new_attack", "some new attack"),
+    ],
+)
+def test_attacks_have_plain_names(name, words):
+    assert names.plain(name).endswith(words)
+
+
+def test_every_attack_of_a_suite_has_a_name_of_its_own():
+    for suite in SUITES.values():
+        attacks = (*suite.attacks, suite.linear_map, suite.gan, suite.gradient_inversion)
+        found = [attack.name for attack in filter(None, attacks)]
+        shown = {names.plain(name) for name in found}
+        assert len(shown) == len(found) and not any("_" in name.replace("h_θ", "") for name in shown)
 
 
 @pytest.mark.parametrize(
@@ -105,13 +219,13 @@ def test_a_run_that_was_not_evaluated_says_so(write_run):
     run_dir.results.unlink()
     run_dir.environment.unlink()
     text = words(report_on(run_dir))
-    assert text.count("bin/evaluate --run_dir=run") == 3 and "environment.json is missing" in text
+    assert text.count("bin/evaluate --run_dir=run") == 4 and "environment.json is missing" in text
 
 
 def test_repetitions_are_one_row_with_the_strongest_and_the_range(write_run):
     report = report_on(write_run(ssim=(0.71, 0.64, 0.68)))
     rows = {row[0]: row for row in table(report, "All attacks").rows}
-    assert rows["`inverse_network`"][3:5] == ("3", "0.710 (from 0.640)")
+    assert rows["inverse network"][3:5] == ("3", "0.710 (from 0.640)")
     assert not any("control" in name for name in rows)
     headline = table(report, "The strongest attack").rows[0]
     assert headline[2:6] == ("0.710", "0.640 to 0.710", "0.146", "0.131")
@@ -123,7 +237,7 @@ def test_one_seed_has_no_range(write_run):
 
 
 def test_pictures_are_the_worst_the_typical_and_the_best(write_run):
-    (gallery,) = blocks(report_on(write_run()), Gallery)
+    _, gallery = blocks(report_on(write_run()), Gallery)
     greys = []
     for picture in gallery.pictures:
         image = Image.open(io.BytesIO(picture.png))
@@ -131,7 +245,7 @@ def test_pictures_are_the_worst_the_typical_and_the_best(write_run):
         greys.append([image.getpixel((x, 200))[0] // 20 for x in (10, 110, 210)])
     assert greys[0] == [0, 1, 2] and greys[2] == [7, 8, 9]
     assert greys[1] in ([3, 4, 5], [4, 5, 6])
-    assert "plain, protected, restored" in gallery.pictures[0].alternative
+    assert "plain, sent, reconstructed" in gallery.pictures[0].alternative
 
 
 @pytest.mark.parametrize("damage", ["missing", "damaged", "other form"])
@@ -162,7 +276,7 @@ def test_runs_are_compared_with_the_first_one(write_run):
     rows = table(report, "The runs side by side").rows
     assert [row[0] for row in rows] == ["1. first", "2. same", "3. other", "4. invalid", "5. plain"]
     assert [row[3] for row in rows] == ["reference", "yes", "NO: other data", "NO: other suite", "no: not attacked"]
-    assert [row[2] for row in rows[:2]] == ["restored beyond the floors", "not beyond floors + 0.02"]
+    assert [row[2] for row in rows[:2]] == ["reconstructed beyond the floors", "not beyond floors + 0.02"]
     assert rows[3][2] == "NOT VALID" and rows[4][2] == "not attacked"
     restored = ("0.710 (from 0.640), n = 2,000", "0.146", "0.5000, n = 2,000", "0.0005")
     assert rows[0][4:] == ("0.8864", "0.8711", *restored, "–", "1.20 ψ", "2,789")
@@ -205,6 +319,7 @@ def test_a_keyed_method_is_described_as_one(write_run):
     report = document.report([keyed])
     text = words(report)
     assert "PE, pixel-based encryption, all with one key" in text and "h_θ is public" not in text
+    assert "sent plain" not in blocks(report, Figures)[0].items[0].text
     assert "pairs of plain and encrypted images of the one key" in " ".join(blocks(report, Notice)[0].texts)
     assert [row[0] for row in table(report, "Cost").rows] == ["classifier ψ, in the cloud"]
     rows = table(document.report([of_run, keyed]), "The runs side by side").rows
@@ -250,8 +365,8 @@ def test_an_attack_on_a_sample_has_the_floors_of_that_sample(floor, ssim, surplu
     assert (
         "(n = 20; 1 is" in notice.texts[0] and f"the mean image of the same images gets {floor:.3f};" in notice.texts[0]
     )
-    assert f"gets `gradient_inversion`: {surplus} of SSIM" in notice.texts[1]
-    assert "tried on them: `inverse_network`, `gradient_inversion`." in notice.texts[3]
+    assert f"gets the attack “gradient descent through h_θ”: {surplus} of SSIM" in notice.texts[1]
+    assert "tried on them: inverse network; gradient descent through h_θ." in notice.texts[3]
     rows = {row[0]: row for row in table(report_on(run_dir), "Controls").rows}
     assert rows["`gradient_inversion_constant`"][1:] == (
         f"mean image's {floor:.3f} ± 0.02",
@@ -312,6 +427,15 @@ def test_a_measure_that_is_not_known_is_listed(write_run):
             lambda results: results["protection"]["ssim"].update(mean=float("nan")),
             "protection.ssim.mean is not a finite",
         ),
+        (lambda results: results["confidence"].pop("n"), "confidence.n is missing"),
+        (lambda results: results["confidence"]["protected"]["rejection"].pop("0.5"), "protected.rejection.0.5 is mis"),
+        (lambda results: results["confidence"]["plain"]["rejection"].update(all=1.0), "rejection is not by shares"),
+        (lambda results: results["confidence"]["protected"].pop("accuracy_top5"), "protected.accuracy_top5 is missing"),
+        (lambda results: results["confusion"]["plain"].pop(), "confusion.plain is not a row of counts for each class"),
+        (lambda results: results["confusion"]["plain"][1].pop(), "confusion.plain is not a row of counts for each"),
+        (lambda results: results["confusion"]["plain"][1].__setitem__(0, "x"), "confusion.plain.1.0 is not a finite"),
+        (lambda results: results["confusion"].update(classes=[1, 2, 3]), "confusion.classes.0 is not a text"),
+        (lambda results: results.update(codewords=0), "codewords is not a number above 0"),
         (lambda results: results["attacks"]["as_is"].pop("n"), "attacks.as_is.n is missing"),
         (lambda results: results.update(floors=[]), "floors is not an object"),
         (lambda results: results.pop("floors"), "floors is missing"),

@@ -7,7 +7,24 @@ import re
 import pytest
 
 from i2p_tf.report import document, markdown, page, record
-from i2p_tf.report.blocks import Alarm, Commands, Dot, Notice, Paragraph, Plot, Points, Report, Section, Table
+from i2p_tf.report.blocks import (
+    Alarm,
+    Commands,
+    Details,
+    Dot,
+    Figure,
+    Figures,
+    Notice,
+    Paragraph,
+    Picture,
+    Plot,
+    Points,
+    Report,
+    Section,
+    Shaded,
+    Sheet,
+    Table,
+)
 
 HOSTILE = '<script>alert(1)</script> | *bold* [a](b) & "q"'
 
@@ -48,7 +65,7 @@ def report(write_run):
 
 def test_both_have_every_figure(report):
     shown, text = Page(page.render(report)), markdown.render(report, "report")
-    tables = [block for section in report.sections for block in section.blocks if isinstance(block, Table)]
+    tables = [block for block in report.blocks if isinstance(block, Table)]
     cells = [cell for table in tables for row in (table.columns, *table.rows) for cell in row]
     assert [cell.replace("`", "") for cell in cells] == shown.cells
     lines = {line.replace("\\", "") for line in text.splitlines() if line.startswith("| ")}
@@ -62,7 +79,7 @@ def test_the_page_needs_nothing_else(report):
     assert page.render(report).startswith("<!DOCTYPE html>") and not shown.open
     assert not {"script", "link", "iframe", "object"} & {name for name, _ in shown.tags}
     sources = [attributes["src"] for attributes in shown.attributes("img")]
-    assert len(sources) == 6 and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert len(sources) == 10 and all(source.startswith("data:image/png;base64,") for source in sources)
     assert base64.b64decode(sources[0].partition(",")[2]) == report.pictures[0].png
     assert not re.search(r"https?:|url\(|@import", page.render(report))
 
@@ -89,6 +106,9 @@ def hostile():
         Points((HOSTILE,)),
         Commands((HOSTILE,)),
         table,
+        Figures((Figure(HOSTILE, HOSTILE),)),
+        Sheet(HOSTILE, (Picture("word_0.png", b"", HOSTILE, (), 8, 8),)),
+        Details(HOSTILE, (Paragraph(HOSTILE),)),
     )
     return Report(HOSTILE, (Section(HOSTILE, blocks),))
 
@@ -96,7 +116,7 @@ def hostile():
 def test_text_is_never_markup_in_html():
     text = page.render(hostile())
     assert "<script" not in text
-    assert text.count("&lt;script&gt;") == 14
+    assert text.count("&lt;script&gt;") == 21
 
 
 def test_text_is_never_markup_in_markdown():
@@ -105,6 +125,29 @@ def test_text_is_never_markup_in_markdown():
     assert not re.search(r"(?<!\\)<|(?<!\\)\*bold|(?<!\\)\[a", prose)
     row = next(line for line in text.splitlines() if line.startswith("| ") and "`" in line)
     assert len(re.findall(r"(?<!\\)\|", row)) == 3
+
+
+def test_details_are_folded_in_html_and_there_in_both():
+    report = Report("title", (Section("section", (Details("more", (Paragraph("inside"),)),)),))
+    assert re.search(r"<details>\s*<summary>more</summary>\s*<p>inside</p>", page.render(report))
+    assert "**more**\n\ninside" in markdown.render(report, "report")
+
+
+def test_a_sheet_has_each_picture_with_its_title():
+    pictures = tuple(Picture(f"word_{index}.png", b"png", f"class {index}", (), 8, 8) for index in range(7))
+    report = Report("title", (Section("section", (Sheet("all of them", pictures),)),))
+    assert report.pictures == list(pictures)
+    lines = markdown.render(report, "here").splitlines()
+    assert "| class 5 | class 6 |" in lines
+    assert "| ![class 5](here/word_5.png) | ![class 6](here/word_6.png) |" in lines
+    shown = Page(page.render(report))
+    assert len(shown.attributes("img")) == 7 and "class 6" in page.render(report)
+
+
+def test_a_shaded_cell_says_how_dark_it_is():
+    rows = (("a", Shaded("12", 0.25)),)
+    text = page.render(Report("title", (Section("title", (Table("caption", ("one", "two"), rows),)),)))
+    assert re.search(r'<td class="number shaded" style="--share: 0.250">12</td>', text)
 
 
 def test_an_alarm_looks_like_one():

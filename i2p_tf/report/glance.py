@@ -1,0 +1,74 @@
+"""What stands above the verdict: pictures, and three figures in words."""
+
+from i2p_tf.report import findings, galleries, names
+from i2p_tf.report.blocks import Figure, Figures, Paragraph
+from i2p_tf.report.findings import SSIM, TOP1
+from i2p_tf.report.formats import code, count, percent, ssim
+
+NOT_MEASURED = "not measured"
+
+
+def blocks(record, prefix):
+    """The pictures and the figures of one run."""
+    yield _pictures(record, prefix)
+    yield Figures((_classified(record), *_attacked(record)))
+
+
+def _pictures(record, prefix):
+    if record.attacked:
+        best = findings.strongest(record.results, SSIM)["attack"]
+        samples, class_alone = record.samples(best), record.samples("floor_label_only")
+        caption = (
+            "Test pictures, what is sent of them, and what the strongest attack makes of that. An attack that only "
+            "knows the class draws a typical picture of it; what looks like the plain picture beyond that is a leak."
+        )
+        kind = names.plain(record.results["attacks"][best].get("attack", best))
+        gallery = samples and galleries.overview(caption, f"By {kind}", samples, class_alone, prefix)
+        missing = f"The pictures of {code(best)} are not there, or damaged: its samples.png can't be shown."
+    else:
+        samples = record.samples()
+        gallery = samples and galleries.protected("Test pictures and what is sent of them.", samples, prefix)
+        missing = f"The pictures are not there; {code(f'bin/evaluate --run_dir={record.place}')} writes them."
+    return gallery or Paragraph(missing)
+
+
+def _classified(record):
+    accuracy = record.results.get("accuracy")
+    if not accuracy:
+        return Figure(NOT_MEASURED, "How many protected pictures are classified correctly.")
+    compared = accuracy.get("plain") is not None and not record.encryption  # ψ of a keyed method knows no plain ones
+    plain = f"; sent plain, {percent(accuracy['plain'])}" if compared else ""
+    who = " The device decides that, not ψ." if record.is_codebook else ""
+    text = f"of {count(accuracy['n'])} protected test pictures are classified correctly{plain}.{who}"
+    return Figure(percent(accuracy["protected"]), text)
+
+
+def _attacked(record):
+    if not record.attacked:
+        yield Figure(NOT_MEASURED, "How much of the plain pictures an attack reconstructs.")
+        yield Figure(NOT_MEASURED, "How many reconstructed pictures lead to their source.")
+        return
+    if not record.results["attack_suite"]["valid"]:
+        yield Figure("not valid", "How much an attack reconstructs: a control misbehaves.")
+        yield Figure("not valid", "How many reconstructed pictures lead to their source: a control misbehaves.")
+        return
+    yield _reconstructed(record.results)
+    yield _reidentified(record.results)
+
+
+def _reconstructed(results):
+    best = findings.strongest(results, SSIM)
+    n = results["attacks"][best["attack"]]["n"]
+    floor = ssim(SSIM.of(results["floors"]["label_only"]))
+    text = f"is the most that an attack reconstructs (n = {count(n)}). The class alone gives {floor}, a copy 1."
+    return Figure(f"SSIM {ssim(best['value'])}", text)
+
+
+def _reidentified(results):
+    best = findings.strongest(results, TOP1)
+    n, chance = results["attacks"][best["attack"]]["n"], findings.chance(results, TOP1)
+    text = (
+        f"re-identification top-1: so many of the reconstructed pictures (n = {count(n)}) lead to their source first. "
+        f"By chance it is {percent(chance)}, with the class alone {percent(TOP1.of(results['floors']['label_only']))}."
+    )
+    return Figure(percent(best["value"]), text)
