@@ -95,6 +95,15 @@ def brief_suite(monkeypatch):
     runpy.run_path(TESTS / "brief_suite.py")
 
 
+# These take longest, from the longest on. Begun first, none is left over for one of two processes in the end.
+LONG = ("test_train_command", "test_run", "test_demo_command", "test_train_step", "test_gan", "test_inverse_network")
+
+
+def pytest_collection_modifyitems(items):
+    """Files of `LONG` first, the others as they were."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture
 def images():
     """Eight float32 images of 16x16 in [0, 1]."""
