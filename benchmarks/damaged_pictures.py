@@ -39,8 +39,6 @@ FORMATS = ("png", "jpeg", "webp", "gif", "bmp", "tiff", "ppm", "avif")
 
 def main(arguments):
     """Makes, damages, protects, counts; 1 if a picture was neither named nor protected."""
-    environment = describe_environment()
-    print(f"{environment['processor']}, commit {environment['commit']}; {FLAGS.pictures} pictures, seed {FLAGS.seed}")
     with tempfile.TemporaryDirectory() as folder:
         plain, protected = pathlib.Path(folder, "plain"), pathlib.Path(folder, "protected")
         write(plain)
@@ -52,11 +50,14 @@ def main(arguments):
         names = {path.name for path in plain.iterdir()}
     silent = [name for name in names if name not in named and not {name, pathlib.Path(name).stem} & written]
     print(f"exit code {result.returncode}; {len(named)} named, {len(written)} protected, {len(silent)} neither")
-    reasons = collections.Counter(re.sub(r".*\d{6}\.\w+'?:? ?", "", line)[:60] for line in lines)
+    reasons = collections.Counter(re.sub(r".*\d{6}\.\w+: ", "", re.sub(r"\d[\d,]* MB", "N MB", line)) for line in lines)
     for reason, count in reasons.most_common(12):
         print(f"{count:7,}  {reason}")
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"peak memory of the command: {peak:.0f} MiB")
+    # Last: it loads TensorFlow, and a process that is started from then on counts that as its own peak.
+    environment = describe_environment()
+    print(f"{environment['processor']}, commit {environment['commit']}; {FLAGS.pictures} pictures, seed {FLAGS.seed}")
     return 1 if silent or result.returncode not in (0, 1, 2) else 0
 
 
