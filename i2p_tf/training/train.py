@@ -145,18 +145,24 @@ def _adversarial_trainer(config, dataset, policy, classifier, run_dir, progress)
 
 
 def _load_classifier(config, dataset):
+    """ψ of `classifier_path` in float32, whatever it was saved in; `InputError` unless it is the network asked for."""
     try:
-        classifier = keras.models.load_model(config.classifier_path)
-        shapes = classifier.input_shape[1:], classifier.output_shape[1:]
+        given = keras.models.load_model(config.classifier_path, compile=False)
+        shapes = given.input_shape[1:], given.output_shape[1:]
+        weights = given.get_weights()
     except Exception as error:  # Keras raises whatever the damaged file made it stumble over
         reason = " ".join(str(error).split())[:200]
         raise InputError(f"--classifier_path={config.classifier_path} is no Keras classifier: {reason}") from error
     expected = (dataset.image_size, dataset.image_size, 3), (dataset.num_classes,)
-    if shapes != expected or classifier.name != config.classifier:
+    classifier = _build("float32", lambda: _new_classifier(config, dataset))
+    fits = shapes == expected and given.name == config.classifier
+    if not fits or [array.shape for array in weights] != [tuple(weight.shape) for weight in classifier.weights]:
         raise InputError(
-            f"--classifier_path={config.classifier_path} holds a {classifier.name} from {shapes[0]} to {shapes[1]}; "
-            f"this experiment needs a {config.classifier} from {expected[0]} to {expected[1]}"
+            f"--classifier_path={config.classifier_path} holds a {given.name} from {shapes[0]} to {shapes[1]} with "
+            f"{given.count_params():,} parameters; this experiment needs a {config.classifier} from {expected[0]} to "
+            f"{expected[1]} with {classifier.count_params():,}"
         )
+    classifier.set_weights(weights)
     return classifier
 
 
