@@ -3,6 +3,9 @@
 An active virtual environment is taken if it meets the requirements in setup.py; otherwise the checkout's `.venv`, which
 is made or repaired first where needed. `_run` starts this file with the interpreter of whichever comes first, if that
 interpreter runs at all, so nothing here has to start another Python to find out.
+
+`_run` starts this file with SIGINT and SIGTERM blocked, and the command begins like that: its `i2p_tf.cli.signals` lets
+them in as soon as it can answer with one line. Python itself, while it starts, would answer with a traceback.
 """
 
 import ast
@@ -24,11 +27,15 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STAMP = VENV / ".complete"  # written last, so a killed installation has none
 LOG = VENV / "install.log"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SITE_PACKAGES = VENV / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
 
 def main(extras, module, *arguments):
     """Replaces this process by `python -m module arguments`, in an environment that has the extras of setup.py."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # where `_run` could not
+    if os.pathsep in str(ROOT):
+        _fail(2, f"the path of the checkout has a colon, and Python can't import from such a folder: {ROOT}; rename it")
     active = os.environ.get("VIRTUAL_ENV")
     if active and not _is_folder(active, VENV):
         lacking = _unmet_requirements(extras.split()) if _is_folder(active, sys.prefix) else ["Python 3.11 to 3.13"]
@@ -45,8 +52,12 @@ def main(extras, module, *arguments):
 
 
 def _run(python, module, arguments):
-    inherited = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
+    # An empty or relative entry would be a folder below the caller's working directory, whatever that is.
+    inherited = filter(os.path.isabs, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *inherited])
+    os.environ.pop("PYTHONHOME", None)  # of another Python: this one would not start
+    if not module.startswith("i2p_tf."):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     # -P: files in the caller's working directory don't shadow modules.
     os.execv(python, [str(python), "-P", "-m", module, *arguments])
 
@@ -115,6 +126,9 @@ def _entries():
 def _make(intact, stamp):
     """Makes `.venv`, or brings it up to date where it is `intact`; only one process at a time."""
     started = time.monotonic()
+    for number in SIGNALS:
+        signal.signal(number, _stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if not intact and not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
         package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         _fail(2, f"{sys.executable} can't make environments; install {package} (Debian, Ubuntu) and run this again")
@@ -126,8 +140,7 @@ def _make(intact, stamp):
             _install(intact, lock)
     except OSError as error:
         _fail(1, f"can't make {VENV}: {error}")
-    except KeyboardInterrupt:
-        _fail(130, "installation interrupted; the next command starts it again")
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     _say(f"{VENV} is ready after {time.monotonic() - started:.0f} s")
 
 
@@ -176,7 +189,6 @@ def _follow(command, lock):
     environment = {"PIP_NO_CACHE_DIR": "1", **os.environ, "PIP_USER": "0"}
     started = time.monotonic()
     errors = []
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     # The child holds the lock too: if this process is killed, the next command waits until the child has ended as well.
     process = subprocess.Popen(
         command,
@@ -204,6 +216,12 @@ def _follow(command, lock):
     if process.returncode:
         return errors[-1] if errors else f"exit code {process.returncode}"
     return ""
+
+
+def _stop(number, frame):
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)  # the way out is short
+    _fail(128 + number, "installation interrupted; the next command starts it again")
 
 
 def _is_folder(first, second):

@@ -18,13 +18,17 @@ ROOT = Path(__file__).parents[1]
 COMMAND = """
 import json, os, signal, sys, time
 action = sys.argv[1] if len(sys.argv) > 1 else ""
+blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
 if action == "exit":
     sys.exit(int(sys.argv[2]))
 if action == "wait":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
     print("waiting", flush=True)
     time.sleep(60)
 state = {"arguments": sys.argv[1:], "folder": os.getcwd(), "prefix": sys.prefix, "file": __file__, "pid": os.getpid()}
+state["python_path"] = os.environ["PYTHONPATH"]
+state["blocked"] = sorted(blocked)
 print(json.dumps(state))
 """
 
@@ -168,6 +172,31 @@ def test_python_path_of_the_caller_stays_behind_the_checkout(checkout, tmp_path)
     (tmp_path / "i2p_tf").mkdir()
     (tmp_path / "i2p_tf/__init__.py").write_text("raise RuntimeError('not the package of the checkout')")
     assert run(checkout / "bin/train", environment={**active(), "PYTHONPATH": str(tmp_path)}).returncode == 0
+
+
+def test_signals_wait_until_the_command_takes_them(checkout):
+    assert state_of(run(checkout / "bin/train"))["blocked"] == sorted([signal.SIGINT, signal.SIGTERM])
+
+
+@pytest.mark.parametrize("inherited", [":/opt", "/opt:", "/opt::.", "lib:/opt:../lib", ""])
+def test_nothing_is_imported_from_the_working_directory(checkout, tmp_path, inherited):
+    (tmp_path / "sitecustomize.py").write_text("raise RuntimeError('a file of the caller is run')")
+    shutil.copy(tmp_path / "sitecustomize.py", tmp_path / "json.py")
+    environment = {**active(), "PYTHONPATH": inherited}
+    state = state_of(run(checkout / "bin/train", environment=environment, folder=tmp_path))
+    assert state["python_path"] == ":".join([str(checkout), *(["/opt"] if inherited else [])])
+
+
+def test_home_of_another_python(checkout, tmp_path):
+    result = run(checkout / "bin/train", environment={**active(), "PYTHONHOME": str(tmp_path)})
+    assert state_of(result)["prefix"] == sys.prefix
+
+
+def test_a_checkout_with_a_colon_in_its_path(tmp_path):
+    result = run(make_checkout(tmp_path / "a:b") / "bin/train")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "colon" in result.stderr and str(tmp_path / "a:b") in result.stderr
 
 
 def test_no_python(checkout, tmp_path):

@@ -16,7 +16,7 @@ import warnings
 from absl import flags
 
 from i2p_tf.cli import app, transforms
-from i2p_tf.client import protect
+from i2p_tf.client import protect, transform
 from i2p_tf.client.errors import ServerError
 from i2p_tf.errors import InputError
 
@@ -76,7 +76,7 @@ def _classifier():
     return Classifier(
         FLAGS.server,
         FLAGS.model or _name(path),
-        transforms.load(path) if path else None,
+        transform.load(path) if path else None,
         label=FLAGS.label,
         timeout=FLAGS.timeout,
         token=_read(FLAGS.token_file, "--token_file").strip() if FLAGS.token_file else None,
