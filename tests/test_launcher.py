@@ -33,17 +33,19 @@ print(json.dumps(state))
 """
 
 # What stands in for the tests: one that passes under the settings of `bin/test`, one that fails.
-TESTS = """
-import os
+TESTS = """import os
+
 import pytest
+
 
 def test_settings():
     assert "KERAS_BACKEND" not in os.environ
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
 
+
 @pytest.mark.slow
 def test_slow():
-    assert False
+    assert "KERAS_BACKEND" in os.environ
 """
 
 # What stands in for setuptools: pip "builds" the copy into a wheel with one module, `dependency`.
@@ -221,10 +223,15 @@ def test_read_only_checkout(checkout):
     assert result.stderr.count("\n") == 1
 
 
-def test_test_command(checkout, tmp_path):
+def add_tests(checkout, name, text):
     shutil.copy(ROOT / "pyproject.toml", checkout)
+    shutil.rmtree(checkout / "i2p_tf")  # its stand-ins are not in our style
     (checkout / "tests").mkdir()
-    (checkout / "tests/test_settings.py").write_text(TESTS)
+    (checkout / "tests" / name).write_text(text)
+
+
+def test_test_command(checkout, tmp_path):
+    add_tests(checkout, "test_settings.py", TESTS)
     environment = {**active(), "KERAS_BACKEND": "jax", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTEST_ADDOPTS": "--collect-only"}
     everything = run(checkout / "bin/test", environment=environment, folder=tmp_path)
     assert everything.returncode == 1
@@ -232,6 +239,14 @@ def test_test_command(checkout, tmp_path):
     fast = run(checkout / "bin/test", "--fast", "tests/test_settings.py", environment=environment, folder=tmp_path)
     assert fast.returncode == 0
     assert re.search("1 passed, 1 deselected in", fast.stdout.splitlines()[-1]) and "workers" not in fast.stdout
+
+
+@pytest.mark.parametrize(("code", "named"), [("import os\n", "F401"), ("a = [ 1 ]\n", "unformatted")])
+def test_what_ruff_finds_stops_the_tests_before_they_begin(checkout, code, named):
+    add_tests(checkout, "test_style.py", code)
+    result = run(checkout / "bin/test", "tests/test_style.py")
+    assert result.returncode == 1
+    assert named in result.stdout + result.stderr and "no tests ran" not in result.stdout
 
 
 @pytest.mark.slow
