@@ -14,7 +14,7 @@ from PIL import Image
 from i2p_tf import encryption, key_file, metrics, transport
 from i2p_tf.errors import InputError
 from i2p_tf.models import cost
-from i2p_tf.run_dir import write_atomically, write_json
+from i2p_tf.run_dir import RESULTS_SCHEMA, write_atomically, write_json
 
 MOST_PIXELS = 500 * 32**2  # of a batch
 GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
@@ -45,7 +45,7 @@ def evaluate_run(run_dir, dataset, say):
     say(f"evaluating {len(dataset.test.labels)} test images")
     protected = load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
     results = _still_true(run_dir.read_results(), run_dir.network_digests())
-    results |= {"schema": 1} | measure(classifier, dataset.test, protected)
+    results |= {"schema": RESULTS_SCHEMA} | measure(classifier, dataset.test, protected)
     results["cost"] = costs(classifier, None if config.encryption else load_network(run_dir.transform))
     write_json(run_dir.results, results)
     with write_atomically(run_dir.samples) as temporary:

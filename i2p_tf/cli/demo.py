@@ -103,7 +103,7 @@ def _is_exported(run_dir, export):
     """Whether the export was made of the networks of this run."""
     try:
         made_of = json.loads((export / MANIFEST).read_text())["sha256"]
-    except (OSError, ValueError, KeyError):
+    except Exception:  # whatever is there, it is no manifest: it is exported again
         return False
     return made_of == run_dir.network_digests()
 

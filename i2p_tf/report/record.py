@@ -21,7 +21,7 @@ _ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_cl
 _STRONGEST = {"attack": str, "value": float, "range": list}
 PARTS = {
     "accuracy": {"protected": float, "n": int},
-    "transport": dict.fromkeys(TRANSPORTS, float) | {"n": int},
+    "transport": {"n": int},
     "protection": _SUMMARIES,
     "cost": {"classifier_macs": int, "classifier_parameters": float},
     "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},
@@ -42,6 +42,7 @@ PARTS = {
 # What a keyed method or an older version leaves out. The keys of one form go together.
 _OPTIONAL = {
     "accuracy": ({"plain": float},),
+    "transport": tuple({name: float} for name in TRANSPORTS),
     "cost": ({"transform_macs": float, "transform_parameters": float},),
     "attack_suite": ({"environment": {}},),
 }
