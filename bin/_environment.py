@@ -25,6 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements.lock"
 STAMP = VENV / ".complete"  # written last, so a killed installation has none
 LOG = VENV / "install.log"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -112,7 +113,7 @@ def _read_stamp():
 
 
 def _fingerprint():
-    contents = b"".join((ROOT / name).read_bytes() for name in ("setup.py", "constraints.txt"))
+    contents = b"".join((ROOT / name).read_bytes() for name in ("setup.py", LOCK.name))
     return hashlib.sha256(contents).hexdigest()
 
 
@@ -136,7 +137,7 @@ def _make(intact, stamp):
         with open(ROOT / ".venv.lock", "w") as lock:
             if not _take(lock) or _read_stamp() != stamp:
                 _start_again()  # another process has made it meanwhile, or has failed to
-            _say(f"{'updating' if intact else 'making'} {VENV} from constraints.txt; this takes a few minutes")
+            _say(f"{'updating' if intact else 'making'} {VENV} from {LOCK.name}; this takes a few minutes")
             _install(intact, lock)
     except OSError as error:
         _fail(1, f"can't make {VENV}: {error}")
@@ -169,8 +170,19 @@ def _install(intact, lock):
         # The interpreter below an environment stays when that environment is removed.
         python = getattr(sys, "_base_executable", sys.executable)
         reason = _follow([python, "-I", "-m", "venv", str(VENV)], lock)
-    pip = [str(VENV / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "install"]
-    reason = reason or _follow([*pip, "--constraint", "constraints.txt", "--editable", ".[all]"], lock)
+    pip = [
+        str(VENV / "bin/python"),
+        "-I",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--no-build-isolation",
+    ]
+    # Nothing but what the lock has the hash of; `promise` alone is published as source only.
+    locked = ["--require-hashes", "--only-binary=:all:", "--no-binary=promise", "--requirement"]
+    for step in ([*locked, _lock_of_setuptools()], [*locked, LOCK], ["--no-deps", "--editable", "."]):
+        reason = reason or _follow([*pip, *map(str, step)], lock)
     if reason:
         if intact:
             outdated.replace(STAMP)  # pip undoes what fails, so the next command need not start from nothing
@@ -178,6 +190,13 @@ def _install(intact, lock):
     unfinished = STAMP.with_suffix(".new")
     unfinished.write_text(json.dumps({"fingerprint": _fingerprint(), "entries": _entries()}))
     unfinished.replace(STAMP)
+
+
+def _lock_of_setuptools():
+    """A file with those lines of the lock that have to be installed before anything can be built."""
+    path = VENV / "setuptools.lock"
+    path.write_text("".join(re.findall(r"^setuptools==.*(?:\n .*)*\n", LOCK.read_text(), re.MULTILINE)))
+    return path
 
 
 def _follow(command, lock):
@@ -188,7 +207,7 @@ def _follow(command, lock):
     # Nothing is written outside the checkout: no cache, unless the caller asks for it, and no --user.
     environment = {"PIP_NO_CACHE_DIR": "1", **os.environ, "PIP_USER": "0"}
     started = time.monotonic()
-    errors = []
+    errors, disconnected = [], False
     # The child holds the lock too: if this process is killed, the next command waits until the child has ended as well.
     process = subprocess.Popen(
         command,
@@ -205,6 +224,8 @@ def _follow(command, lock):
         with open(LOG, "a", buffering=1) as log:
             for line in process.stdout:
                 log.write(line)
+                # pip goes on with the next index, and in the end says that no package fits.
+                disconnected = "connection broken by" in line or disconnected and not line.startswith("Collecting")
                 if line.startswith("Installing collected packages"):
                     line = f"Installing {line.count(',') + 1} packages"
                 if line.startswith(("Collecting", "Installing")):
@@ -213,6 +234,8 @@ def _follow(command, lock):
         process.wait()
     finally:
         process.kill()
+    if process.returncode and disconnected:
+        return "the network, or the package index in it, can't be reached"
     if process.returncode:
         return errors[-1] if errors else f"exit code {process.returncode}"
     return ""

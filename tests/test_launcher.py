@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,9 @@ def test_settings():
 def test_slow():
     assert "KERAS_BACKEND" in os.environ
 """
+
+# A lock that can't be installed.
+NOWHERE = f"nowhere==1.0 --hash=sha256:{'0' * 64}\n"
 
 # What stands in for setuptools: pip "builds" the copy into a wheel with one module, `dependency`.
 BACKEND = """
@@ -92,8 +97,8 @@ def installed(tmp_path_factory):
 
 def make_checkout(folder):
     shutil.copytree(ROOT / "bin", folder / "bin", symlinks=True)
-    for name in ("setup.py", "constraints.txt"):
-        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "setup.py", folder)
+    (folder / "requirements.lock").write_text("# nothing\n")
     (folder / "i2p_tf/cli").mkdir(parents=True)
     for name, text in {"__init__.py": "", "cli/__init__.py": "", "cli/train.py": COMMAND}.items():
         (folder / "i2p_tf" / name).write_text(text)
@@ -251,12 +256,11 @@ def test_what_ruff_finds_stops_the_tests_before_they_begin(checkout, code, named
 
 @pytest.mark.slow
 def test_failed_installation(checkout):
-    (checkout / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools"]\n')
+    (checkout / "requirements.lock").write_text(NOWHERE)
     result = run(checkout / "bin/train", environment=bare(checkout))
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
-    assert last.startswith("error: the installation failed (No matching distribution found for setuptools")
-    assert "network" in last
+    assert last.startswith("error: the installation failed (No matching distribution found for nowhere")
     assert "Traceback" not in result.stderr
     assert not (checkout / ".venv/.complete").exists()
 
@@ -313,16 +317,41 @@ def test_broken_environment_is_made_again(installed, damage):
 
 
 @pytest.mark.slow
-def test_changed_constraints_update_the_environment(installed):
+def test_a_changed_lock_updates_the_environment(installed):
     run(installed / "bin/train", environment=bare(installed))
-    with open(installed / "constraints.txt", "a") as constraints:
-        constraints.write("# changed\n")
-    metadata = (installed / "pyproject.toml").read_text()
-    (installed / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools"]\n')
+    (installed / "requirements.lock").write_text(NOWHERE)
     assert run(installed / "bin/train", environment=bare(installed)).returncode == 1
-    (installed / "pyproject.toml").write_text(metadata)
+    (installed / "requirements.lock").write_text("# changed\n")
     assert "updating" in run(installed / "bin/train", environment=bare(installed)).stderr
     assert run(installed / "bin/train", environment=bare(installed)).stderr == ""
+
+
+def run_with_lock(checkout, text, **environment):
+    """What a command says when the lock becomes this one; the environment is as before afterwards."""
+    lock = (checkout / "requirements.lock").read_text()
+    (checkout / "requirements.lock").write_text(text)
+    result = run(checkout / "bin/train", environment=bare(checkout) | environment)
+    (checkout / "requirements.lock").write_text(lock)
+    return result
+
+
+@pytest.mark.slow
+def test_no_network(installed):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # nobody listens there
+        index = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+        result = run_with_lock(installed, NOWHERE, PIP_NO_INDEX="", PIP_INDEX_URL=index, PIP_RETRIES="1")
+    assert result.returncode == 1
+    assert "error: the installation failed (the network, or the package index in it, can't be reached)" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_file_of_another_hash_is_not_installed(installed, tmp_path):
+    with zipfile.ZipFile(tmp_path / "nowhere-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("nowhere-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: nowhere\nVersion: 1.0\n")
+    result = run_with_lock(installed, NOWHERE, PIP_FIND_LINKS=str(tmp_path))
+    assert result.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
