@@ -1,4 +1,6 @@
-"""Metadata and dependencies. constraints.txt has the exact versions that the launchers in bin/ install.
+"""Metadata and dependencies.
+
+constraints.txt has the exact versions, requirements.lock the hashes of the files that the launchers in bin/ install.
 
 bin/_environment.py reads the two literals below as well, so each requirement has the form `name>=version`.
 """

@@ -3,6 +3,9 @@
 An active virtual environment is taken if it meets the requirements in setup.py; otherwise the checkout's `.venv`, which
 is made or repaired first where needed. `_run` starts this file with the interpreter of whichever comes first, if that
 interpreter runs at all, so nothing here has to start another Python to find out.
+
+`_run` starts this file with SIGINT and SIGTERM blocked, and the command begins like that: its `i2p_tf.cli.signals` lets
+them in as soon as it can answer with one line. Python itself, while it starts, would answer with a traceback.
 """
 
 import ast
@@ -22,13 +25,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements.lock"
 STAMP = VENV / ".complete"  # written last, so a killed installation has none
 LOG = VENV / "install.log"
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SITE_PACKAGES = VENV / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
 
 
 def main(extras, module, *arguments):
     """Replaces this process by `python -m module arguments`, in an environment that has the extras of setup.py."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # where `_run` could not
+    if os.pathsep in str(ROOT):
+        _fail(2, f"the path of the checkout has a colon, and Python can't import from such a folder: {ROOT}; rename it")
     active = os.environ.get("VIRTUAL_ENV")
     if active and not _is_folder(active, VENV):
         lacking = _unmet_requirements(extras.split()) if _is_folder(active, sys.prefix) else ["Python 3.11 to 3.13"]
@@ -45,8 +53,12 @@ def main(extras, module, *arguments):
 
 
 def _run(python, module, arguments):
-    inherited = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
+    # An empty or relative entry would be a folder below the caller's working directory, whatever that is.
+    inherited = filter(os.path.isabs, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *inherited])
+    os.environ.pop("PYTHONHOME", None)  # of another Python: this one would not start
+    if not module.startswith("i2p_tf."):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     # -P: files in the caller's working directory don't shadow modules.
     os.execv(python, [str(python), "-P", "-m", module, *arguments])
 
@@ -101,7 +113,7 @@ def _read_stamp():
 
 
 def _fingerprint():
-    contents = b"".join((ROOT / name).read_bytes() for name in ("setup.py", "constraints.txt"))
+    contents = b"".join((ROOT / name).read_bytes() for name in ("setup.py", LOCK.name))
     return hashlib.sha256(contents).hexdigest()
 
 
@@ -115,6 +127,9 @@ def _entries():
 def _make(intact, stamp):
     """Makes `.venv`, or brings it up to date where it is `intact`; only one process at a time."""
     started = time.monotonic()
+    for number in SIGNALS:
+        signal.signal(number, _stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     if not intact and not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
         package = f"python{sys.version_info[0]}.{sys.version_info[1]}-venv"
         _fail(2, f"{sys.executable} can't make environments; install {package} (Debian, Ubuntu) and run this again")
@@ -122,12 +137,11 @@ def _make(intact, stamp):
         with open(ROOT / ".venv.lock", "w") as lock:
             if not _take(lock) or _read_stamp() != stamp:
                 _start_again()  # another process has made it meanwhile, or has failed to
-            _say(f"{'updating' if intact else 'making'} {VENV} from constraints.txt; this takes a few minutes")
+            _say(f"{'updating' if intact else 'making'} {VENV} from {LOCK.name}; this takes a few minutes")
             _install(intact, lock)
     except OSError as error:
         _fail(1, f"can't make {VENV}: {error}")
-    except KeyboardInterrupt:
-        _fail(130, "installation interrupted; the next command starts it again")
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     _say(f"{VENV} is ready after {time.monotonic() - started:.0f} s")
 
 
@@ -156,8 +170,19 @@ def _install(intact, lock):
         # The interpreter below an environment stays when that environment is removed.
         python = getattr(sys, "_base_executable", sys.executable)
         reason = _follow([python, "-I", "-m", "venv", str(VENV)], lock)
-    pip = [str(VENV / "bin/python"), "-I", "-m", "pip", "--disable-pip-version-check", "install"]
-    reason = reason or _follow([*pip, "--constraint", "constraints.txt", "--editable", ".[all]"], lock)
+    pip = [
+        str(VENV / "bin/python"),
+        "-I",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "install",
+        "--no-build-isolation",
+    ]
+    # Nothing but what the lock has the hash of; `promise` alone is published as source only.
+    locked = ["--require-hashes", "--only-binary=:all:", "--no-binary=promise", "--requirement"]
+    for step in ([*locked, _lock_of_setuptools()], [*locked, LOCK], ["--no-deps", "--editable", "."]):
+        reason = reason or _follow([*pip, *map(str, step)], lock)
     if reason:
         if intact:
             outdated.replace(STAMP)  # pip undoes what fails, so the next command need not start from nothing
@@ -165,6 +190,13 @@ def _install(intact, lock):
     unfinished = STAMP.with_suffix(".new")
     unfinished.write_text(json.dumps({"fingerprint": _fingerprint(), "entries": _entries()}))
     unfinished.replace(STAMP)
+
+
+def _lock_of_setuptools():
+    """A file with those lines of the lock that have to be installed before anything can be built."""
+    path = VENV / "setuptools.lock"
+    path.write_text("".join(re.findall(r"^setuptools==.*(?:\n .*)*\n", LOCK.read_text(), re.MULTILINE)))
+    return path
 
 
 def _follow(command, lock):
@@ -175,8 +207,7 @@ def _follow(command, lock):
     # Nothing is written outside the checkout: no cache, unless the caller asks for it, and no --user.
     environment = {"PIP_NO_CACHE_DIR": "1", **os.environ, "PIP_USER": "0"}
     started = time.monotonic()
-    errors = []
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    errors, disconnected = [], False
     # The child holds the lock too: if this process is killed, the next command waits until the child has ended as well.
     process = subprocess.Popen(
         command,
@@ -193,6 +224,8 @@ def _follow(command, lock):
         with open(LOG, "a", buffering=1) as log:
             for line in process.stdout:
                 log.write(line)
+                # pip goes on with the next index, and in the end says that no package fits.
+                disconnected = "connection broken by" in line or disconnected and not line.startswith("Collecting")
                 if line.startswith("Installing collected packages"):
                     line = f"Installing {line.count(',') + 1} packages"
                 if line.startswith(("Collecting", "Installing")):
@@ -201,9 +234,17 @@ def _follow(command, lock):
         process.wait()
     finally:
         process.kill()
+    if process.returncode and disconnected:
+        return "the network, or the package index in it, can't be reached"
     if process.returncode:
         return errors[-1] if errors else f"exit code {process.returncode}"
     return ""
+
+
+def _stop(number, frame):
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)  # the way out is short
+    _fail(128 + number, "installation interrupted; the next command starts it again")
 
 
 def _is_folder(first, second):

@@ -17,6 +17,7 @@ CODEBOOKS = ("codebook", "codebook_small", "codebook_tiny")
 TRANSFORM_MULTIPLES = {"paper": 16, "small": 8, "tiny": 4} | dict.fromkeys(BOTTLENECKS + CODEBOOKS, 4)
 CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
 SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
+LARGEST_IMAGE = 2048  # that a client takes, see client.model_metadata
 FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file
 PATHS = ("classifier_path", "feature_weights")  # of files, where they are not `FEATURE_WEIGHTS`
 FEATURE_DISTANCES = ("squared", "cosine")
@@ -72,7 +73,9 @@ class Recipe:
         if self.clip_norm is not None:
             _check_number("clip_norm", self.clip_norm, zero=False)
         if not 0 <= self.label_smoothing < 1:
-            raise InputError(f"label_smoothing must be at least 0 and below 1. Received: {self.label_smoothing!r}")
+            raise InputError(
+                f"label_smoothing must be at least 0 and below 1. Received: {_shown(self.label_smoothing)}"
+            )
 
     def total_epochs(self, steps_per_epoch):
         """Epochs to run, the minimum number of steps included."""
@@ -166,13 +169,13 @@ class Config:
         self._check_objective()
         _check_number("feature_loss_weight", self.feature_loss_weight)
         _check_number("adversary_weight", self.adversary_weight)
-        _check_integer("seed", self.seed, 0)
+        _check_integer("seed", self.seed, 0, 2**32 - 1)
         if not 0 < self.feature_batch_fraction <= 1:
             raise InputError(
-                f"feature_batch_fraction must be above 0 and at most 1. Received: {self.feature_batch_fraction!r}"
+                f"feature_batch_fraction must be above 0 and at most 1. Received: {_shown(self.feature_batch_fraction)}"
             )
         if not 0 <= self.distillation_weight <= 1:
-            raise InputError(f"distillation_weight must be from 0 to 1. Received: {self.distillation_weight!r}")
+            raise InputError(f"distillation_weight must be from 0 to 1. Received: {_shown(self.distillation_weight)}")
         if self.training_images is not None:
             _check_integer("training_images", self.training_images, 1)
         if self.image_size is not None:
@@ -190,7 +193,7 @@ class Config:
 
     def check_image_size(self, image_size):
         """Raises `InputError`, naming the next fitting size, where one of the networks can't take the image."""
-        _check_integer("image_size", image_size, SMALLEST_IMAGE)
+        _check_integer("image_size", image_size, SMALLEST_IMAGE, LARGEST_IMAGE)
         multiples, networks = [CLASSIFIER_MULTIPLES[self.classifier]], f"the classifier {self.classifier!r}"
         if self.encryption is None:
             multiples.append(TRANSFORM_MULTIPLES[self.transform])
@@ -215,7 +218,7 @@ class Config:
             return cls(**recipes, **values)
         except InputError:
             raise
-        except (KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # a value of another type makes a check stumble somehow
             raise InputError(f"not a configuration of this version: {error}") from error
 
     def differences(self, other):
@@ -258,12 +261,20 @@ def _check_choice(name, value, allowed, quoted=False):
         raise unknown_name(name, value, allowed, quoted)
 
 
-def _check_integer(name, value, minimum):
+def _check_integer(name, value, minimum, maximum=2**31 - 1):
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-        raise InputError(f"{name} must be an integer of at least {minimum}. Received: {value!r}")
+        raise InputError(f"{name} must be an integer of at least {minimum}. Received: {_shown(value)}")
+    if value > maximum:
+        raise InputError(f"{name} must be an integer of at most {maximum}. Received: {_shown(value)}")
+
+
+def _shown(value):
+    return repr(value)[:40]
 
 
 def _check_number(name, value, zero=True):
     finite = isinstance(value, int | float) and abs(value) <= sys.float_info.max
     if not finite or value < 0 or (value == 0 and not zero):
-        raise InputError(f"{name} must be a finite number {'of at least' if zero else 'above'} 0. Received: {value!r}")
+        raise InputError(
+            f"{name} must be a finite number {'of at least' if zero else 'above'} 0. Received: {_shown(value)}"
+        )

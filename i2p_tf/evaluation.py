@@ -15,7 +15,7 @@ from i2p_tf import confidence, encryption, key_file, metrics, transport
 from i2p_tf.config import CODEBOOKS
 from i2p_tf.errors import InputError
 from i2p_tf.models import codebook, cost
-from i2p_tf.run_dir import write_atomically, write_json
+from i2p_tf.run_dir import RESULTS_SCHEMA, write_atomically, write_json
 
 MOST_PIXELS = 500 * 32**2  # of a batch
 GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
@@ -47,7 +47,7 @@ def evaluate_run(run_dir, dataset, say):
     protected = load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
     transform = None if config.encryption else load_network(run_dir.transform)
     results = _still_true(run_dir.read_results(), run_dir.network_digests())
-    results |= {"schema": 1} | measure(classifier, dataset.test, dataset.class_names, protected)
+    results |= {"schema": RESULTS_SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected)
     results["cost"] = costs(classifier, transform)
     if transform and config.transform in CODEBOOKS:
         results["codewords"] = dataset.num_classes

@@ -31,7 +31,7 @@ class Fingerprint:
         try:
             files = {split: tuple(map(int, counts)) for split, counts in values["files"].items()}
             return cls(tuple(map(str, values["class_names"])), files, str(values["sha256"]))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:
             raise InputError(f"not what says which pictures a run was trained on: {error!r}") from error
 
     def other_classes(self, now):

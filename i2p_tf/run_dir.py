@@ -17,6 +17,7 @@ from i2p_tf.fingerprint import Fingerprint
 _TEMPORARY = ".unfinished-"
 LOCK = ".lock"
 RESULT = "result.json"  # of one attack
+RESULTS_SCHEMA = 1  # of results.json
 
 
 @contextlib.contextmanager
@@ -77,7 +78,7 @@ def _parse(text, path):
     """The dictionary in JSON text, given as bytes."""
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+    except Exception as error:  # a number may be too long, and what is nested too deep
         raise InputError(f"{path} is damaged: {error}") from error
     if not isinstance(value, dict):
         raise InputError(f"{path} is damaged: it holds no JSON object")
@@ -214,7 +215,13 @@ class RunDir:
 
     def read_results(self):
         """The dictionary in results.json; empty where there is none yet."""
-        return _read_json(self.results) if self.results.is_file() else {}
+        results = _read_json(self.results) if self.results.is_file() else {}
+        schema = results.get("schema", RESULTS_SCHEMA)
+        if not isinstance(schema, int) or schema > RESULTS_SCHEMA:
+            raise InputError(
+                f"{self.results} has format {str(schema)[:20]}; this version of i2p_tf reads format {RESULTS_SCHEMA}"
+            )
+        return results
 
     def read_environment(self):
         """The dictionary in environment.json; empty where there is none yet."""

@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -18,29 +20,38 @@ ROOT = Path(__file__).parents[1]
 COMMAND = """
 import json, os, signal, sys, time
 action = sys.argv[1] if len(sys.argv) > 1 else ""
+blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
 if action == "exit":
     sys.exit(int(sys.argv[2]))
 if action == "wait":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
     print("waiting", flush=True)
     time.sleep(60)
 state = {"arguments": sys.argv[1:], "folder": os.getcwd(), "prefix": sys.prefix, "file": __file__, "pid": os.getpid()}
+state["python_path"] = os.environ["PYTHONPATH"]
+state["blocked"] = sorted(blocked)
 print(json.dumps(state))
 """
 
 # What stands in for the tests: one that passes under the settings of `bin/test`, one that fails.
-TESTS = """
-import os
+TESTS = """import os
+
 import pytest
+
 
 def test_settings():
     assert "KERAS_BACKEND" not in os.environ
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == "1"
 
+
 @pytest.mark.slow
 def test_slow():
-    assert False
+    assert "KERAS_BACKEND" in os.environ
 """
+
+# A lock that can't be installed.
+NOWHERE = f"nowhere==1.0 --hash=sha256:{'0' * 64}\n"
 
 # What stands in for setuptools: pip "builds" the copy into a wheel with one module, `dependency`.
 BACKEND = """
@@ -86,8 +97,8 @@ def installed(tmp_path_factory):
 
 def make_checkout(folder):
     shutil.copytree(ROOT / "bin", folder / "bin", symlinks=True)
-    for name in ("setup.py", "constraints.txt"):
-        shutil.copy(ROOT / name, folder)
+    shutil.copy(ROOT / "setup.py", folder)
+    (folder / "requirements.lock").write_text("# nothing\n")
     (folder / "i2p_tf/cli").mkdir(parents=True)
     for name, text in {"__init__.py": "", "cli/__init__.py": "", "cli/train.py": COMMAND}.items():
         (folder / "i2p_tf" / name).write_text(text)
@@ -170,6 +181,31 @@ def test_python_path_of_the_caller_stays_behind_the_checkout(checkout, tmp_path)
     assert run(checkout / "bin/train", environment={**active(), "PYTHONPATH": str(tmp_path)}).returncode == 0
 
 
+def test_signals_wait_until_the_command_takes_them(checkout):
+    assert state_of(run(checkout / "bin/train"))["blocked"] == sorted([signal.SIGINT, signal.SIGTERM])
+
+
+@pytest.mark.parametrize("inherited", [":/opt", "/opt:", "/opt::.", "lib:/opt:../lib", ""])
+def test_nothing_is_imported_from_the_working_directory(checkout, tmp_path, inherited):
+    (tmp_path / "sitecustomize.py").write_text("raise RuntimeError('a file of the caller is run')")
+    shutil.copy(tmp_path / "sitecustomize.py", tmp_path / "json.py")
+    environment = {**active(), "PYTHONPATH": inherited}
+    state = state_of(run(checkout / "bin/train", environment=environment, folder=tmp_path))
+    assert state["python_path"] == ":".join([str(checkout), *(["/opt"] if inherited else [])])
+
+
+def test_home_of_another_python(checkout, tmp_path):
+    result = run(checkout / "bin/train", environment={**active(), "PYTHONHOME": str(tmp_path)})
+    assert state_of(result)["prefix"] == sys.prefix
+
+
+def test_a_checkout_with_a_colon_in_its_path(tmp_path):
+    result = run(make_checkout(tmp_path / "a:b") / "bin/train")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "colon" in result.stderr and str(tmp_path / "a:b") in result.stderr
+
+
 def test_no_python(checkout, tmp_path):
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -192,10 +228,15 @@ def test_read_only_checkout(checkout):
     assert result.stderr.count("\n") == 1
 
 
-def test_test_command(checkout, tmp_path):
+def add_tests(checkout, name, text):
     shutil.copy(ROOT / "pyproject.toml", checkout)
+    shutil.rmtree(checkout / "i2p_tf")  # its stand-ins are not in our style
     (checkout / "tests").mkdir()
-    (checkout / "tests/test_settings.py").write_text(TESTS)
+    (checkout / "tests" / name).write_text(text)
+
+
+def test_test_command(checkout, tmp_path):
+    add_tests(checkout, "test_settings.py", TESTS)
     environment = {**active(), "KERAS_BACKEND": "jax", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTEST_ADDOPTS": "--collect-only"}
     everything = run(checkout / "bin/test", environment=environment, folder=tmp_path)
     assert everything.returncode == 1
@@ -205,14 +246,21 @@ def test_test_command(checkout, tmp_path):
     assert re.search("1 passed, 1 deselected in", fast.stdout.splitlines()[-1]) and "workers" not in fast.stdout
 
 
+@pytest.mark.parametrize(("code", "named"), [("import os\n", "F401"), ("a = [ 1 ]\n", "unformatted")])
+def test_what_ruff_finds_stops_the_tests_before_they_begin(checkout, code, named):
+    add_tests(checkout, "test_style.py", code)
+    result = run(checkout / "bin/test", "tests/test_style.py")
+    assert result.returncode == 1
+    assert named in result.stdout + result.stderr and "no tests ran" not in result.stdout
+
+
 @pytest.mark.slow
 def test_failed_installation(checkout):
-    (checkout / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools"]\n')
+    (checkout / "requirements.lock").write_text(NOWHERE)
     result = run(checkout / "bin/train", environment=bare(checkout))
     assert result.returncode == 1
     last = result.stderr.splitlines()[-1]
-    assert last.startswith("error: the installation failed (No matching distribution found for setuptools")
-    assert "network" in last
+    assert last.startswith("error: the installation failed (No matching distribution found for nowhere")
     assert "Traceback" not in result.stderr
     assert not (checkout / ".venv/.complete").exists()
 
@@ -269,16 +317,41 @@ def test_broken_environment_is_made_again(installed, damage):
 
 
 @pytest.mark.slow
-def test_changed_constraints_update_the_environment(installed):
+def test_a_changed_lock_updates_the_environment(installed):
     run(installed / "bin/train", environment=bare(installed))
-    with open(installed / "constraints.txt", "a") as constraints:
-        constraints.write("# changed\n")
-    metadata = (installed / "pyproject.toml").read_text()
-    (installed / "pyproject.toml").write_text('[build-system]\nrequires = ["setuptools"]\n')
+    (installed / "requirements.lock").write_text(NOWHERE)
     assert run(installed / "bin/train", environment=bare(installed)).returncode == 1
-    (installed / "pyproject.toml").write_text(metadata)
+    (installed / "requirements.lock").write_text("# changed\n")
     assert "updating" in run(installed / "bin/train", environment=bare(installed)).stderr
     assert run(installed / "bin/train", environment=bare(installed)).stderr == ""
+
+
+def run_with_lock(checkout, text, **environment):
+    """What a command says when the lock becomes this one; the environment is as before afterwards."""
+    lock = (checkout / "requirements.lock").read_text()
+    (checkout / "requirements.lock").write_text(text)
+    result = run(checkout / "bin/train", environment=bare(checkout) | environment)
+    (checkout / "requirements.lock").write_text(lock)
+    return result
+
+
+@pytest.mark.slow
+def test_no_network(installed):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # nobody listens there
+        index = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+        result = run_with_lock(installed, NOWHERE, PIP_NO_INDEX="", PIP_INDEX_URL=index, PIP_RETRIES="1")
+    assert result.returncode == 1
+    assert "error: the installation failed (the network, or the package index in it, can't be reached)" in result.stderr
+
+
+@pytest.mark.slow
+def test_a_file_of_another_hash_is_not_installed(installed, tmp_path):
+    with zipfile.ZipFile(tmp_path / "nowhere-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("nowhere-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: nowhere\nVersion: 1.0\n")
+    result = run_with_lock(installed, NOWHERE, PIP_FIND_LINKS=str(tmp_path))
+    assert result.returncode == 1
+    assert "DO NOT MATCH THE HASHES" in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow

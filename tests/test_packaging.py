@@ -1,15 +1,17 @@
-"""setup.py, constraints.txt and what is installed agree."""
+"""setup.py, constraints.txt, requirements.lock and what is installed agree."""
 
 import ast
 import importlib
 import re
 import runpy
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 import setuptools
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -71,6 +73,24 @@ def test_requirements_have_the_form_that_the_launcher_reads(arguments):
 
 def test_constraints_pin_exactly_what_an_installation_brings(arguments, pins):
     assert closure(arguments["install_requires"] + arguments["extras_require"]["all"]) == set(pins)
+
+
+def test_the_lock_has_the_pinned_versions_with_hashes(pins):
+    text = (ROOT / "requirements.lock").read_text()
+    entries = re.findall(r"^(\S+)==(\S+) ; (.+) \\\n((?: +--hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", text, re.MULTILINE)
+    assert {canonicalize_name(name): version for name, version, *_ in entries} == pins
+    assert text.count("--hash=") == sum(hashes.count("--hash=") for *_, hashes in entries)
+    for _, _, marker, _ in entries:
+        for version in ("3.11.0", "3.12.0", "3.13.0"):
+            for machine in ("x86_64", "aarch64"):
+                here = {"python_full_version": version, "sys_platform": "linux", "platform_machine": machine}
+                assert Marker(marker).evaluate(here)
+    assert "://" not in text
+
+
+def test_what_builds_the_package_is_pinned(pins):
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    assert build == [f"setuptools=={pins['setuptools']}"]
 
 
 def test_pins_meet_the_requirements(arguments, pins):

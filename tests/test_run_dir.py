@@ -148,7 +148,8 @@ def test_several_read_and_nobody_writes(tmp_path):
 def test_a_record_of_pictures_that_is_damaged_is_named(tmp_path):
     run_dir = RunDir(tmp_path)
     assert run_dir.read_data() is None
-    for content in ("{", "{}", '{"class_names": 1, "files": {}, "sha256": ""}'):
+    infinite = '{"class_names": [], "files": {"train": [1e999]}, "sha256": ""}'
+    for content in ("{", "{}", '{"class_names": 1, "files": {}, "sha256": ""}', infinite):
         run_dir.data.write_text(content)
         with pytest.raises(InputError, match=r"data\.json is damaged"):
             run_dir.read_data()
@@ -176,7 +177,31 @@ def test_a_missing_or_damaged_configuration_is_named(tmp_path):
             RunDir(tmp_path).claim(CONFIG, overwrite)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00{", b'{"a": "\xff"}', b"[]", b'"abc"', b"[" * 100_000])
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "NaN", "9" * 4_000, "[]", "{}", '"x"', "-1"])
+@pytest.mark.parametrize(
+    "name", ["image_size", "seed", "feature_batch_fraction", "adversary_weight", "transform_recipe"]
+)
+def test_a_configuration_of_any_values_is_one_line(name, value, tmp_path):
+    run_dir = RunDir(tmp_path)
+    run_dir.claim(CONFIG)
+    values = json.dumps(CONFIG.to_json() | {name: "HERE"})
+    run_dir.config.write_text(values.replace('"HERE"', value))
+    with pytest.raises(InputError, match="no run directory of this version") as error:
+        run_dir.load_config()
+    assert "\n" not in str(error.value) and len(str(error.value)) < 500
+
+
+@pytest.mark.parametrize("schema", ["2", '"two"', "1e999", "null"])
+def test_results_of_a_later_version_are_refused(schema, tmp_path):
+    run_dir = RunDir(tmp_path)
+    run_dir.results.write_text(f'{{"schema": {schema}}}')
+    with pytest.raises(InputError, match=r"results\.json has format .*; this version of i2p_tf reads format 1"):
+        run_dir.read_results()
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe\x00{", b'{"a": "\xff"}', b"[]", b'"abc"', b"[" * 100_000, b'{"a": %s}' % (b"9" * 5_000)]
+)
 def test_what_holds_no_json_object_is_damaged(content, tmp_path):
     run_dir = RunDir(tmp_path)
     run_dir.attack("quick", "as_is").mkdir(parents=True)

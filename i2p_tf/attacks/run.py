@@ -27,7 +27,7 @@ from i2p_tf.attacks.threat_models import T0, T1
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.models import unet
-from i2p_tf.run_dir import write_json
+from i2p_tf.run_dir import RESULTS_SCHEMA, write_json
 
 
 def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=None, controls_from=None, others=None):
@@ -65,7 +65,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
     floor_results = _measure_floors(bench)
     control_results, failures = _attack_controls(bench, floor_results["mean_image"]["ssim"]["mean"])
     results = former | {
-        "schema": 1,
+        "schema": RESULTS_SCHEMA,
         "attacks": attacks | {f"control_{key}": result for key, result in control_results.items()},
         "floors": floor_results,
         "linkage": _measure_linkage(bench),

@@ -10,20 +10,12 @@ import sys
 from absl import flags
 
 from i2p_tf import key_file
+from i2p_tf.cli import signals, stderr
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
 
-INSIST_SECONDS = 0.5  # after which a signal that was swallowed is raised again
 # oneDNN is off by default on processors without AVX-512, where it makes a training step 1.5 times as fast.
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
-
-
-class Stopped(BaseException):
-    """SIGINT or SIGTERM arrived. Files are written under temporary names, so it may be raised anywhere."""
-
-    def __init__(self, signal_number):
-        super().__init__(signal_number)
-        self.signal_number = signal_number
 
 
 def run(documentation, command_flags, main, failures=(), stopped="stopped"):
@@ -39,7 +31,10 @@ def run(documentation, command_flags, main, failures=(), stopped="stopped"):
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    sys.exit(_run(documentation, command_flags, main, failures, stopped))
+    _make_streams_writable()
+    with stderr.filtered():
+        code = _run(documentation, command_flags, main, failures, stopped)
+    sys.exit(code)
 
 
 def given_run_dir(arguments, path):
@@ -67,27 +62,47 @@ def finished_config(run_dir):
     return config
 
 
+def _make_streams_writable():
+    """A character that the terminal lacks is shown as its code; a stream that is closed takes all and shows nothing."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _run(documentation, command_flags, main, failures, stopped):
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
     try:
+        signals.catch()
         if {"--help", "-h", "-help"} & set(sys.argv[1:]):
             print(f"{documentation.strip()}\n\nFlags:\n{_help(command_flags)}")
             return 0
         return main(_parse(command_flags)) or 0
-    except InputError as error:
-        return _fail(error, 2)
-    except Stopped as error:
-        return _fail(stopped, 128 + error.signal_number)
-    except BrokenPipeError:
-        return 1
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{place}{error.strerror or error}", 1)
-    except failures as error:
-        return _fail(error, 1)
+    except BaseException as error:
+        number = signals.received()  # what it raised, a library may have turned into an error of its own
+        if isinstance(error, KeyboardInterrupt):  # a library has put Python's own handler back
+            number = signal.SIGINT
+        if number:
+            return _fail(stopped, 128 + number)
+        return _failed(error, failures)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signals.release()
+
+
+def _failed(error, failures):
+    """The exit code of an exception whose message is for the user; any other one goes on."""
+    match error:
+        case InputError():
+            return _fail(error, 2)
+        case BrokenPipeError():
+            return 1
+        case OSError():
+            place = f"{error.filename}: " if error.filename else ""
+            return _fail(f"{place}{error.strerror or error}", 1)
+    if isinstance(error, tuple(failures)):
+        return _fail(error, 1)
+    raise error
 
 
 def _parse(command_flags):
@@ -121,23 +136,3 @@ def _help(command_flags):
 def _fail(message, code):
     print(f"\nerror: {message}" if sys.stderr.isatty() else f"error: {message}", file=sys.stderr)
     return code
-
-
-def _stop(signal_number, frame):
-    """Raises `Stopped`, and once more later: what is raised in a finalizer, Python prints and forgets."""
-
-    def insist(*_):
-        if not _stopping():
-            raise Stopped(signal_number)
-
-    signal.signal(signal.SIGALRM, insist)
-    signal.setitimer(signal.ITIMER_REAL, INSIST_SECONDS, INSIST_SECONDS)
-    raise Stopped(signal_number)
-
-
-def _stopping():
-    """Whether `Stopped` is on its way up and something is cleaning up behind it."""
-    error = sys.exception()
-    while error and not isinstance(error, Stopped):
-        error = error.__context__
-    return error is not None

@@ -21,6 +21,7 @@ from absl import flags
 from i2p_tf.cli import app, transforms
 from i2p_tf.client import protect
 from i2p_tf.client.errors import ServerError
+from i2p_tf.client.transform import load as load_transform
 from i2p_tf.errors import InputError
 
 NO_CONFIDENCE = (
@@ -63,7 +64,7 @@ def main(arguments):
     path = None if FLAGS.plain and not FLAGS.transform else transforms.find(FLAGS.transform)
     if path is None and not FLAGS.model:
         raise InputError("--plain without --transform needs --model, its name on the server")
-    transform = transforms.load(path) if path else None
+    transform = load_transform(path) if path else None
     with _classifier(path, transform) as classifier:
         codewords = None if FLAGS.plain else transform.codewords
         if FLAGS.plain:

@@ -22,7 +22,7 @@ import urllib3
 from absl import flags
 from PIL import Image
 
-from i2p_tf.cli import app
+from i2p_tf.cli import app, signals
 from i2p_tf.client.transform import MANIFEST
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir, write_atomically
@@ -91,18 +91,19 @@ def _step(command, *arguments, stdout=None):
 def _started(command, *arguments, stdout=None):
     """A command in a process of its own, which ends with the context."""
     program = [sys.executable, "-P", "-m", f"i2p_tf.cli.{command}", *map(str, arguments)]
-    with subprocess.Popen(program, stdout=stdout, text=True) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
+    with contextlib.ExitStack() as stack:
+        with signals.held():
+            process = subprocess.Popen(program, stdout=stdout, stderr=sys.stderr, text=True)
+            stack.enter_context(process)
+            stack.callback(process.terminate)
+        yield process
 
 
 def _is_exported(run_dir, export):
     """Whether the export was made of the networks of this run."""
     try:
         made_of = json.loads((export / MANIFEST).read_text())["sha256"]
-    except (OSError, ValueError, KeyError):
+    except Exception:  # whatever is there, it is no manifest: it is exported again
         return False
     return made_of == run_dir.network_digests()
 

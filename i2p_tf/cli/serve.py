@@ -126,7 +126,7 @@ def _verify(configs):
 
 def _run(command):
     """Runs a server until it ends; a signal to this process ends it too."""
-    with subprocess.Popen(command) as process:
+    with subprocess.Popen(command, stderr=sys.stderr) as process:
         try:
             code = process.wait()
         finally:

@@ -229,7 +229,10 @@ def _describe(file):
 
 
 def _read_manifest(path):
+    """Empty where there is none of this version, whatever there is."""
     try:
-        return dict(json.loads((path / MANIFEST).read_text()))
-    except (OSError, ValueError, TypeError):
+        manifest = json.loads((path / MANIFEST).read_text())
+        _wanted(manifest)
+        return manifest if manifest["schema"] == SCHEMA and isinstance(manifest["files"], dict) else {}
+    except Exception:
         return {}

@@ -26,7 +26,7 @@ PARTS = {
     "confidence": {"plain": _CONFIDENCE, "protected": _CONFIDENCE, "n": int},
     "confusion": {"classes": list, "plain": list, "protected": list, "n": int},
     "codewords": int,
-    "transport": dict.fromkeys(TRANSPORTS, float) | {"n": int},
+    "transport": {"n": int},
     "protection": _SUMMARIES,
     "cost": {"classifier_macs": int, "classifier_parameters": float},
     "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},
@@ -47,6 +47,7 @@ PARTS = {
 # What a keyed method or an older version leaves out. The keys of one form go together.
 _OPTIONAL = {
     "accuracy": ({"plain": float},),
+    "transport": tuple({name: float} for name in TRANSPORTS),
     "cost": ({"transform_macs": float, "transform_parameters": float},),
     "attack_suite": ({"environment": {}},),
 }

@@ -29,7 +29,10 @@ def transport(results):
         "jpeg_75": "JPEG, quality 75",
         "resize_2x": "scaled to twice the size and back",
     }
-    rows = [(title, share(measured[name]), count(measured["n"])) for name, title in titles.items()]
+    rows = [
+        (title, share(measured[name]), count(measured["n"])) if name in measured else (title, "not measured", "")
+        for name, title in titles.items()
+    ]
     return Table("Accuracy on protected images after transport", ("arriving as", "accuracy", "n"), tuple(rows))
 
 

@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-import zipfile
+import re
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def load(folder, phase, shapes, warn):
     for path in _newest_first(folder, phase):
         try:
             arrays, progress = _read(path, shapes)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # of the archive, its compression and the arrays: there are too many to list
             warn(f"{path.name} is damaged ({_one_line(error)}); it is passed over")
         else:
             return _epoch(path), arrays, progress
@@ -58,7 +58,8 @@ def load(folder, phase, shapes, warn):
 
 
 def _newest_first(folder, phase):
-    return sorted(pathlib.Path(folder).glob(f"{phase}-[0-9]*.npz"), reverse=True)
+    files = pathlib.Path(folder).glob(f"{phase}-*.npz")
+    return sorted((path for path in files if re.fullmatch(rf"{phase}-[0-9]+", path.stem)), key=_epoch, reverse=True)
 
 
 def _epoch(path):

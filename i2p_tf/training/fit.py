@@ -49,7 +49,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
     if protect:
         held_out = dataclasses.replace(held_out, images=protect(held_out.images))
     validation = pipeline.evaluation_pipeline(held_out, batch_size(dataset.image_size))
-    others = [line for line in run_dir.read_metrics() if line["phase"] != phase]
+    others = [line for line in run_dir.read_metrics() if line.get("phase") != phase]
     run_dir.write_metrics(others + history)
     progress.begin(phase, first, epochs, steps, recipe.batch_size)
     for epoch in range(first, epochs):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -94,7 +95,8 @@ def finished(train, tmp_path_factory):
 
 
 def test_a_run_has_its_files_and_its_table(finished):
-    run_dir, stdout, _ = finished
+    run_dir, stdout, stderr = finished
+    assert not re.search("absl::|oneDNN|cuda|cuInit|XNNPACK", stderr)
     names = {"config.json", "environment.json", "classifier.keras", "transform.keras", "metrics.jsonl", "samples.png"}
     assert names | {"results.json"} <= {path.name for path in run_dir.iterdir()}
     results = json.loads((run_dir / "results.json").read_text())

@@ -418,9 +418,17 @@ def test_a_measure_that_is_not_known_is_listed(write_run):
     assert "guess" not in str(table(report, "All attacks").rows)
 
 
+def test_a_transport_that_another_version_did_not_measure(write_run):
+    run_dir = write_run()
+    change(run_dir, lambda results: results["transport"].pop("resize_2x"))
+    rows = table(report_on(run_dir), "Accuracy on protected images after transport").rows
+    assert [row[1] == "not measured" for row in rows] == [False, False, False, True]
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
+        (lambda results: results["transport"].update(png="much"), "transport.png is not a finite number"),
         (lambda results: results["accuracy"].pop("protected"), "accuracy.protected is missing"),
         (lambda results: results["accuracy"].update(protected="much"), "accuracy.protected is not a finite number"),
         (

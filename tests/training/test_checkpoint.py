@@ -46,6 +46,31 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(tmp_path,
     assert "\n" not in warnings[0]
 
 
+def test_no_flipped_bit_in_a_checkpoint_stops_a_training(tmp_path):
+    save(tmp_path, 1, 2)
+    newest = tmp_path / "classifier-0002.npz"
+    contents = newest.read_bytes()
+    passed_over = 0
+    for position in range(len(contents)):
+        damaged = bytearray(contents)
+        damaged[position] ^= 1 << position % 8
+        newest.write_bytes(damaged)
+        warnings = []
+        epoch, arrays, progress = checkpoint.load(tmp_path, "classifier", SHAPES, warnings.append)
+        assert (epoch, len(warnings)) in ((2, 0), (1, 1))  # bits that say nothing, as those of a date, are as good
+        assert progress == {"history": [epoch]}
+        np.testing.assert_array_equal(arrays["network"][0], state(epoch)["network"][0])
+        passed_over += len(warnings)
+    assert passed_over > len(contents) / 2
+
+
+def test_a_name_that_is_none_of_a_checkpoint_is_left_alone(tmp_path):
+    (tmp_path / "classifier-1 (copy).npz").write_bytes(b"")
+    save(tmp_path, 1)
+    assert checkpoint.load(tmp_path, "classifier", SHAPES, warn=pytest.fail)[0] == 1
+    assert (tmp_path / "classifier-1 (copy).npz").exists()
+
+
 def test_a_training_that_began_anew_keeps_its_own(tmp_path):
     save(tmp_path, 7, 8, 1, 2)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["classifier-0001.npz", "classifier-0002.npz"]
