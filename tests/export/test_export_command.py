@@ -63,6 +63,7 @@ def test_export_and_protect(trained_run, tmp_path):
     assert sorted(entry.name for entry in path.iterdir()) == [
         "MODEL_CARD.md",
         "manifest.json",
+        "test_vectors.json",
         "transform_float32.tflite",
     ]
     command = [sys.executable, "-m", "i2p_tf.cli.protect", "-", "-"]
