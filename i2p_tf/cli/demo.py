@@ -22,7 +22,7 @@ import urllib3
 from absl import flags
 from PIL import Image
 
-from i2p_tf.cli import app, signals
+from i2p_tf.cli import app, signals, stderr
 from i2p_tf.client.transform import MANIFEST
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir, write_atomically
@@ -93,7 +93,7 @@ def _started(command, *arguments, stdout=None):
     program = [sys.executable, "-P", "-m", f"i2p_tf.cli.{command}", *map(str, arguments)]
     with contextlib.ExitStack() as stack:
         with signals.held():
-            process = subprocess.Popen(program, stdout=stdout, stderr=sys.stderr, text=True)
+            process = subprocess.Popen(program, stdout=stdout, stderr=stderr.descriptor(), text=True)
             stack.enter_context(process)
             stack.callback(process.terminate)
         yield process

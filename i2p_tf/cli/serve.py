@@ -20,7 +20,7 @@ import tempfile
 
 from absl import flags
 
-from i2p_tf.cli import app
+from i2p_tf.cli import app, stderr
 from i2p_tf.errors import InputError
 from i2p_tf.serving import cors, deployment, integrity, model_config, ports, tf_serving, web_page
 from i2p_tf.serving.errors import NotServing
@@ -126,7 +126,7 @@ def _verify(configs):
 
 def _run(command):
     """Runs a server until it ends; a signal to this process ends it too."""
-    with subprocess.Popen(command, stderr=sys.stderr) as process:
+    with subprocess.Popen(command, stderr=stderr.descriptor()) as process:
         try:
             code = process.wait()
         finally:

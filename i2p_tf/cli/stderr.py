@@ -2,7 +2,7 @@
 
 `sys.stderr` gets a descriptor of its own, the same terminal or file as before. Once one of the two libraries is to be
 imported, descriptor 2 becomes a pipe to `stderr_filter.py`: a process of its own, so that the last words of a crash
-arrive too. Programs that a command starts get `stderr=sys.stderr`.
+arrive too. Programs that a command starts get `stderr=descriptor()`.
 """
 
 import contextlib
@@ -30,12 +30,17 @@ def filtered():
             filter_.end()
 
 
+def descriptor():
+    """Of `sys.stderr`, for a program that is started; None, which is 2 there, if that is no file."""
+    try:
+        return sys.stderr.fileno()
+    except (OSError, ValueError):
+        return None
+
+
 def _is_wanted():
     """Not where there is no stderr, where it is another file already, or where TensorFlow is asked to say more."""
-    try:
-        return sys.stderr.fileno() == 2 and os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1")
-    except (OSError, ValueError):
-        return False
+    return descriptor() == 2 and os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2") not in ("0", "1")
 
 
 class _Filter(importlib.abc.MetaPathFinder):

@@ -9,6 +9,7 @@ NOISE = [
     rb"WARNING: All log messages before absl::InitializeLog\(\) is called are written to STDERR",
     rb"[IW]\d{4} " + PREFIX,  # information and warnings, which TF_CPP_MIN_LOG_LEVEL=2 is to hide from the start
     rb"E\d{4} " + PREFIX + rb".*(already registered|Unable to register cu\w+ factory)",  # TensorFlow's own packaging
+    rb"E\d{4} " + PREFIX + rb".*oneDNN supports \S+ only on platforms with",  # other kernels do it
     rb"INFO: ",  # LiteRT on its delegates
 ]
 # Without a graphics card that CUDA can't be started is no news; with one, it is.

@@ -50,6 +50,7 @@ def run(tmp_path, lines, end="", **options):
         (f"W{STAMP}tf_tfl_flatbuffer_helpers.cc:364] Ignored output_format.", False, False),
         (f"E{STAMP}cuda_dnn.cc:8579] Unable to register cuDNN factory: one has already been", False, False),
         (f"E{STAMP}computation_placer.cc:177] computation placer already registered.", False, False),
+        (f"E{STAMP}util.cc:131] oneDNN supports DT_INT32 only on platforms with AVX-512. Falling back", False, False),
         ("INFO: Created TensorFlow Lite XNNPACK delegate for CPU.", False, False),
         (CUINIT, False, True),
         (NO_MEMORY, True, True),
