@@ -2,20 +2,15 @@
 
   python benchmarks/hostile_pictures.py
   python benchmarks/hostile_pictures.py --threads=1,8 --only=webp
-  python benchmarks/hostile_pictures.py --damaged=10000
 
 Of each picture a process of its own decodes twice as many copies as there are threads, as bin/protect does it; what it
 has resident at its peak, less what it has before the first, is the figure. A picture that is refused says why.
 
---damaged decodes pictures of all formats that were damaged by a seed, and prints what became of how many. An error that
-is no reason, and a process that does not end well, fail.
 """
 
-import collections
 import concurrent.futures
 import io
 import pathlib
-import random
 import subprocess
 import sys
 import tempfile
@@ -30,8 +25,6 @@ from i2p_tf import picture_memory, pictures
 FLAGS = flags.FLAGS
 flags.DEFINE_list("threads", ["1", "4"], "numbers of threads")
 flags.DEFINE_string("only", "", "part of the name of what is measured; all if empty")
-flags.DEFINE_integer("damaged", 0, "how many damaged pictures to decode instead")
-flags.DEFINE_integer("seed", 0, "of the damage")
 flags.DEFINE_string("picture", None, "what a process of its own measures, with the first of --threads")
 
 SIZE = 32
@@ -114,62 +107,9 @@ def measure(path, threads):
     print(f"{megabytes('VmHWM') - idle:6.0f} MB  {'; '.join(sorted(outcomes))}")
 
 
-def whole_pictures():
-    """Small files of all formats, modes and compressions."""
-    noise = Image.effect_noise((60, 40), 60)
-    for file_format in pictures.FORMATS:
-        for mode in ("RGB", "L", "RGBA", "P", "I;16", "F"):
-            for options in (
-                {},
-                {"progressive": True},
-                {"compression": "tiff_lzw"},
-                {"compression": "jpeg"},
-                {"lossless": True},
-            ):
-                try:
-                    yield encoded(noise.convert(mode), file_format, **options)
-                except (OSError, ValueError):  # a mode that the format has not
-                    continue
-
-
-def damage(content, generator):
-    """Some bytes changed, a part cut out, left out at the end, or doubled."""
-    content = bytearray(content)
-    kind = generator.randrange(4)
-    start = int(len(content) * generator.random() ** 2)  # the front more often: the headers are there
-    if kind == 0:
-        for _ in range(generator.randint(1, 8)):
-            content[generator.randrange(start, len(content))] = generator.choice((0, 1, 127, 128, 255))
-    elif kind == 1:
-        del content[start : start + generator.randint(1, 50)]
-    elif kind == 2:
-        del content[max(1, start) :]
-    else:
-        content[start:start] = content[start : start + generator.randint(1, 50)]
-    return bytes(content)
-
-
-def decode_damaged():
-    """Decodes --damaged pictures; prints how often each reason was given, and the peak of memory."""
-    generator, whole = random.Random(FLAGS.seed), list(dict.fromkeys(whole_pictures()))
-    idle, outcomes = megabytes("VmRSS"), collections.Counter()
-    for _ in range(FLAGS.damaged):
-        try:
-            pictures.decode_square(damage(generator.choice(whole), generator), SIZE)
-            outcomes["decoded"] += 1
-        except pictures.PictureError as error:
-            outcomes["".join("#" if letter.isdigit() else letter for letter in str(error))] += 1
-    for outcome, count in outcomes.most_common():
-        print(f"{count:7,} {outcome}")
-    print(f"of {len(whole)} pictures, seed {FLAGS.seed}; peak {megabytes('VmHWM') - idle:.0f} MB beyond idle")
-
-
 def main(arguments):
     """Prints a line for each picture and number of threads."""
     del arguments
-    if FLAGS.damaged:
-        decode_damaged()
-        return
     if FLAGS.picture:
         measure(FLAGS.picture, int(FLAGS.threads[0]))
         return

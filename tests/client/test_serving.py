@@ -408,7 +408,7 @@ def test_all_attempts_and_all_checks_have_one_deadline(images16):
     with (
         Fake(failures=[503] * 1000) as fake,
         client.Classifier(fake.url, "small", timeout=0.3, attempts=1000) as classifier,
-        pytest.raises(ServerError),  # of the last attempt, or that it came too late
+        pytest.raises(ServerError, match="try again later|did not answer within 0.3 s"),
     ):
         classifier.predict(images16[:1], plain=True)
     assert 0 < len(fake.paths) < 1000
@@ -519,7 +519,8 @@ def test_pictures_are_decoded_as_many_as_are_sent_at_once():
     ids=["nan", "two", "nine", "many", "none"],
 )
 def test_hostile_answers_by_grpc(values, message, images16):
-    with FakeGrpc(values) as fake, client.Classifier(fake.url, "small", timeout=0.5) as classifier:
+    timeout = 30 if values else 0.5
+    with FakeGrpc(values) as fake, client.Classifier(fake.url, "small", timeout=timeout) as classifier:
         error = error_of(classifier, images16)
     assert fake.url in error and message in error
 
@@ -717,8 +718,9 @@ class Fake:
         time.sleep(self.pause)
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
+        with contextlib.suppress(OSError):  # the client may have hung up
+            handler.end_headers()
+            handler.wfile.write(content)
 
     def predict(self, path, request):
         """Status and content."""
