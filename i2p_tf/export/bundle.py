@@ -84,7 +84,7 @@ def _describe_run(path, run_dir, dataset, config, name, reference):
         "image_size": dataset.image_size,
         "resize_rule": RESIZE_RULE,
         "class_names": list(dataset.class_names),
-        "networks": {"classifier": config.classifier, "transform": config.transform},
+        "networks": {"classifier": config.classifier_name, "transform": config.transform},
         "keras": {
             "accuracy_plain": reference.accuracy_of(reference.images),
             "accuracy_protected": reference.accuracy,

@@ -6,6 +6,7 @@ import sys
 
 from i2p_tf import pictures
 from i2p_tf.attacks.summary import METRICS
+from i2p_tf.config import Config
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
@@ -23,7 +24,7 @@ PARTS = {
     "accuracy": {"protected": float, "n": int},
     "transport": dict.fromkeys(TRANSPORTS, float) | {"n": int},
     "protection": _SUMMARIES,
-    "cost": {"classifier_macs": int, "classifier_parameters": float},
+    "cost": {"classifier_parameters": float},
     "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},
     "attacks": {},
     "floors": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
@@ -42,7 +43,7 @@ PARTS = {
 # What a keyed method or an older version leaves out. The keys of one form go together.
 _OPTIONAL = {
     "accuracy": ({"plain": float},),
-    "cost": ({"transform_macs": float, "transform_parameters": float},),
+    "cost": ({"transform_macs": float, "transform_parameters": float}, {"classifier_macs": int}),
     "attack_suite": ({"environment": {}},),
 }
 _OPTIONAL_IN_ATTACKS = ({"attack": str}, {"seed": float}, {"mean_image_ssim": float})
@@ -84,6 +85,11 @@ class Record:
     def encryption(self):
         """The keyed method that the run uses instead of h_θ; None if there is h_θ."""
         return self.config.get("encryption")
+
+    @property
+    def classifier(self):
+        """What ψ is called."""
+        return Config.from_json(self.config).classifier_name
 
     @property
     def dataset(self):
