@@ -172,7 +172,7 @@ class Config:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("dataset", "feature_weights", "classifier_weights"):
+        for name in ("dataset", "classifier", "feature_weights", "classifier_weights"):
             _check_text(name, getattr(self, name))
         for name in ("data_dir", "classifier_path", "custom_objects"):
             if getattr(self, name) is not None:

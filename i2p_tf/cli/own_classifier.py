@@ -18,8 +18,9 @@ def fields(flags):
         InputError: if a file is missing or is none that Keras has saved.
     """
     found = {}
-    if path := _path(flags.classifier, flags.classifier_path):
-        _check_file(path)
+    flag, path = _file(flags.classifier, flags.classifier_path)
+    if path:
+        _check_file(path, flag)
         found |= {"classifier": "own", "classifier_path": os.path.abspath(path)}
     if flags.custom_objects:
         found["custom_objects"] = _module(flags.custom_objects)
@@ -28,24 +29,24 @@ def fields(flags):
     return found
 
 
-def _path(classifier, path):
-    """The file that is meant; None where `classifier` is a name."""
+def _file(classifier, path):
+    """The file that is meant, behind the flag that names it; None where `classifier` is a name and there is no path."""
+    of_path = "--classifier_path", path
     if not classifier or classifier in CLASSIFIERS or classifier.startswith(APPLICATION):
-        return path
+        return of_path
     is_path = classifier.endswith(ENDINGS) or os.sep in classifier or os.path.lexists(classifier)
     if is_path and path and os.path.abspath(path) != os.path.abspath(classifier):
         raise InputError(f"--classifier={classifier} and --classifier_path={path} are two files; give one")
-    return classifier if is_path else path
+    return ("--classifier", classifier) if is_path else of_path
 
 
-def _check_file(path):
+def _check_file(path, flag):
     if os.path.isdir(path):
         raise InputError(
-            f"--classifier={path} is a folder; of a SavedModel Keras keeps no layers: save the network itself as "
-            "FILE.keras"
+            f"{flag}={path} is a folder; of a SavedModel Keras keeps no layers: save the network itself as FILE.keras"
         )
     if not os.path.isfile(path):
-        raise InputError(f"--classifier: no such file: {path}")
+        raise InputError(f"{flag}: no such file: {path}")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             known = "config.json" in archive.namelist()
@@ -54,7 +55,7 @@ def _check_file(path):
             known = file.read(len(_HDF5)) == _HDF5
     if not known or not path.endswith(ENDINGS):
         raise InputError(
-            f"--classifier={path} is no file of a Keras network; model.save('FILE.keras') writes one (.h5 is read too)"
+            f"{flag}={path} is no file of a Keras network; model.save('FILE.keras') writes one (.h5 is read too)"
         )
 
 

@@ -187,9 +187,11 @@ def default_run_dir(dataset, config):
     """`runs/<dataset>_<classifier>`, and `_<encryption>` where there is one; of a folder, the last part of its path."""
     kind, _, rest = dataset.partition(":")
     name = pathlib.Path(rest).expanduser().resolve().name if kind == "folder" else rest or kind
-    name = "".join(letter if letter.isprintable() and letter not in ":/" else "_" for letter in name)
     suffix = f"_{config.encryption}" if config.encryption else ""
-    return pathlib.Path("runs") / f"{name}_{config.classifier_name}{suffix}"
+    name = f"{name}_{config.classifier_name}{suffix}"
+    return pathlib.Path("runs") / "".join(
+        letter if letter.isprintable() and letter not in ":/" else "_" for letter in name
+    )
 
 
 def main(arguments):

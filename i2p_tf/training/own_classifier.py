@@ -63,11 +63,12 @@ def fit_to(config, model, dataset):
                 f"--classifier_range={'|'.join(own.RANGES)} (accuracy on {len(_pictures(dataset)[1])} pictures: "
                 f"{_accuracies(config, model, dataset)})"
             )
-        classifier = own.wrap(model, input_range, config.classifier_output, dataset.image_size)
+        output = own.recognised_output(model, input_range, dataset.image_size, config.classifier_output)
+        classifier = own.wrap(model, input_range, output, dataset.image_size)
         _check_accuracy(classifier, dataset, input_range)
     path = pathlib.Path(config.classifier_path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return classifier, {"file": path.name, "sha256": digest, "range": input_range}
+    return classifier, {"file": path.name, "sha256": digest, "range": input_range, "output": output}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import keras
 import pytest
 from keras import layers
 
-from i2p_tf import models, presets
+from i2p_tf import presets
 from i2p_tf.config import Recipe
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
@@ -86,15 +86,6 @@ def test_what_precedes_the_first_step_is_done_where_no_checkpoint_can_be_used(tm
 
     assert begun()
     assert not begun()  # now there is a checkpoint that can be used
-
-
-@pytest.mark.parametrize("method", ["le", "pe"])
-def test_a_classifier_of_encrypted_pictures_is_refused_where_plain_ones_are_read(method, tmp_path, digits):
-    path = tmp_path / "classifier.keras"
-    models.classifier("resnet20", 16, 10, method).save(path)
-    config = dataclasses.replace(presets.two_cores("digits"), image_size=16, classifier_path=str(path))
-    with pytest.raises(InputError, match=f"holds a resnet20_{method} .* needs a resnet20 "):
-        train._load_classifier(config, digits)
 
 
 def test_where_nothing_is_trained_the_record_of_the_training_stays(trained_run, tmp_path):

@@ -39,26 +39,27 @@ def wrap(model, input_range=None, output=None, image_size=None):
 
     Returns:
         A functional model in float32: RGB in [0, 1] to logits. `model` itself where it is that already; else it is
-        inside, frozen. Logits are the logarithms of probabilities.
+        inside, frozen. Where it gives
+        probabilities, logits are what its last softmax was given, or else their logarithms.
 
     Raises:
         InputError: if it is no such network, or something has to be said that can't be recognised.
     """
     check_form(model, image_size)
     model = in_float32(model)
-    size = image_size or model.input_shape[1]
+    size = image_size or (_inputs(model)[0].shape[1] if _inputs(model) else None)
+    if size is None:
+        raise InputError(f"{model.name} takes pictures of any size; `image_size` says which")
     input_range = input_range or recognised_range(model)
     if input_range is None:
         raise InputError(f"the range of the pictures that {model.name} wants can't be recognised; {_choices(RANGES)}")
-    pictures = np.random.default_rng(0).random((8, size, size, 3), dtype=np.float32)
-    output = checked_output(_ranged(model, input_range, size), output, pictures)
-    functional = isinstance(model, keras.Sequential) or type(model).__name__ == "Functional"
-    fits = model.input_shape[1:] == (size, size, 3)
-    if functional and fits and (input_range, output) == ("0..1", "logits"):
+    output = recognised_output(model, input_range, size, output)
+    fits = _inputs(model) and model.inputs[0].shape[1:] == (size, size, 3)
+    if fits and (input_range, output) == ("0..1", "logits"):
         wrapped = model
     else:
         wrapped = _ranged(model, input_range, size, output)
-    check_gradient(wrapped, pictures[:2])
+    check_gradient(wrapped, _noise(size))
     return wrapped
 
 
@@ -74,10 +75,13 @@ def check_form(model, image_size=None, num_classes=None):
         raise InputError(f"a keras.Model is needed. Received: {type(model).__name__}")
     if not model.built:
         raise InputError(f"{model.name} is not built: call it on a batch of pictures before it is saved")
-    for what, shapes in (("input", _shapes(model, "input_shape")), ("output", _shapes(model, "output_shape"))):
+    if not _inputs(model) and not image_size:
+        return  # what it takes follows from the pictures
+    inputs, outputs = _shapes(model, image_size)
+    for what, shapes in (("input", inputs), ("output", outputs)):
         if len(shapes) != 1:
             raise InputError(f"{model.name} has {len(shapes)} {what}s; a classifier has one")
-    taken, given = (_shapes(model, f"{kind}_shape")[0][1:] for kind in ("input", "output"))
+    taken, given = inputs[0][1:], outputs[0][1:]
     if len(taken) != 3 or taken[2] != 3:
         raise InputError(f"{model.name} takes {taken}; RGB pictures are needed, (height, width, 3)")
     if taken[0] != taken[1]:
@@ -131,39 +135,41 @@ def recognised_range(model):
         scale = float(np.mean(first.scale))
         if scale < 0.02:  # 1/255, 1/128, 1/127.5
             return "0..255"
-        return "0..1" if 1.0 < scale < 10.0 else None  # to -1..1, or by ImageNet's deviations
+        return "0..1" if scale > 1.0 else None  # to -1..1, by ImageNet's deviations, to 0..255
     if isinstance(first, layers.Normalization):
         return "0..255" if float(np.max(first.mean)) > 2.0 else None
     return None
 
 
-def checked_output(network, output, pictures):
-    """Whether a network gives logits or probabilities.
+def recognised_output(model, input_range, size, said=None):
+    """Whether a network gives logits or probabilities, by what it gives for pictures of noise.
 
     Args:
-        network: a functional model.
-        output: what was said, or None to recognise it.
-        pictures: float32 `(n, size, size, 3)`, some in the range that it takes.
+        model: as for `wrap`, in float32.
+        input_range: of the pictures that it wants, a key of `RANGES`.
+        size: height and width of the pictures.
+        said: a member of `OUTPUTS`, which is checked; None if nothing was said.
+
+    Returns:
+        A member of `OUTPUTS`.
 
     Raises:
         InputError: if it gives independent scores, or no probabilities where these were said.
     """
-    scores = np.asarray(network(pictures, training=False), np.float64)
+    scores = np.asarray(_ranged(model, input_range, size)(_noise(size), training=False), np.float64)
     if not np.isfinite(scores).all():
-        raise InputError(f"{network.name} gives scores that are not finite")
-    positive = scores.min() >= 0.0
-    last = next(layer for layer in reversed(list(plain_layers(network))))
-    name = getattr(getattr(last, "activation", None), "__name__", "")
-    if name == "sigmoid":
+        raise InputError(f"{model.name} gives scores that are not finite")
+    if _activation(model) == "sigmoid":
         if scores.shape[1] > 2:
-            raise InputError(f"{network.name} ends in sigmoid, with one answer for each label; softmax is needed")
+            raise InputError(f"{model.name} ends in sigmoid, with one answer for each label; softmax is needed")
         return "probabilities"
+    positive = scores.min() >= 0.0
     sums_to_one = positive and np.allclose(scores.sum(axis=1), 1.0, atol=1e-3)
-    if output == "probabilities" and not positive:
-        raise InputError(f"{network.name} gives negative scores, so no probabilities; leave --classifier_output out")
-    if output == "logits" and sums_to_one:
-        raise InputError(f"{network.name} gives scores that sum to 1, so no logits; leave --classifier_output out")
-    return output or ("probabilities" if sums_to_one else "logits")
+    if said == "probabilities" and not positive:
+        raise InputError(f"{model.name} gives negative scores, so no probabilities; leave --classifier_output out")
+    if said == "logits" and sums_to_one:
+        raise InputError(f"{model.name} gives scores that sum to 1, so no logits; leave --classifier_output out")
+    return said or ("probabilities" if sums_to_one else "logits")
 
 
 def plain_layers(model):
@@ -185,7 +191,7 @@ def feature_maps(model, images):
     maps = []
 
     def call(layer, *arguments, **options):
-        if isinstance(layer, keras.Model) and not options and len(arguments) == 1:
+        if isinstance(layer, keras.Model) and len(arguments) == 1:
             return run(layer, arguments[0])
         result = layer(*arguments, **options)
         if len(getattr(result, "shape", ())) == 4 and not isinstance(layer, layers.Rescaling | layers.Normalization):
@@ -197,10 +203,10 @@ def feature_maps(model, images):
             for layer in network.layers:
                 x = call(layer, x)
             return x
-        if type(network).__name__ != "Functional":
+        if not hasattr(network, "_run_through_graph"):
             return network(x)
-        clone = keras.models.clone_model(network, x, clone_function=lambda layer: layer, call_function=call)
-        return clone.output
+        # What `keras.models.clone_model` does, which takes the inputs of a graph alone.
+        return network._run_through_graph(x, call_fn=call)
 
     run(model, images)
     return maps
@@ -238,22 +244,66 @@ def _import_file(path):
     specification.loader.exec_module(module)
 
 
+def _activation(model):
+    """The name of the activation that the last layer has; empty where there is none."""
+    *_, last = plain_layers(model)
+    return getattr(getattr(last, "activation", None), "__name__", "")
+
+
+def _noise(size):
+    """A few pictures in [0, 1]."""
+    return np.random.default_rng(0).random((8, size, size, 3), dtype=np.float32)
+
+
 def _ranged(model, input_range, size, output="logits"):
     """The model behind a layer for its range, with logits of its probabilities."""
     images = keras.Input((size, size, 3), name="images")
     rescale = RANGES[input_range]()
-    x = model(rescale(images) if rescale else images)
-    if output == "probabilities":
-        x = ops.log(ops.maximum(x, SMALLEST_PROBABILITY))
-    wrapped = keras.Model(images, x, name=model.name if rescale or output == "probabilities" else f"{model.name}_psi")
+    x = rescale(images) if rescale else images
+    if output == "logits":
+        x = model(x)
+    elif with_logits := _without_softmax(model, size):
+        x = with_logits(x)
+    else:
+        x = ops.log(ops.maximum(model(x), SMALLEST_PROBABILITY))
+    wrapped = keras.Model(images, x, name=model.name)
+    wrapped.trainable = False
     return wrapped
 
 
-def _shapes(model, name):
-    shapes = getattr(model, name)
-    if isinstance(shapes, dict):
-        return list(shapes.values())
-    return [shapes] if isinstance(shapes, tuple) and not isinstance(shapes[0], tuple | list) else list(shapes)
+def _without_softmax(model, size):
+    """A copy whose last layer gives what its softmax was given; None where there is none that can be left out.
+
+    The logarithm of a softmax would be the same, but for what is too small for a float and so has no gradient.
+    """
+    if _activation(model) != "softmax" or not _inputs(model):
+        return None
+    copy = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(model))
+    copy.set_weights(model.get_weights())
+    *_, last = plain_layers(copy)
+    last.activation = keras.activations.linear
+    pictures = _noise(size)
+    same = np.allclose(ops.softmax(copy(pictures, training=False)), model(pictures, training=False), atol=1e-5)
+    return copy if same else None
+
+
+def _inputs(model):
+    """The symbolic inputs of a functional or sequential model; none of another."""
+    return getattr(model, "inputs", None) or []
+
+
+def _shapes(model, image_size):
+    """The shapes of all inputs and of all outputs; of code in Python, those that follow from the size of pictures."""
+    if _inputs(model):
+        return [[tensor.shape for tensor in tensors] for tensors in (model.inputs, model.outputs)]
+    images = keras.Input((image_size, image_size, 3))
+    try:
+        outputs = keras.tree.flatten(model(images))
+    except Exception as error:  # of the user's code
+        raise InputError(
+            f"{model.name} does not take pictures of shape {images.shape[1:]}: {_one_line(error)}"
+        ) from error
+    return [images.shape], [output.shape for output in outputs]
 
 
 def _choices(names):
