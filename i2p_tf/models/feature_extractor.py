@@ -60,7 +60,7 @@ def classifier_features(classifier):
     """
     images = keras.Input(classifier.input_shape[1:], name="images")
     try:
-        maps = [one for one in feature_maps(classifier, images) if one.shape[3] != images.shape[3]]
+        maps = [one for one in feature_maps(classifier, images) if one.shape[1:] != images.shape[1:]]
         sizes = {one.shape[1] for one in maps if 1 < one.shape[1] <= images.shape[1] // 2}
         fitting = [one for one in maps if one.shape[1] == max(sizes)] if sizes else maps
         model = keras.Model(images, fitting[-1], name="feature_extractor")
