@@ -6,11 +6,27 @@ Standard library only, so that a command can refuse bad input before it loads Te
 import dataclasses
 import math
 import os
+import pathlib
 import sys
 
 from i2p_tf.errors import InputError, unknown_name
 
 CLASSIFIERS = ("resnet20", "resnet32", "resnet44", "resnet56", "vgg16")
+OWN = "own"  # a file's
+APPLICATION = "applications:"
+# Networks of keras.applications that take pictures of any size, from this one on.
+APPLICATIONS = (
+    dict.fromkeys(("MobileNet", "MobileNetV2", "MobileNetV3Small", "MobileNetV3Large"), 32)
+    | {f"EfficientNetB{number}": 32 for number in range(8)}
+    | {f"EfficientNetV2{size}": 32 for size in ("B0", "B1", "B2", "B3", "S", "M", "L")}
+    | {f"ConvNeXt{size}": 32 for size in ("Tiny", "Small", "Base", "Large", "XLarge")}
+    | {f"DenseNet{depth}": 32 for depth in (121, 169, 201)}
+    | {f"ResNet{depth}V2": 32 for depth in (50, 101, 152)}
+    | {"Xception": 71, "InceptionV3": 75, "InceptionResNetV2": 75}
+)
+CLASSIFIER_RANGES = ("0..1", "0..255", "-1..1", "imagenet")
+CLASSIFIER_OUTPUTS = ("logits", "probabilities")
+CLASSIFIER_WEIGHTS = ("imagenet", "random")  # or a file
 BOTTLENECKS = ("bottleneck", "bottleneck_small")
 CODEBOOKS = ("codebook", "codebook_small", "codebook_tiny")
 # Height and width must be a multiple of this: the transforms' poolings and the classifiers' strides.
@@ -19,7 +35,13 @@ CLASSIFIER_MULTIPLES = dict.fromkeys(CLASSIFIERS[:-1], 4) | {"vgg16": 32}
 SMALLEST_IMAGE = 12  # SSIM needs 11 pixels
 LARGEST_IMAGE = 2048  # that a client takes, see client.model_metadata
 FEATURE_WEIGHTS = ("imagenet", "classifier")  # or a file
-PATHS = ("classifier_path", "feature_weights")  # of files, where they are not `FEATURE_WEIGHTS`
+# Fields that hold paths of files, where they do not hold one of these words.
+PATHS = {
+    "classifier_path": (),
+    "custom_objects": (),
+    "classifier_weights": CLASSIFIER_WEIGHTS,
+    "feature_weights": FEATURE_WEIGHTS,
+}
 FEATURE_DISTANCES = ("squared", "cosine")
 OBJECTIVES = ("codebook", "paper", "adversarial")
 TRANSPORTS = ("png", "jpeg")
@@ -92,8 +114,14 @@ class Config:
         image_size: height and width in pixels; None for the data set's own.
         training_images: train on only this many images, the same ones in every run; None for all.
         augmentation: a member of `AUGMENTATIONS`.
-        classifier: a member of `CLASSIFIERS`.
-        classifier_path: a trained classifier to take instead of training one.
+        classifier: a member of `CLASSIFIERS`; `applications:` and a key of `APPLICATIONS`; or `own`, of a file.
+        classifier_path: the file of a trained classifier, any Keras network, which is taken as it is. `classifier` is
+            then `own`.
+        classifier_range: of the pictures that it wants, a member of `CLASSIFIER_RANGES`; None to recognise it.
+        classifier_output: a member of `CLASSIFIER_OUTPUTS`; None to recognise it.
+        custom_objects: the module, by name or as a file, that registers the layers of an own classifier.
+        classifier_weights: what an application begins with: `imagenet` (downloaded), `random`, or a file.
+        class_names: the classes in the order of the classifier's outputs; None for the order of the data.
         encryption: a member of `ENCRYPTIONS`: ψ is trained on pictures that a conventional keyed method has encrypted,
             with a key of the run's own, and there is no h_θ; fields that speak of h_θ have no effect. None for h_θ.
         transform: size of the U-Net, the bottleneck or the codebook, a key of `TRANSFORM_MULTIPLES`.
@@ -128,6 +156,11 @@ class Config:
     augmentation: str = "flip_crop"
     classifier: str = "resnet20"
     classifier_path: str | None = None
+    classifier_range: str | None = None
+    classifier_output: str | None = None
+    custom_objects: str | None = None
+    classifier_weights: str = "imagenet"
+    class_names: tuple[str, ...] | None = None
     encryption: str | None = None
     transform: str = "small"
     encoder_start: str = "classifier"
@@ -142,12 +175,12 @@ class Config:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("dataset", "feature_weights"):
+        for name in ("dataset", "classifier", "feature_weights", "classifier_weights"):
             _check_text(name, getattr(self, name))
-        for name in ("data_dir", "classifier_path"):
+        for name in ("data_dir", "classifier_path", "custom_objects"):
             if getattr(self, name) is not None:
                 _check_text(name, getattr(self, name))
-        _check_choice("classifier", self.classifier, CLASSIFIERS)
+        self._check_classifier()
         if self.encryption is not None:
             _check_choice("encryption", self.encryption, ENCRYPTIONS, quoted=True)
             if self.classifier_path is not None:
@@ -181,6 +214,41 @@ class Config:
         if self.image_size is not None:
             self.check_image_size(self.image_size)
 
+    def _check_classifier(self):
+        if self.classifier_path is not None:
+            object.__setattr__(self, "classifier", OWN)  # a run of an earlier version names a network beside the file
+        elif self.application is None:
+            _check_choice("classifier", self.classifier, CLASSIFIERS, others=(f"{APPLICATION}NAME", "FILE.keras"))
+        elif self.application not in APPLICATIONS:
+            raise unknown_name("network of keras.applications", self.application, tuple(APPLICATIONS))
+        for name, allowed in (("classifier_range", CLASSIFIER_RANGES), ("classifier_output", CLASSIFIER_OUTPUTS)):
+            if getattr(self, name) is not None:
+                _check_choice(name, getattr(self, name), allowed)
+        for name in ("classifier_range", "classifier_output", "custom_objects"):
+            if getattr(self, name) is not None and self.classifier_path is None:
+                raise InputError(f"{name} is for an own classifier only, --classifier=FILE.keras")
+        if self.classifier_weights != CLASSIFIER_WEIGHTS[0] and self.application is None:
+            raise InputError(f"classifier_weights is for --classifier={APPLICATION}NAME only")
+        if self.class_names is not None:
+            object.__setattr__(self, "class_names", tuple(self.class_names))  # a list, in JSON
+            for name in self.class_names:
+                _check_text("class_names", name)
+            if len(set(self.class_names)) < len(self.class_names):
+                raise InputError(f"class_names holds a name twice. Received: {', '.join(self.class_names)}")
+
+    @property
+    def application(self):
+        """The network of `keras.applications` that ψ is made from; None where it is another."""
+        kind, colon, name = self.classifier.partition(":")
+        return name if kind + colon == APPLICATION else None
+
+    @property
+    def classifier_name(self):
+        """What ψ is called in files and on pages: of an own one, its file without folders and ending."""
+        if self.classifier_path is not None:
+            return pathlib.PurePath(self.classifier_path).stem
+        return self.application.lower() if self.application else self.classifier
+
     def _check_objective(self):
         """A codebook has no slope to follow; another transform protects nothing without a term that says so."""
         if (self.objective == "codebook") != (self.transform in CODEBOOKS):
@@ -193,8 +261,8 @@ class Config:
 
     def check_image_size(self, image_size):
         """Raises `InputError`, naming the next fitting size, where one of the networks can't take the image."""
-        _check_integer("image_size", image_size, SMALLEST_IMAGE, LARGEST_IMAGE)
-        multiples, networks = [CLASSIFIER_MULTIPLES[self.classifier]], f"the classifier {self.classifier!r}"
+        _check_integer("image_size", image_size, APPLICATIONS.get(self.application, SMALLEST_IMAGE), LARGEST_IMAGE)
+        multiples, networks = [CLASSIFIER_MULTIPLES.get(self.classifier, 1)], f"the classifier {self.classifier!r}"
         if self.encryption is None:
             multiples.append(TRANSFORM_MULTIPLES[self.transform])
             networks = f"the transform {self.transform!r} and {networks}"
@@ -245,7 +313,7 @@ def _flat(values, prefix=""):
 def _comparable(name, value):
     if name == "dataset" and value.startswith("folder:"):
         return "folder:"
-    if name in PATHS and value is not None and value not in FEATURE_WEIGHTS:
+    if value is not None and value not in PATHS.get(name, (value,)):
         return os.path.abspath(value)
     return value
 
@@ -255,10 +323,10 @@ def _check_text(name, value):
         raise InputError(f"{name} must be a text. Received: {value!r}")
 
 
-def _check_choice(name, value, allowed, quoted=False):
+def _check_choice(name, value, allowed, quoted=False, others=()):
     _check_text(name, value)
     if value not in allowed:
-        raise unknown_name(name, value, allowed, quoted)
+        raise unknown_name(name, value, (*allowed, *others), quoted)
 
 
 def _check_integer(name, value, minimum, maximum=2**31 - 1):

@@ -15,7 +15,8 @@ from i2p_tf import confidence, encryption, key_file, metrics, transport
 from i2p_tf.config import CODEBOOKS
 from i2p_tf.errors import InputError
 from i2p_tf.models import codebook, cost
-from i2p_tf.run_dir import RESULTS_SCHEMA, write_atomically, write_json
+from i2p_tf.models.classifiers.own import import_custom_objects
+from i2p_tf.run_dir import RESULTS_SCHEMA, RunDir, write_atomically, write_json
 
 MOST_PIXELS = 500 * 32**2  # of a batch
 GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
@@ -72,6 +73,9 @@ def load_network(path):
 
 def load_classifier(path, num_classes):
     """ψ of a run, as `load_network`; `InputError` if it knows another number of classes than the data have."""
+    config = RunDir(path.parent)
+    if config.config.is_file() and (module := config.load_config().custom_objects):
+        import_custom_objects(module)
     classifier = load_network(path)
     if classifier.output_shape[-1] != num_classes:
         raise InputError(f"{path} knows {classifier.output_shape[-1]} classes, and the data have {num_classes}")
@@ -182,7 +186,7 @@ def _accuracy(classifier, images, labels):
 
 
 def costs(classifier, transform):
-    """The part `cost` of results.json: MACs of one image, and parameters.
+    """The part `cost` of results.json: MACs of one image, None where they are unknown, and parameters.
 
     Args:
         classifier: ψ, with its adaptation network where it has one.
@@ -236,8 +240,9 @@ def table(results):
         spread = f"median {values['median']:.3f}, p95 {values['p95']:.3f}, max {values['max']:.3f}"
         rows.append((f"{unit}, protected against plain", f"{values['mean']:.3f}", spread))
     for name, network in (("transform", "transform"), ("classifier", "classifier")):
-        mmacs, parameters = costs[f"{name}_macs"] / 1e6, costs[f"{name}_parameters"]
-        rows.append((f"{network}, million MACs an image", f"{mmacs:.1f}", f"{parameters:,} parameters"))
+        macs, parameters = costs[f"{name}_macs"], costs[f"{name}_parameters"]
+        mmacs = "unknown" if macs is None else f"{macs / 1e6:.1f}"
+        rows.append((f"{network}, million MACs an image", mmacs, f"{parameters:,} parameters"))
     sizes = results["bytes"]
     rows.append(("PNG file, bytes, protected", f"{sizes['protected_png']:.0f}", f"plain {sizes['plain_png']:.0f}"))
     width = max(len(row[0]) for row in rows)

@@ -127,6 +127,10 @@ class RunDir:
                 "Give another --run_dir, or --overwrite to delete it"
             )
 
+    def continues(self, config, data=None):
+        """Whether it holds a part of this very experiment already."""
+        return self.config.is_file() and not self._differences(config, data)
+
     def claim(self, config, overwrite=False, data=None):
         """Makes the folder that of `config`, or joins it where it already is. The lock must be held.
 

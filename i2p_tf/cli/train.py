@@ -14,8 +14,8 @@ import pathlib
 from absl import flags
 
 from i2p_tf import presets
-from i2p_tf.cli import app
-from i2p_tf.config import FEATURE_WEIGHTS, PATHS
+from i2p_tf.cli import app, own_classifier
+from i2p_tf.config import PATHS
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
@@ -42,8 +42,36 @@ _define(
     flags.DEFINE_integer, "image_size", "height and width in pixels; if not given the data set's own, of folders 32"
 )
 _define(flags.DEFINE_integer, "training_images", "train on only this many images; all if not given")
-_define(flags.DEFINE_string, "classifier", "resnet20, resnet32, resnet44, resnet56 or vgg16")
-_define(flags.DEFINE_string, "classifier_path", "trained classifier (.keras) to take instead of training one")
+_define(
+    flags.DEFINE_string,
+    "classifier",
+    "resnet20, resnet32, resnet44, resnet56 or vgg16; applications:NAME, a network of keras.applications; or the file "
+    "of any trained Keras classifier (.keras or .h5), which is taken as it is",
+)
+_define(flags.DEFINE_string, "classifier_path", "the same as --classifier with a file")
+_define(
+    flags.DEFINE_string,
+    "classifier_range",
+    "of the pictures that an own classifier wants: 0..1, 0..255, -1..1 or imagenet; recognised by its first layers if "
+    "not given",
+)
+_define(
+    flags.DEFINE_string,
+    "classifier_output",
+    "what an own classifier gives: logits or probabilities; recognised if not given",
+)
+_define(flags.DEFINE_string, "custom_objects", "module, or file, that registers the layers of an own classifier")
+_define(
+    flags.DEFINE_string,
+    "classifier_weights",
+    "of applications:NAME to begin with: imagenet (downloaded), random, or a file of the network without its top",
+)
+_define(
+    flags.DEFINE_string,
+    "class_names",
+    "a,b,c or a file with a name a line: the classes in the order of the classifier's outputs; that of the data if not "
+    "given",
+)
 _define(
     flags.DEFINE_string,
     "encryption",
@@ -109,6 +137,11 @@ CONFIG_FLAGS = (
     "training_images",
     "classifier",
     "classifier_path",
+    "classifier_range",
+    "classifier_output",
+    "custom_objects",
+    "classifier_weights",
+    "class_names",
     "encryption",
     *TRANSFORM_FLAGS,
     "augmentation",
@@ -126,14 +159,13 @@ def config_from_flags():
     sources.check_place(dataset)
     if FLAGS.preset not in presets.PRESETS:
         raise unknown_name("preset", FLAGS.preset, tuple(presets.PRESETS))
-    if FLAGS.classifier_path and not pathlib.Path(FLAGS.classifier_path).is_file():
-        raise InputError(f"--classifier_path: no such file: {FLAGS.classifier_path}")
     if FLAGS.encryption and _given(TRANSFORM_FLAGS):
         given = ", ".join(f"--{name}" for name in _given(TRANSFORM_FLAGS))
         raise InputError(f"{given}: for a transform only, and --encryption takes its place; leave one of them out")
-    weights = FLAGS.feature_weights
-    if weights and weights not in FEATURE_WEIGHTS and not pathlib.Path(weights).is_file():
-        raise InputError(f"--feature_weights: no such file: {weights}; allowed: {', '.join(FEATURE_WEIGHTS)} or a file")
+    for name in ("feature_weights", "classifier_weights"):
+        weights, words = FLAGS[name].value, PATHS[name]
+        if weights and weights not in words and not pathlib.Path(weights).is_file():
+            raise InputError(f"--{name}: no such file: {weights}; allowed: {', '.join(words)} or a file")
     config = presets.PRESETS[FLAGS.preset](dataset)
     recipe_changes = _given(RECIPE_FLAGS)
     if "epochs" in recipe_changes:
@@ -143,18 +175,23 @@ def config_from_flags():
         for name in ("classifier_recipe", "transform_recipe")
     }
     files = {
-        name: os.path.abspath(FLAGS[name].value) for name in PATHS if FLAGS[name].value not in (None, *FEATURE_WEIGHTS)
+        name: os.path.abspath(FLAGS[name].value)
+        for name in ("feature_weights", "classifier_weights")
+        if FLAGS[name].value not in (None, *PATHS[name])
     }
-    return dataclasses.replace(config, **recipes, **_given(CONFIG_FLAGS) | files | {"data_dir": data_dir})
+    changes = _given(CONFIG_FLAGS) | files | own_classifier.fields(FLAGS) | {"data_dir": data_dir}
+    return dataclasses.replace(config, **recipes, **changes)
 
 
 def default_run_dir(dataset, config):
     """`runs/<dataset>_<classifier>`, and `_<encryption>` where there is one; of a folder, the last part of its path."""
     kind, _, rest = dataset.partition(":")
     name = pathlib.Path(rest).expanduser().resolve().name if kind == "folder" else rest or kind
-    name = "".join(letter if letter.isprintable() and letter not in ":/" else "_" for letter in name)
     suffix = f"_{config.encryption}" if config.encryption else ""
-    return pathlib.Path("runs") / f"{name}_{config.classifier}{suffix}"
+    name = f"{name}_{config.classifier_name}{suffix}"
+    return pathlib.Path("runs") / "".join(
+        letter if letter.isprintable() and letter not in ":/" else "_" for letter in name
+    )
 
 
 def main(arguments):
@@ -164,6 +201,7 @@ def main(arguments):
     data = sources.fingerprint(config.dataset)
     run_dir = RunDir(FLAGS.run_dir or default_run_dir(FLAGS.dataset, config))
     run_dir.check(config, FLAGS.overwrite, data)
+    given = _given_from_elsewhere(config, run_dir, data)
     with run_dir.lock():
         run_dir.claim(config, FLAGS.overwrite, data)
         from i2p_tf.training.progress import Progress
@@ -173,7 +211,7 @@ def main(arguments):
         from i2p_tf import evaluation
         from i2p_tf.training.train import train_and_evaluate
 
-        results = train_and_evaluate(config, run_dir, progress)
+        results = train_and_evaluate(config, run_dir, progress, given)
         print(evaluation.table(results))
         print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
 
@@ -182,6 +220,16 @@ def run():
     from i2p_tf.training.errors import TrainingError
 
     app.run(__doc__, FLAGS, main, failures=(TrainingError,), stopped="stopped; the same command goes on from here")
+
+
+def _given_from_elsewhere(config, run_dir, data):
+    """Where a classifier comes from elsewhere: all that is given, before anything is written. None for the others."""
+    if not config.classifier_path and not config.application:
+        return None
+    is_there = run_dir.continues(config, data) and run_dir.classifier.is_file()
+    from i2p_tf.training.train import read_given
+
+    return read_given(config, is_there)
 
 
 def _given(names):

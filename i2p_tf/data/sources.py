@@ -12,6 +12,7 @@ import numpy as np
 
 from i2p_tf.data import attribute_table, layout
 from i2p_tf.errors import InputError, printable, unknown_name
+from i2p_tf.fingerprint import listed
 
 NAMED_SETS = ("digits", "cifar10", "cifar100")
 ATTRIBUTES = {"cifar100": ("coarse_label",)}  # besides the class; other sets of TFDS are asked when they are read
@@ -60,6 +61,20 @@ class Dataset:
         """The set with only `count` training images (all, where there are no more): the same ones in every run."""
         chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.train.labels))[:count]
         return dataclasses.replace(self, train=self.train.take(chosen))
+
+    def with_class_names(self, names):
+        """The set with its classes, and so its labels, in the order of `names`; `InputError` if these are others."""
+        if set(names) != set(self.class_names):
+            missing, unknown = sorted(set(self.class_names) - set(names)), sorted(set(names) - set(self.class_names))
+            parts = [(kind, listed(found)) for kind, found in (("missing", missing), ("unknown", unknown)) if found]
+            what = "; ".join(f"{kind}: {found}" for kind, found in parts)
+            raise InputError(f"--class_names has to name the classes of {self.name} in another order; {what}")
+        places = np.array([names.index(name) for name in self.class_names], np.int32)
+        splits = {
+            name: dataclasses.replace(getattr(self, name), labels=places[getattr(self, name).labels])
+            for name in ("train", "validation", "test")
+        }
+        return dataclasses.replace(self, class_names=tuple(names), **splits)
 
     def describe_classes(self):
         """The names of the classes, each with its number of pictures in all splits, as one line; some of many."""
@@ -214,8 +229,10 @@ def load(name, data_dir=None, image_size=None, attribute=None):
 
 
 def load_for(config, attribute=None):
-    """The data set of a `Config`, with only its `training_images`."""
+    """The data set of a `Config`, with only its `training_images`, and its classes in the order that ψ has."""
     dataset = load(config.dataset, config.data_dir, config.image_size, attribute)
+    if config.class_names:
+        dataset = dataset.with_class_names(config.class_names)
     return dataset.with_training_images(config.training_images) if config.training_images else dataset
 
 

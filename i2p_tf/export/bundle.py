@@ -87,7 +87,7 @@ def _describe_run(path, run_dir, dataset, config, name, reference):
         "resize_rule": RESIZE_RULE,
         "class_names": list(dataset.class_names),
         "codewords": reference.words,  # of how many pictures a codebook sends one; their probabilities are constant
-        "networks": {"classifier": config.classifier, "transform": config.transform},
+        "networks": {"classifier": config.classifier_name, "transform": config.transform},
         "keras": {
             "accuracy_plain": reference.accuracy_of(reference.images),
             "accuracy_protected": reference.accuracy,

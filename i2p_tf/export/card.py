@@ -97,8 +97,9 @@ def _measured(results):
         ]
     if "cost" in results:
         costs = results["cost"]
-        share = costs["transform_macs"] / costs["classifier_macs"]
-        rows.append(("cost of the transformation, share of the classifier's MACs", f"{share:.2f}", ""))
+        known = costs["classifier_macs"] is not None
+        share = f"{costs['transform_macs'] / costs['classifier_macs']:.2f}" if known else "unknown"
+        rows.append(("cost of the transformation, share of the classifier's MACs", share, ""))
     if "attack_suite" in results:
         rows += _attacked(results)
     if not rows:

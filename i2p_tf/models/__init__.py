@@ -2,12 +2,13 @@
 
 from i2p_tf.models import bottleneck, codebook, unet
 from i2p_tf.models.adaptation import adapted
+from i2p_tf.models.classifiers.applications import PREFIX, application
 from i2p_tf.models.resnet import STACKWISE_BLOCKS, resnet
 from i2p_tf.models.vgg import vgg16
 
 
 def classifier(name, image_size, num_classes, encryption=None):
-    """Builds the classifier ψ called `name`: a key of `resnet.STACKWISE_BLOCKS`, or `vgg16`.
+    """Builds the classifier ψ called `name`: a key of `resnet.STACKWISE_BLOCKS`, `vgg16`, or `applications:NAME`.
 
     With `encryption`, a key of `encryption.SCHEMES`, it has the adaptation network of that method in front.
     """
@@ -35,4 +36,6 @@ def _plain_classifier(name, image_size, num_classes):
         return resnet(name, image_size, num_classes)
     if name == "vgg16":
         return vgg16(image_size, num_classes)
+    if name.startswith(PREFIX):
+        return application(name.removeprefix(PREFIX), image_size, num_classes)
     raise ValueError(f"`name` must be one of {(*STACKWISE_BLOCKS, 'vgg16')}. Received: {name!r}")

@@ -5,15 +5,41 @@ import math
 import keras
 from keras import layers
 
+from i2p_tf.models import convolution
+
+_STATISTICS = ("moving_mean", "moving_variance")
+# Operations of a graph that may multiply anything, or repeat what they hold: what is in them is not known.
+_OPAQUE = ("While", "StatelessWhile", "PyFunc", "EagerPyFunc", "XlaCallModule", "CudnnRNNV3", "Conv3D")
+_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+
 
 def macs(model):
-    """MACs of one image through a functional model: convolutions and dense layers, biases and the rest left out."""
-    return sum(_layer_macs(layer) for layer in _layers(model))
+    """MACs of one image through a model: convolutions and products of matrices, biases and the rest left out.
+
+    Of this package's networks they are those of direct convolutions, by their layers; of others they are read from
+    the graph of TensorFlow, whatever layers it is made of.
+
+    Returns:
+        An integer, or None if they can't be known: of a loop, or of code in Python.
+    """
+    found = list(_layers(model))
+    if any(isinstance(layer, convolution.Conv2D) for layer in found):
+        return sum(map(_layer_macs, found))
+    try:
+        return _graph_macs(_graph(model))
+    except (TypeError, ValueError, KeyError, AttributeError):  # a shape that is not known, or no graph at all
+        return None
 
 
 def parameters(model):
-    """Trained parameters, frozen or not; the moving statistics of batch normalisation are none."""
-    return sum(math.prod(weight.shape) for layer in _layers(model) for weight in _trained(layer))
+    """Trained parameters, frozen or not; the statistics of batch normalisation and of pictures are none."""
+    of_pictures = [layer for layer in _layers(model) if isinstance(layer, layers.Normalization)]
+    statistics = {id(weight) for layer in of_pictures for weight in layer.weights}
+    return sum(
+        math.prod(weight.shape)
+        for weight in model.weights
+        if weight.name not in _STATISTICS and id(weight) not in statistics
+    )
 
 
 def _layers(model):
@@ -33,6 +59,47 @@ def _layer_macs(layer):
     return math.prod(layer.kernel.shape) if isinstance(layer, layers.Dense) else 0
 
 
-def _trained(layer):
-    statistics = ("moving_mean", "moving_variance")
-    return [weight for weight in layer.weights if weight.name not in statistics]
+def _graph(model):
+    import tensorflow as tf
+
+    image = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
+    return tf.function(lambda images: model(images, training=False)).get_concrete_function(image).graph
+
+
+def _graph_macs(graph):
+    """The sum over a graph and the functions that it calls; None if something in it is opaque."""
+    counted = [_operation_macs(operation) for operation in graph.get_operations()]
+    return None if None in counted else sum(counted)
+
+
+def _operation_macs(operation):
+    kind, inputs = operation.type, [tensor.shape for tensor in operation.inputs]
+    if kind in _CALLS:
+        return _graph_macs(operation.graph._get_function(operation.get_attr("f").name).graph)
+    if kind in _OPAQUE or "FFT" in kind:
+        return None
+    if kind == "Conv2D":  # the kernel has the channels of one group
+        return _size(operation.outputs[0].shape) * math.prod(inputs[1][:3])
+    if kind == "DepthwiseConv2dNative":
+        return _size(operation.outputs[0].shape) * math.prod(inputs[1][:2])
+    if kind == "Conv2DBackpropInput":  # a transposed convolution, of the values in its third input
+        return _size(inputs[2]) * math.prod(inputs[1][:3])
+    if kind in ("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"):
+        turned = operation.get_attr("transpose_a" if kind == "MatMul" else "adj_x")
+        return _size(operation.outputs[0].shape) * inputs[0][-2 if turned else -1]
+    return _einsum_macs(operation, inputs) if kind == "Einsum" else 0
+
+
+def _einsum_macs(operation, inputs):
+    terms, result = operation.get_attr("equation").decode().split("->")
+    sizes = {}
+    for term, shape in zip(terms.split(","), inputs, strict=True):
+        before, dots, after = term.partition("...")
+        sizes |= dict(zip(before, shape[: len(before)], strict=True))
+        sizes |= dict(zip(after, shape[-len(after) :], strict=True)) if dots and after else {}
+    summed = [size for axis, size in sizes.items() if axis not in result]
+    return _size(operation.outputs[0].shape) * math.prod(summed)
+
+
+def _size(shape):
+    return math.prod(shape.as_list())

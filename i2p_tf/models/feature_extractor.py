@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from i2p_tf.errors import InputError
+from i2p_tf.models.classifiers.own import feature_maps
 from i2p_tf.models.convolution import Conv2D
 
 # Filters of the convolutions; "pool" is a 2x2 maximum. Names are those of `keras.applications.VGG16`.
@@ -50,11 +52,23 @@ def classifier_features(classifier):
 
     Returns:
         A frozen functional model on the classifier's own input whose output is its last layer with half the height
-        and width of the image, so that the place of the features in the network resembles that of `conv2_2`.
+        and width of the image, so that the place of the features in the network resembles that of `conv2_2`. Where
+        none has that size, it is the next smaller one; where none is smaller, the last layer that gives maps at all.
+
+    Raises:
+        InputError: if no layer gives any, or none can be reached from outside.
     """
-    half = classifier.input_shape[1] // 2
-    fitting = [layer for layer in classifier.layers if len(layer.output.shape) == 4 and layer.output.shape[1] == half]
-    model = keras.Model(classifier.input, fitting[-1].output, name="feature_extractor")
+    images = keras.Input(classifier.input_shape[1:], name="images")
+    try:
+        maps = [one for one in feature_maps(classifier, images) if one.shape[1:] != images.shape[1:]]
+        sizes = {one.shape[1] for one in maps if 1 < one.shape[1] <= images.shape[1] // 2}
+        fitting = [one for one in maps if one.shape[1] == max(sizes)] if sizes else maps
+        model = keras.Model(images, fitting[-1], name="feature_extractor")
+    except (IndexError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{classifier.name} shows no feature maps; the paper's objective needs --feature_weights=FILE, and "
+            "a codebook (the preset two_cores) needs none"
+        ) from error
     model.trainable = False
     return model
 

@@ -120,7 +120,7 @@ def _subject(record, prefix):
     if record.encryption:
         yield Paragraph(
             f"Pictures of {code(record.dataset)} were encrypted by {verdict.KEYED_METHODS[record.encryption]}, all "
-            f"with one key; the classifier ψ ({code(config['classifier'])}) was trained on encrypted pictures. A "
+            f"with one key; the classifier ψ ({code(record.classifier)}) was trained on encrypted pictures. A "
             "keyed method, to compare with; not the transformation network of this project."
         )
         yield Paragraph(
@@ -138,7 +138,7 @@ def _subject(record, prefix):
     yield Paragraph(
         f"Pictures of {code(record.dataset)} go through a transformation network h_θ on the device "
         f"({code(config['transform'])}, trained with {objective}), and only what comes out is sent, in 8 bits. The "
-        f"classifier ψ ({code(config['classifier'])}) in the cloud is meant to read its class. The aim is visual "
+        f"classifier ψ ({code(record.classifier)}) in the cloud is meant to read its class. The aim is visual "
         "protection: that a person who sees the sent image does not recognise the plain one."
     )
     yield Paragraph(

@@ -6,7 +6,7 @@ import sys
 
 from i2p_tf import pictures
 from i2p_tf.attacks.summary import METRICS
-from i2p_tf.config import CODEBOOKS
+from i2p_tf.config import CODEBOOKS, Config
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
@@ -28,7 +28,7 @@ PARTS = {
     "codewords": int,
     "transport": {"n": int},
     "protection": _SUMMARIES,
-    "cost": {"classifier_macs": int, "classifier_parameters": float},
+    "cost": {"classifier_parameters": float},
     "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},
     "attacks": {},
     "floors": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
@@ -48,7 +48,7 @@ PARTS = {
 _OPTIONAL = {
     "accuracy": ({"plain": float},),
     "transport": tuple({name: float} for name in TRANSPORTS),
-    "cost": ({"transform_macs": float, "transform_parameters": float},),
+    "cost": ({"transform_macs": float, "transform_parameters": float}, {"classifier_macs": int}),
     "attack_suite": ({"environment": {}},),
 }
 _OPTIONAL_IN_ATTACKS = ({"attack": str}, {"seed": float}, {"mean_image_ssim": float})
@@ -95,6 +95,11 @@ class Record:
     def is_codebook(self):
         """Whether h_θ sends one of some fixed pictures, whatever it gets."""
         return not self.encryption and self.config["transform"] in CODEBOOKS
+
+    @property
+    def classifier(self):
+        """What ψ is called."""
+        return Config.from_json(self.config).classifier_name
 
     @property
     def dataset(self):

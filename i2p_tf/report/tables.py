@@ -7,6 +7,7 @@ from i2p_tf.report.findings import CLASS, PSNR, SSIM, TOP1, TOP5
 from i2p_tf.report.formats import code, count, decibels, millions, share, spread, ssim
 
 NONE = "–"
+UNKNOWN = "unknown"
 WRITTEN = {SSIM: ssim, PSNR: decibels, CLASS: share, TOP1: share, TOP5: share}
 
 
@@ -186,7 +187,10 @@ def attribute_inference(results):
 def relative_cost(results):
     """MACs of h_θ as a share of ψ's, in words for a cell."""
     costs = results.get("cost", {})
-    return f"{costs['transform_macs'] / costs['classifier_macs']:.2f} ψ" if costs.get("transform_macs") else NONE
+    if not costs.get("transform_macs"):
+        return NONE
+    times = _of_classifier(costs, "transform")
+    return times if times == UNKNOWN else f"{times} ψ"
 
 
 def listing(caption, values):
@@ -215,7 +219,14 @@ def _due(control, mean_image):
 
 def _network(title, costs, name):
     macs = costs[f"{name}_macs"]
-    return (title, millions(macs), f"{macs / costs['classifier_macs']:.2f}", count(costs[f"{name}_parameters"]))
+    written = UNKNOWN if macs is None else millions(macs)
+    return (title, written, _of_classifier(costs, name), count(costs[f"{name}_parameters"]))
+
+
+def _of_classifier(costs, name):
+    """MACs of a network as a share of ψ's, which may be unknown."""
+    own = costs.get("classifier_macs")
+    return UNKNOWN if own is None else f"{costs[f'{name}_macs'] / own:.2f}"
 
 
 def _written(value):

@@ -146,7 +146,7 @@ def _features(extractor, images, size=FEWEST_IMAGES):
 
 def _feature_extractor(config, dataset, classifier, progress):
     """φ and where it came from; the classifier's own features where the stock weights can't be had."""
-    own = {"source": f"{config.classifier}'s own features"}
+    own = {"source": f"{config.classifier_name}'s own features"}
     if config.feature_weights == "classifier":
         return classifier_features(classifier), own
     if config.feature_weights != "imagenet":

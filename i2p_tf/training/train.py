@@ -3,6 +3,8 @@
 With a conventional keyed method there is no h_θ: ψ alone is trained, on encrypted pictures.
 """
 
+import dataclasses
+
 import keras
 
 from i2p_tf import key_file, models
@@ -10,9 +12,10 @@ from i2p_tf.data import sources
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run, load_classifier, load_protection
+from i2p_tf.models.classifiers import applications
 from i2p_tf.models.warm_start import start_encoder
 from i2p_tf.run_dir import write_atomically, write_json
-from i2p_tf.training import precision
+from i2p_tf.training import own_classifier, precision
 from i2p_tf.training.calibration import (
     adversarial_objective,
     calibrated_objective,
@@ -24,13 +27,54 @@ from i2p_tf.training.fit import fit
 from i2p_tf.training.trainer import AdversarialTrainer, ClassifierTrainer, CodebookTrainer, TransformTrainer
 
 
-def train_and_evaluate(config, run_dir, progress):
+@dataclasses.dataclass(frozen=True)
+class Given:
+    """What an experiment begins with.
+
+    Attributes:
+        dataset: a `data.sources.Dataset`.
+        classifier: ψ from a file, wrapped; None where it is trained, or there in the run.
+        origin: of that ψ: where it came from and what was recognised.
+        backbone: of ψ from `keras.applications`, with its first weights; None where there is none, or it is random.
+    """
+
+    dataset: sources.Dataset
+    classifier: keras.Model | None = None
+    origin: dict | None = None
+    backbone: keras.Model | None = None
+
+
+def read_given(config, classifier_is_there=False):
+    """Reads and checks all that an experiment takes from elsewhere; writes nothing.
+
+    Args:
+        config: a `Config`.
+        classifier_is_there: whether the run has its ψ already, so that none is read.
+
+    Raises:
+        InputError: if the data or a classifier can't be had, or do not fit together.
+    """
+    model = backbone = None
+    if not classifier_is_there:
+        # First what fails soonest: data may take minutes.
+        model = own_classifier.load(config) if config.classifier_path else None
+        if config.application and config.classifier_weights != "random":
+            backbone = applications.backbone(config.application, config.classifier_weights)
+    dataset = sources.load_for(config)
+    config.check_image_size(dataset.image_size)
+    if model is None:
+        return Given(dataset, backbone=backbone)
+    return Given(dataset, *own_classifier.fit_to(config, model, dataset))
+
+
+def train_and_evaluate(config, run_dir, progress, given=None):
     """Runs the experiment `config` in `run_dir`, which it has claimed; finished steps are not repeated.
 
     Args:
         config: a `Config`.
         run_dir: a `RunDir` whose `claim` has been called with `config`.
         progress: a `training.progress.Progress`.
+        given: what `read_given` has read; None to read it now.
 
     Returns:
         The contents of results.json.
@@ -39,8 +83,8 @@ def train_and_evaluate(config, run_dir, progress):
         InputError: if the data or a file can't be used.
         TrainingError: if a loss is not finite.
     """
-    dataset = sources.load_for(config)
-    config.check_image_size(dataset.image_size)
+    given = given or read_given(config, run_dir.classifier.is_file())
+    dataset = given.dataset
     if config.encryption is None:
         check_feature_weights(config, dataset)
     else:
@@ -48,17 +92,18 @@ def train_and_evaluate(config, run_dir, progress):
     _report_data(dataset, progress)
     networks = [run_dir.classifier] if config.encryption else [run_dir.classifier, run_dir.transform]
     if not all(file.is_file() for file in networks):
-        _train(config, dataset, run_dir, progress)
+        _train(config, given, run_dir, progress)
     return evaluate_run(run_dir, dataset, progress.say)
 
 
-def _train(config, dataset, run_dir, progress):
+def _train(config, given, run_dir, progress):
     """Trains and saves what the run lacks."""
+    dataset = given.dataset
     policy = precision.resolve(config.precision)
     _record_environment(run_dir, policy)
     if not run_dir.classifier.is_file():
-        _warn_of_random_encoder(config, dataset, progress)
-    classifier = _classifier(config, dataset, policy, run_dir, progress)
+        _warn_of_random_encoder(config, dataset, progress, given.classifier)
+    classifier = _classifier(config, given, policy, run_dir, progress)
     if config.encryption is None and not run_dir.transform.is_file():
         _train_transform(config, dataset, policy, classifier, run_dir, progress)
 
@@ -87,15 +132,19 @@ def _make_key(run_dir):
     key_file.create(run_dir.encryption_key)
 
 
-def _classifier(config, dataset, policy, run_dir, progress):
+def _classifier(config, given, policy, run_dir, progress):
     """ψ in float32: of the run, of `classifier_path`, or trained now."""
+    dataset = given.dataset
     if run_dir.classifier.is_file():
         return load_classifier(run_dir.classifier, dataset.num_classes)
-    if config.classifier_path:
-        classifier = _load_classifier(config, dataset)
+    if given.classifier is not None:
+        classifier = given.classifier
+        write_json(run_dir.environment, run_dir.read_environment() | {"classifier": given.origin})
     else:
         keras.utils.set_random_seed(config.seed)
         classifier = _build(policy, lambda: _new_classifier(config, dataset))
+        if given.backbone is not None:
+            applications.start(classifier, given.backbone)
         trainer = ClassifierTrainer(classifier, config.classifier_recipe.label_smoothing)
         recipe = config.classifier_recipe
         protect = load_protection(run_dir, config, dataset.image_size) if config.encryption else None
@@ -107,8 +156,10 @@ def _classifier(config, dataset, policy, run_dir, progress):
 
 def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     """Trains and saves h_θ."""
-    frozen_classifier = _build(policy, lambda: _new_classifier(config, dataset))
-    frozen_classifier.set_weights(classifier.get_weights())
+    frozen_classifier = classifier
+    if not config.classifier_path:  # an own one stays in float32
+        frozen_classifier = _build(policy, lambda: _new_classifier(config, dataset))
+        frozen_classifier.set_weights(classifier.get_weights())
     frozen_classifier.trainable = False
     make_trainer = {
         "codebook": _codebook_trainer,
@@ -144,30 +195,11 @@ def _adversarial_trainer(config, dataset, policy, classifier, run_dir, progress)
     return AdversarialTrainer(transform, _build(policy, lambda: adversarial_objective(config, dataset, classifier)))
 
 
-def _load_classifier(config, dataset):
-    """ψ of `classifier_path` in float32, whatever it was saved in; `InputError` unless it is the network asked for."""
-    try:
-        given = keras.models.load_model(config.classifier_path, compile=False)
-        shapes = given.input_shape[1:], given.output_shape[1:]
-        weights = given.get_weights()
-    except Exception as error:  # Keras raises whatever the damaged file made it stumble over
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"--classifier_path={config.classifier_path} is no Keras classifier: {reason}") from error
-    expected = (dataset.image_size, dataset.image_size, 3), (dataset.num_classes,)
-    classifier = _build("float32", lambda: _new_classifier(config, dataset))
-    fits = shapes == expected and given.name == config.classifier
-    if not fits or [array.shape for array in weights] != [tuple(weight.shape) for weight in classifier.weights]:
-        raise InputError(
-            f"--classifier_path={config.classifier_path} holds a {given.name} from {shapes[0]} to {shapes[1]} with "
-            f"{given.count_params():,} parameters; this experiment needs a {config.classifier} from {expected[0]} to "
-            f"{expected[1]} with {classifier.count_params():,}"
-        )
-    classifier.set_weights(weights)
-    return classifier
+def _warn_of_random_encoder(config, dataset, progress, own=None):
+    """Where a codebook's encoder, itself a classifier, has fewer epochs than ψ has, and does not begin as ψ.
 
-
-def _warn_of_random_encoder(config, dataset, progress):
-    """Where a codebook's encoder, itself a classifier, has fewer epochs than ψ has, and does not begin as ψ."""
+    Of an `own` ψ they are those that the recipe gives to one that is trained.
+    """
     if config.encryption or config.objective != "codebook":
         return
     images = len(dataset.train.labels)
@@ -176,7 +208,7 @@ def _warn_of_random_encoder(config, dataset, progress):
     if ours >= of_classifier:
         return
     transform = models.transform(config.transform, dataset.image_size, dataset.num_classes)
-    if config.encoder_start == "random" or not start_encoder(transform, _new_classifier(config, dataset)):
+    if config.encoder_start == "random" or not start_encoder(transform, own or _new_classifier(config, dataset)):
         progress.warn(
             f"the transform's encoder begins with random weights and has {ours} epochs, where the classifier has "
             f"{of_classifier}; --epochs={of_classifier} gives it as many"

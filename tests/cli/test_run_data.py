@@ -50,7 +50,7 @@ def begin(run_dir, config):
 
 
 def test_paths_are_recorded_for_every_working_directory(arguments, pictures, tmp_path):
-    (tmp_path / "psi.keras").touch()
+    (tmp_path / "psi.keras").write_bytes(b"\x89HDF\r\n\x1a\n")
     (tmp_path / "vgg.h5").touch()
     config = arguments("--dataset=folder:pics", "--classifier_path=psi.keras", "--feature_weights=vgg.h5")
     assert config.dataset == f"folder:{pictures}" and config.data_dir is None

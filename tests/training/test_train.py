@@ -5,11 +5,10 @@ import shutil
 import types
 
 import keras
-import numpy as np
 import pytest
 from keras import layers
 
-from i2p_tf import models, presets
+from i2p_tf import presets
 from i2p_tf.config import Recipe
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
@@ -17,7 +16,6 @@ from i2p_tf.run_dir import RunDir, write_json
 from i2p_tf.training import train
 from i2p_tf.training.calibration import require_same_features
 from i2p_tf.training.fit import fit
-from i2p_tf.training.precision import dtype_policy
 from i2p_tf.training.progress import Progress
 from i2p_tf.training.trainer import ClassifierTrainer
 
@@ -88,40 +86,6 @@ def test_what_precedes_the_first_step_is_done_where_no_checkpoint_can_be_used(tm
 
     assert begun()
     assert not begun()  # now there is a checkpoint that can be used
-
-
-@pytest.mark.parametrize("method", ["le", "pe"])
-def test_a_classifier_of_encrypted_pictures_is_refused_where_plain_ones_are_read(method, tmp_path, digits):
-    path = tmp_path / "classifier.keras"
-    models.classifier("resnet20", 16, 10, method).save(path)
-    config = dataclasses.replace(presets.two_cores("digits"), image_size=16, classifier_path=str(path))
-    with pytest.raises(InputError, match=f"holds a resnet20_{method} .* needs a resnet20 "):
-        train._load_classifier(config, digits)
-
-
-def given(digits, network, path):
-    """The experiment that takes this network as its ψ."""
-    network.save(path)
-    return dataclasses.replace(presets.two_cores("digits"), image_size=16, classifier_path=str(path))
-
-
-def test_a_classifier_of_other_layers_under_the_right_name_is_refused_and_leaves_nothing(tmp_path, digits):
-    images = keras.Input((16, 16, 3))
-    network = keras.Model(images, layers.Dense(10)(layers.Flatten()(images)), name="resnet20")
-    config, run_dir = given(digits, network, tmp_path / "classifier.keras"), RunDir(tmp_path / "run")
-    run_dir.path.mkdir()
-    with pytest.raises(InputError, match="7,690 parameters; this experiment needs a resnet20 .* with 27"):
-        train._classifier(config, digits, "float32", run_dir, Progress())
-    assert not run_dir.classifier.exists()
-
-
-def test_a_classifier_saved_in_mixed_precision_computes_in_float32(tmp_path, digits):
-    with dtype_policy("mixed_float16"):
-        network = models.classifier("resnet20", 16, 10)
-    classifier = train._load_classifier(given(digits, network, tmp_path / "classifier.keras"), digits)
-    assert {layer.compute_dtype for layer in classifier.layers} == {"float32"}
-    for mine, theirs in zip(classifier.get_weights(), network.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_where_nothing_is_trained_the_record_of_the_training_stays(trained_run, tmp_path):

@@ -1,0 +1,122 @@
+"""An own classifier from its file: loaded, checked against the data and wrapped, before anything is written."""
+
+import contextlib
+import hashlib
+import math
+import pathlib
+
+import keras
+import numpy as np
+
+from i2p_tf.errors import InputError
+from i2p_tf.evaluation import classify
+from i2p_tf.models.classifiers import own
+from i2p_tf.models.feature_extractor import classifier_features
+
+TRIED = 1_000  # pictures on which its accuracy is looked at
+DEVIATIONS = 2.0  # above chance, in standard deviations, is a classifier that reads something
+
+
+def load(config):
+    """The network in the file of a `Config`, as it was saved.
+
+    Raises:
+        InputError: if it can't be loaded, or does not take the pictures of the `Config`.
+    """
+    if config.custom_objects:
+        own.import_custom_objects(config.custom_objects)
+    try:
+        model = keras.models.load_model(config.classifier_path, compile=False)
+    except Exception as error:  # Keras raises whatever the file made it stumble over
+        if name := own.unknown_object(error):
+            raise InputError(
+                f"--classifier={config.classifier_path} needs {name!r}, which Keras does not know; "
+                "--custom_objects=MODULE names the module, or the file, that registers it"
+            ) from error
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"--classifier={config.classifier_path} is no Keras classifier: {reason}") from error
+    with _of_file(config):
+        own.check_form(model, config.image_size)
+    return model
+
+
+def fit_to(config, model, dataset):
+    """Wraps a network for a data set.
+
+    Args:
+        config: a `Config`.
+        model: what `load` has given.
+        dataset: its `data.sources.Dataset`.
+
+    Returns:
+        ψ, as `own.wrap`, and a dictionary of where it came from and what was recognised.
+
+    Raises:
+        InputError: if the network does not fit the data, or its accuracy on validation pictures is at chance.
+    """
+    with _of_file(config):
+        own.check_form(model, dataset.image_size, dataset.num_classes)
+        model = own.in_float32(model)
+        input_range = config.classifier_range or own.recognised_range(model)
+        if input_range is None:
+            raise InputError(
+                "the range of the pictures that it wants can't be recognised; give "
+                f"--classifier_range={'|'.join(own.RANGES)} (accuracy on {len(_pictures(dataset)[1])} pictures: "
+                f"{_accuracies(config, model, dataset)})"
+            )
+        output = own.recognised_output(model, input_range, dataset.image_size, config.classifier_output)
+        classifier = own.wrap(model, input_range, output, dataset.image_size)
+        _check_accuracy(classifier, dataset, input_range)
+        if config.objective == "paper" and config.feature_weights == "classifier":
+            classifier_features(classifier)  # raises now what would be raised after hours
+    path = pathlib.Path(config.classifier_path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return classifier, {"file": path.name, "sha256": digest, "range": input_range, "output": output}
+
+
+@contextlib.contextmanager
+def _of_file(config):
+    """What is wrong with a network is said with the file that it came from."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"--classifier={config.classifier_path}: {error}") from error
+
+
+def _accuracies(config, model, dataset):
+    """The accuracy with each range, in words."""
+    images, labels = _pictures(dataset)
+    tried = []
+    for name in own.RANGES:
+        classifier = own.wrap(model, name, config.classifier_output, dataset.image_size)
+        tried.append(f"{name} {np.mean(classify(classifier, images) == labels):.2f}")
+    return ", ".join(tried)
+
+
+def _check_accuracy(classifier, dataset, input_range):
+    """Refuses a network that reads the classes no better than chance; a mean over classes, however many of each."""
+    images, labels = _pictures(dataset)
+    right = classify(classifier, images) == labels
+    counts = np.bincount(labels, minlength=dataset.num_classes)
+    counts = counts[counts > 0]
+    recall = np.mean([right[labels == label].mean() for label in np.unique(labels)])
+    chance = 1.0 / dataset.num_classes
+    deviation = math.sqrt(chance * (1.0 - chance) * np.sum(1.0 / counts)) / len(counts)
+    if recall <= chance + DEVIATIONS * deviation:
+        raise InputError(
+            f"it reads {right.mean():.2f} of {len(labels)} pictures rightly, and chance is {chance:.2f}; likely the "
+            f"range (--classifier_range, taken: {input_range}) or the order of the classes (--class_names, taken: "
+            f"{_shown(dataset.class_names)}) is another"
+        )
+
+
+def _pictures(dataset):
+    """A sample of the validation and test pictures, with their labels."""
+    images = np.concatenate([dataset.validation.images, dataset.test.images])
+    labels = np.concatenate([dataset.validation.labels, dataset.test.labels])
+    chosen = np.random.default_rng(0).permutation(len(labels))[:TRIED]
+    return images[chosen], labels[chosen]
+
+
+def _shown(names):
+    return ", ".join(names[:6]) + (", ..." if len(names) > 6 else "")
