@@ -15,7 +15,7 @@ from workloads import CLASSES, IMAGE_SIZE
 from i2p_tf import evaluation, models, presets
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.inverse_network import inverse_network
-from i2p_tf.data import pipeline
+from i2p_tf.data import pipeline, sources
 from i2p_tf.data.sources import Dataset, Split
 from i2p_tf.environment import describe_environment
 from i2p_tf.models import cost
@@ -129,9 +129,13 @@ def write_random_features(file):
     keras.Model(vgg.input, vgg.get_layer("block2_conv2").output).save_weights(file)
 
 
-def write_random_classifier(file):
-    """Writes the ψ of the preset `paper_two_cores`, untrained."""
-    models.classifier(presets.paper_two_cores("cifar10").classifier, IMAGE_SIZE, CLASSES).save(file)
+def write_brief_classifier(file, data_dir):
+    """Writes the ψ of the preset `paper_two_cores` after some steps on CIFAR-10: one at chance is refused."""
+    train = sources.load("cifar10", data_dir=data_dir).train
+    classifier = models.classifier(presets.paper_two_cores("cifar10").classifier, IMAGE_SIZE, CLASSES)
+    classifier.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    classifier.fit(np.float32(train.images[:12_800]) / 255, train.labels[:12_800], batch_size=128, verbose=0)
+    classifier.save(file)
 
 
 def random_dataset(count):

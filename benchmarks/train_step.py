@@ -301,7 +301,7 @@ def measure_memory():
         features, classifier = folder / "vgg.weights.h5", folder / "classifier.keras"
         with own_process() as pool:
             pool.submit(_call_function, "keras_steps", "write_random_features", features).result()
-            pool.submit(_call_function, "keras_steps", "write_random_classifier", classifier).result()
+            pool.submit(_call_function, "keras_steps", "write_brief_classifier", classifier, FLAGS.data_dir).result()
         paper = "--preset=paper_two_cores", f"--feature_weights={features}"
         with training(folder / "all", *paper, f"--classifier_path={classifier}") as (process, output):
             wait_for(output, b"transform 1/")
