@@ -239,7 +239,7 @@ def test_a_killed_codebook_goes_on_to_the_same_result(finished, train, tmp_path)
 def test_a_given_classifier_of_other_images_is_refused(finished, train, tmp_path):
     path = finished[0] / "classifier.keras"
     _, stderr = train(tmp_path / "other", f"--classifier_path={path}", "--image_size=24", code=2)
-    assert "16, 16" in stderr and "24, 24" in stderr
+    assert "16x16" in stderr and "24x24" in stderr
 
 
 def test_a_classifier_of_encrypted_pictures(train, run_command, tmp_path):
