@@ -53,7 +53,7 @@ PARTS = ("steps", "pipeline", "evaluation", "start", "memory")
 FLAGS = flags.FLAGS
 flags.DEFINE_multi_enum("part", PARTS, PARTS, "what to measure; may be repeated")
 flags.DEFINE_boolean("peers", True, "time PyTorch too, where it is installed")
-flags.DEFINE_boolean("quick", False, "one round of small steps in small batches, to try things out")
+flags.DEFINE_boolean("quick", False, "one round of small steps in small batches, float32 alone, to try things out")
 flags.DEFINE_integer("rounds", 3, "rounds; the median of the rounds counts")
 flags.DEFINE_float("seconds", 1.0, "least seconds of each measurement in each round")
 flags.DEFINE_integer("matrix", 2048, "side of the matrices of the limit")
@@ -157,7 +157,7 @@ def start_contenders(stack):
     contenders = [start(OWN, "float32", "keras_steps", "float32")]
     environment = contenders[0].call("describe")
     best = environment["best_precision"]
-    if best != "float32":
+    if best != "float32" and not FLAGS.quick:
         contenders.append(start(OWN, best, "keras_steps", best))
     packages = ", ".join(f"{name} {environment['packages'][name]}" for name in ("tensorflow", "keras", "numpy"))
     print(f"{environment['processor']}, {environment['cores']} cores, GPUs {environment['gpus']}, ", end="")
