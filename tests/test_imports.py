@@ -18,6 +18,7 @@ LAYERS = [
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
     {"config", "fingerprint", "pictures", "encryption", "transport"},
+    {"tables"},
     {"errors", "jpeg_end", "picture_memory"},
 ]
 NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
