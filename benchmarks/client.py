@@ -41,7 +41,8 @@ THREADS = (1, 2)
 def main(arguments):
     """Builds, measures, prints."""
     from i2p_tf.environment import describe_environment
-    from i2p_tf.models import cost, unet
+    from i2p_tf.models import cost
+    from i2p_tf.models.transforms import unet
 
     transform = unet.unet(FLAGS.transform, FLAGS.image_size)
     images = np.random.default_rng(0).integers(0, 256, (64, FLAGS.image_size, FLAGS.image_size, 3), dtype=np.uint8)

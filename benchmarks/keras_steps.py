@@ -15,17 +15,17 @@ from workloads import CLASSES, IMAGE_SIZE
 from i2p_tf import evaluation, models, presets
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.inverse_network import inverse_network
+from i2p_tf.channels.files import TRANSPORTS
 from i2p_tf.data import pipeline, sources
 from i2p_tf.data.sources import Dataset, Split
 from i2p_tf.environment import describe_environment
 from i2p_tf.models import cost
-from i2p_tf.models.unet import STACKWISE_FILTERS
+from i2p_tf.models.transforms.unet import STACKWISE_FILTERS
+from i2p_tf.objectives.paper import calibrated_objective
+from i2p_tf.objectives.trainer import ClassifierTrainer, TransformTrainer
 from i2p_tf.training import precision
-from i2p_tf.training.calibration import calibrated_objective
 from i2p_tf.training.fit import compile_trainer
 from i2p_tf.training.progress import Progress
-from i2p_tf.training.trainer import ClassifierTrainer, TransformTrainer
-from i2p_tf.transport import TRANSPORTS
 
 TOTAL_STEPS = 10_000  # of the learning rate's schedule
 DTYPES = {"float32": tf.float32, "mixed_bfloat16": tf.bfloat16, "mixed_float16": tf.float16}

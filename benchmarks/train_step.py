@@ -14,7 +14,7 @@ round. Before that each contender takes two steps from the same weights, and the
 The limit is the step's floating-point operations at the rate of the best matrix product of the same precision in this
 run: 2 a MAC, times 3 for networks that are trained (forward, gradient by the input, gradient by the weights), times 2
 for frozen ones that a gradient passes, once more for φ on plain images. Operations are those of plain convolutions;
-minimal filtering (`i2p_tf/models/convolution.py`) needs fewer, so a share of the limit may be above 1.
+minimal filtering (`i2p_tf/models/layers/minimal_filtering.py`) needs fewer, so a share of the limit may be above 1.
 
 Pipeline: batches as of CIFAR-10 on one core, without a step. Evaluation: what bin/evaluate computes of 10,000 images,
 beside the time that the forward passes of a training step would take for as many. Start: seconds from the call of

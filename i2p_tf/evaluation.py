@@ -11,11 +11,13 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from i2p_tf import confidence, encryption, key_file, metrics, transport
+from i2p_tf import confidence, encryption, key_file, metrics
+from i2p_tf.channels import files
 from i2p_tf.config import CODEBOOKS
 from i2p_tf.errors import InputError
-from i2p_tf.models import codebook, cost
+from i2p_tf.models import cost
 from i2p_tf.models.classifiers.own import import_custom_objects
+from i2p_tf.models.transforms import codebook
 from i2p_tf.run_dir import RESULTS_SCHEMA, RunDir, write_atomically, write_json
 
 MOST_PIXELS = 500 * 32**2  # of a batch
@@ -172,9 +174,9 @@ def _certainty(answers, labels, class_names):
 
 
 def _after_transport(classifier, protected, labels, unchanged):
-    """ψ's accuracy on protected images after each of `transport.TRANSPORTS`; `unchanged` where all arrive as sent."""
+    """ψ's accuracy on protected images after each of `files.TRANSPORTS`; `unchanged` where all arrive as sent."""
     accuracy = {}
-    for name, travel in transport.TRANSPORTS.items():
+    for name, travel in files.TRANSPORTS.items():
         arrived = np.stack([travel(image) for image in protected])
         same = np.array_equal(arrived, protected)
         accuracy[name] = unchanged if same else _accuracy(classifier, arrived, labels)

@@ -78,7 +78,7 @@ def once(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shallow_resnet20():
     """A ResNet-20 with one residual block a stage instead of three: commands that train take a third of the time."""
-    from i2p_tf.models.resnet import STACKWISE_BLOCKS
+    from i2p_tf.models.classifiers.resnet import STACKWISE_BLOCKS
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(STACKWISE_BLOCKS, "resnet20", (1, 1, 1))
@@ -142,10 +142,12 @@ def train_run(path, digits):
 
     from i2p_tf import presets
     from i2p_tf.models.feature_extractor import classifier_features
-    from i2p_tf.models.unet import unet
+    from i2p_tf.models.transforms.unet import unet
+    from i2p_tf.objectives.classification import Classification
+    from i2p_tf.objectives.feature_distance import SquaredDistance
+    from i2p_tf.objectives.paper import PaperObjective
+    from i2p_tf.objectives.trainer import TransformTrainer
     from i2p_tf.run_dir import RunDir, write_json
-    from i2p_tf.training.objective import Classification, PaperObjective, SquaredDistance
-    from i2p_tf.training.trainer import TransformTrainer
 
     keras.utils.set_random_seed(0)
     images, labels = np.float32(digits.train.images) / 255.0, digits.train.labels
@@ -211,7 +213,7 @@ def write_small_export(path, seed):
     from keras import layers
 
     from i2p_tf.export import bundle, saved_model, tflite
-    from i2p_tf.models.unet import unet
+    from i2p_tf.models.transforms.unet import unet
     from i2p_tf.run_dir import write_json
 
     keras.utils.set_random_seed(seed)

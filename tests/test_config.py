@@ -137,8 +137,9 @@ def test_a_classifier_that_is_there_can_not_read_a_new_key():
 
 @pytest.mark.slow
 def test_image_sizes_that_fit_the_configuration_fit_the_networks():
-    from i2p_tf.models import bottleneck, classifier, codebook, transform
-    from i2p_tf.models.unet import STACKWISE_FILTERS
+    from i2p_tf.models import classifier, transform
+    from i2p_tf.models.transforms import bottleneck, codebook
+    from i2p_tf.models.transforms.unet import STACKWISE_FILTERS
 
     of_unets = {size: 2 ** (len(f) - 1) for size, f in STACKWISE_FILTERS.items()}
     of_codebooks = dict.fromkeys(codebook.STACKWISE_BLOCKS, codebook.IMAGE_MULTIPLE)

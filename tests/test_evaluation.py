@@ -5,7 +5,7 @@ import types
 import numpy as np
 import pytest
 
-from i2p_tf import transport
+from i2p_tf.channels import files
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def test_a_graph_gives_what_operations_give(images, monkeypatch):
 def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
     from i2p_tf import evaluation
 
-    monkeypatch.setattr(transport, "TRANSPORTS", {"png": transport.png, "dark": lambda image: image // 2})
+    monkeypatch.setattr(files, "TRANSPORTS", {"png": files.png, "dark": lambda image: image // 2})
     asked = []
 
     def classifier(batch, training):

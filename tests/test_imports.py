@@ -13,16 +13,17 @@ LAYERS = [
     {"cli"},
     {"export", "report", "serving"},
     {"training", "attacks"},  # an attacker trains by itself
+    {"objectives"},
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
-    {"config", "fingerprint", "pictures", "encryption", "transport"},
+    {"config", "fingerprint", "pictures", "encryption", "channels"},
     {"tables"},
     {"errors", "jpeg_end", "picture_memory"},
 ]
 NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
-KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "transport"}
+KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "channels"}
 
 
 def part(path):

@@ -1,4 +1,4 @@
-"""The ResNet-20 of `i2p_tf.models.resnet` in PyTorch, to be timed beside it."""
+"""The ResNet-20 of `i2p_tf.models.classifiers.resnet` in PyTorch, to be timed beside it."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""The U-Net of `i2p_tf.models.unet` in PyTorch, to be timed beside it."""
+"""The U-Net of `i2p_tf.models.transforms.unet` in PyTorch, to be timed beside it."""
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ class UNet(nn.Module):
     """Float images in [0, 1], `(batch, channels, height, width)`, to RGB in [0, 1] of the same size.
 
     Args:
-        stackwise_filters: as in `i2p_tf.models.unet.STACKWISE_FILTERS`.
+        stackwise_filters: as in `i2p_tf.models.transforms.unet.STACKWISE_FILTERS`.
         channels: of the input.
     """
 

@@ -13,9 +13,9 @@ from keras import layers
 
 from i2p_tf import evaluation
 from i2p_tf.attacks import fitting, perceptual
-from i2p_tf.models.batch_normalization import BatchNormalization
-from i2p_tf.models.convolution import Conv2D
-from i2p_tf.models.unet import unet
+from i2p_tf.models.layers.batch_normalization import BatchNormalization
+from i2p_tf.models.layers.minimal_filtering import Conv2D
+from i2p_tf.models.transforms.unet import unet
 
 RIDGE = 1e-4  # per pair, against slopes that only the rounding to 8 bits supports
 RESIDUAL_FILTERS, RESIDUAL_BLOCKS = 64, 5

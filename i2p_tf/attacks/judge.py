@@ -8,8 +8,8 @@ import keras
 from keras import layers
 
 from i2p_tf.attacks import fitting
-from i2p_tf.models.batch_normalization import BatchNormalization
-from i2p_tf.models.normalization import imagenet_normalization
+from i2p_tf.models.layers.batch_normalization import BatchNormalization
+from i2p_tf.models.layers.normalization import imagenet_normalization
 
 STACKWISE_FILTERS = (32, 64, 128)  # the resolution is halved at each but the first
 

@@ -26,7 +26,7 @@ from i2p_tf.attacks.summary import strongest
 from i2p_tf.attacks.threat_models import T0, T1
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
-from i2p_tf.models import unet
+from i2p_tf.models.transforms import unet
 from i2p_tf.run_dir import RESULTS_SCHEMA, write_json
 
 

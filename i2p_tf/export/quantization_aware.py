@@ -18,8 +18,8 @@ def qat_model(transform, objective, train, config, say):
     """Fine-tunes a copy of h_θ under fake quantisation and converts it to 8-bit integer arithmetic.
 
     Args:
-        transform: h_θ, as `models.unet` builds it.
-        objective: the `training.objective.PaperObjective` it was trained with.
+        transform: h_θ, as `models.transforms.unet` builds it.
+        objective: the `objectives.paper.PaperObjective` it was trained with.
         train: the training split, a `data.sources.Split`.
         config: the `Config` of the run; its batch size, augmentation and seed are used.
         say: called with a line of progress.

@@ -16,7 +16,7 @@ from keras import layers
 
 import i2p_tf
 from i2p_tf.client.transform import METADATA, SCHEMA
-from i2p_tf.models.codebook import Word
+from i2p_tf.models.transforms.codebook import Word
 
 FLOAT_VARIANTS = ("float32", "float16")
 
@@ -25,7 +25,7 @@ def float_model(transform, variant):
     """Converts h_θ with float arithmetic; scaling and rounding are in the graph.
 
     Args:
-        transform: h_θ, as `models.unet` builds it.
+        transform: h_θ, as `models.transforms.unet` builds it.
         variant: `float32`, or `float16` for weights of half the size, which the device expands when it loads them.
 
     Returns:
@@ -48,7 +48,7 @@ def int8_model(transform, images):
     """Converts h_θ to 8-bit integer arithmetic, quantised after training.
 
     Args:
-        transform: h_θ, as `models.unet` builds it.
+        transform: h_θ, as `models.transforms.unet` builds it.
         images: uint8 `(n, height, width, 3)`, the representative set: the ranges of all layers are measured on it.
 
     Returns:
@@ -112,7 +112,7 @@ class NearestUpsampling(layers.Layer):
 
 
 class LikeliestWord(layers.Layer):
-    """The word of `models.codebook.Word`, of built-in operators alone."""
+    """The word of `models.transforms.codebook.Word`, of built-in operators alone."""
 
     def call(self, logits):
         return tf.one_hot(tf.argmax(logits, axis=-1, output_type=tf.int32), logits.shape[-1])

@@ -1,10 +1,10 @@
 """Keras functional models, built from `keras.layers` and `keras.ops` alone, with their sizes as data beside them."""
 
-from i2p_tf.models import bottleneck, codebook, unet
-from i2p_tf.models.adaptation import adapted
+from i2p_tf.models.classifiers.adaptation import adapted
 from i2p_tf.models.classifiers.applications import PREFIX, application
-from i2p_tf.models.resnet import STACKWISE_BLOCKS, resnet
-from i2p_tf.models.vgg import vgg16
+from i2p_tf.models.classifiers.resnet import STACKWISE_BLOCKS, resnet
+from i2p_tf.models.classifiers.vgg import vgg16
+from i2p_tf.models.transforms import bottleneck, codebook, unet
 
 
 def classifier(name, image_size, num_classes, encryption=None):

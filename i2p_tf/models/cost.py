@@ -5,7 +5,7 @@ import math
 import keras
 from keras import layers
 
-from i2p_tf.models import convolution
+from i2p_tf.models.layers import minimal_filtering
 
 _STATISTICS = ("moving_mean", "moving_variance")
 # Operations of a graph that may multiply anything, or repeat what they hold: what is in them is not known.
@@ -23,7 +23,7 @@ def macs(model):
         An integer, or None if they can't be known: of a loop, or of code in Python.
     """
     found = list(_layers(model))
-    if any(isinstance(layer, convolution.Conv2D) for layer in found):
+    if any(isinstance(layer, minimal_filtering.Conv2D) for layer in found):
         return sum(map(_layer_macs, found))
     try:
         return _graph_macs(_graph(model))

@@ -6,12 +6,12 @@ import sys
 
 from i2p_tf import pictures
 from i2p_tf.attacks.summary import METRICS
+from i2p_tf.channels.files import TRANSPORTS
 from i2p_tf.config import CODEBOOKS, Config
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
 from i2p_tf.run_dir import RunDir
-from i2p_tf.transport import TRANSPORTS
 
 # Forms: a type, or parts by key. `float` stands for any finite number, `int` for one above 0, as what is divided by is.
 _SUMMARY = dict.fromkeys(("mean", "median", "p95", "max"), float)

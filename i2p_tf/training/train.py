@@ -14,17 +14,14 @@ from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run, load_classifier, load_protection
 from i2p_tf.models.classifiers import applications
 from i2p_tf.models.warm_start import start_encoder
+from i2p_tf.objectives.adversarial import AdversarialTrainer, adversarial_objective
+from i2p_tf.objectives.classification import classification
+from i2p_tf.objectives.codebook import CodebookTrainer
+from i2p_tf.objectives.paper import calibrated_objective, check_feature_weights, require_same_features
+from i2p_tf.objectives.trainer import ClassifierTrainer, TransformTrainer
 from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import own_classifier, precision
-from i2p_tf.training.calibration import (
-    adversarial_objective,
-    calibrated_objective,
-    check_feature_weights,
-    classification,
-    require_same_features,
-)
 from i2p_tf.training.fit import fit
-from i2p_tf.training.trainer import AdversarialTrainer, ClassifierTrainer, CodebookTrainer, TransformTrainer
 
 
 @dataclasses.dataclass(frozen=True)

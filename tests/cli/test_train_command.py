@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shallow_resnet20", "no_
 ARGUMENTS = ["--dataset=digits", "--preset=smoke", "--image_size=16", "--epochs=2", "--batch_size=64"]
 # The command in a process of its own, with the same shallow network.
 PROGRAM = """
-from i2p_tf.models.resnet import STACKWISE_BLOCKS
+from i2p_tf.models.classifiers.resnet import STACKWISE_BLOCKS
 STACKWISE_BLOCKS["resnet20"] = (1, 1, 1)
 from i2p_tf.cli import train
 train.run()

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from i2p_tf.export import quantization_aware, tflite
-from i2p_tf.models.unet import unet
+from i2p_tf.models.transforms.unet import unet
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,9 @@ import pytest
 from i2p_tf import evaluation
 from i2p_tf.client.transform import Transform
 from i2p_tf.export import tflite
-from i2p_tf.models.bottleneck import bottleneck
-from i2p_tf.models.codebook import codebook
-from i2p_tf.models.unet import STACKWISE_FILTERS, unet
+from i2p_tf.models.transforms.bottleneck import bottleneck
+from i2p_tf.models.transforms.codebook import codebook
+from i2p_tf.models.transforms.unet import STACKWISE_FILTERS, unet
 
 # What delegates run, and the operators at the border of the graph.
 FLOAT_OPERATORS = {"CAST", "CONV_2D", "MAX_POOL_2D", "CONCATENATION", "DEPTH_TO_SPACE", "LOGISTIC", "MUL", "ROUND"}

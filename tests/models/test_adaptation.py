@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from i2p_tf import encryption
-from i2p_tf.models import adaptation
+from i2p_tf.models.classifiers import adaptation
 
 pytestmark = pytest.mark.slow  # loads TensorFlow
 

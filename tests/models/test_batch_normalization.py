@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from i2p_tf.models.batch_normalization import BatchNormalization
+from i2p_tf.models.layers.batch_normalization import BatchNormalization
 
 pytestmark = pytest.mark.slow
 

@@ -8,11 +8,11 @@ import pytest
 
 from i2p_tf import models
 from i2p_tf.models import cost
-from i2p_tf.models.adaptation import adapted
 from i2p_tf.models.adversary import adversary
-from i2p_tf.models.bottleneck import SIZES, bottleneck
-from i2p_tf.models.codebook import Word, codebook
-from i2p_tf.models.unet import unet
+from i2p_tf.models.classifiers.adaptation import adapted
+from i2p_tf.models.transforms.bottleneck import SIZES, bottleneck
+from i2p_tf.models.transforms.codebook import Word, codebook
+from i2p_tf.models.transforms.unet import unet
 from i2p_tf.models.warm_start import start_encoder
 
 pytestmark = pytest.mark.slow
@@ -245,7 +245,7 @@ def test_the_adversary_starts_as_the_guess_it_is_given(batch):
 
 
 def test_the_shortcut_has_no_parameters_and_keeps_every_second_pixel():
-    from i2p_tf.models.resnet import _subsample
+    from i2p_tf.models.classifiers.resnet import _subsample
 
     x = np.random.default_rng(0).random((1, 4, 4, 2), dtype=np.float32)
     inputs = keras.Input((4, 4, 2))

@@ -7,8 +7,8 @@ from keras import layers, ops
 
 from i2p_tf.errors import InputError
 from i2p_tf.models.classifiers import own
+from i2p_tf.models.classifiers.resnet import resnet
 from i2p_tf.models.feature_extractor import classifier_features
-from i2p_tf.models.resnet import resnet
 from i2p_tf.models.warm_start import start_encoder
 from i2p_tf.training.precision import dtype_policy
 

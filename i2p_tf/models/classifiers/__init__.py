@@ -1,1 +1,1 @@
-"""Classifiers ψ that are not this package's own networks: those of a user, and those of `keras.applications`."""
+"""Classifiers ψ: this package's own networks, those of `keras.applications`, and those of a user."""

@@ -13,7 +13,7 @@ import numpy as np
 from keras import layers, ops
 
 from i2p_tf.errors import InputError
-from i2p_tf.models.normalization import imagenet_normalization
+from i2p_tf.models.layers.normalization import imagenet_normalization
 
 # From [0, 1] to what a network wants; None where that is [0, 1] itself.
 RANGES = {

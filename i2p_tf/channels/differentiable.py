@@ -1,10 +1,10 @@
-"""What may happen to a protected image on its way, as `i2p_tf.transport` with a gradient."""
+"""What may happen to a protected image on its way, as `i2p_tf.channels.files` with a gradient."""
 
 import numpy as np
 from keras import ops
 
-from i2p_tf.training.jpeg import QUALITIES, jpeg
-from i2p_tf.training.objective import round_to_8_bits
+from i2p_tf.channels.jpeg import QUALITIES, jpeg
+from i2p_tf.channels.rounding import round_to_8_bits
 
 WAYS = 2 + len(QUALITIES)
 

@@ -1,7 +1,6 @@
-"""The objective of one experiment, with what it takes from the training images.
+"""The objective of Ito et al. 2021, section III: cross entropy and a feature term.
 
-That is, of the paper's: where φ comes from, and its features on plain images, which distances refer to. Of the
-adversarial one: the mean plain images.
+It takes from the training images: φ's features on plain ones, which distances refer to.
 """
 
 import contextlib
@@ -11,21 +10,62 @@ import pathlib
 import numpy as np
 from keras import ops
 
+from i2p_tf.channels.rounding import round_to_8_bits
 from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import batch_size
-from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
-from i2p_tf.training.objective import (
-    DISTANCES,
-    AdversarialObjective,
-    Classification,
-    PaperObjective,
-)
-from i2p_tf.training.transport import lossy_transport
+from i2p_tf.objectives.classification import classification
+from i2p_tf.objectives.feature_distance import DISTANCES
 
 FEWEST_IMAGES = 50  # of plain ones that φ is calibrated on; of small images more
-TRANSPORTS = {"png": None, "jpeg": lossy_transport}
+
+
+class PaperObjective:
+    """loss = classification - λ * distance(φ(p), φ(x)), with p = h_θ(x) rounded to 8 bits.
+
+    φ runs in inference mode. With `SquaredDistance`, and a classification by labels alone, this is the paper's, its λ
+    multiplied by the variance.
+
+    Args:
+        classification: a `Classification`.
+        feature_extractor: φ, images in [0, 1] to feature maps.
+        distance: a member of `DISTANCES`, made from features of plain training images.
+        feature_loss_weight: λ.
+        feature_batch_fraction: the feature term is the mean over this first share of the batch. Batches are drawn at
+            random, so its expectation does not depend on it; its cost does.
+    """
+
+    def __init__(self, classification, feature_extractor, distance, feature_loss_weight, feature_batch_fraction=1.0):
+        self.classification = classification
+        self.feature_extractor = feature_extractor
+        self.distance = distance
+        self.feature_loss_weight = feature_loss_weight
+        self.feature_batch_fraction = feature_batch_fraction
+
+    def __call__(self, plain, protected, labels):
+        """Computes the loss and its parts, all float32.
+
+        Args:
+            plain: RGB in [0, 1], `(batch, height, width, 3)`.
+            protected: h_θ(plain) of the same shape, not yet rounded.
+            labels: integers `(batch,)`.
+
+        Returns:
+            The dictionary of `Classification`, for ψ's logits of the protected images, and the scalar
+            `feature_distance`; `loss` is of the whole.
+        """
+        protected = round_to_8_bits(protected)
+        values = self.classification(plain, self.classification.read(protected), labels)
+        feature_distance = self._feature_distance(plain, protected)
+        loss = values["loss"] - self.feature_loss_weight * feature_distance
+        return values | {"loss": loss, "feature_distance": feature_distance}
+
+    def _feature_distance(self, plain, protected):
+        count = max(1, round(self.feature_batch_fraction * plain.shape[0])) if plain.shape[0] else None
+        of_plain = ops.cast(self.feature_extractor(plain[:count], training=False), "float32")
+        of_protected = ops.cast(self.feature_extractor(protected[:count], training=False), "float32")
+        return ops.mean(self.distance(of_protected, ops.stop_gradient(of_plain)))
 
 
 def calibrated_objective(config, dataset, classifier, progress):
@@ -38,7 +78,7 @@ def calibrated_objective(config, dataset, classifier, progress):
         progress: a `training.progress.Progress`.
 
     Returns:
-        A `training.objective.PaperObjective`, and a dictionary that says where φ came from and the `variance` of its
+        A `PaperObjective`, and a dictionary that says where φ came from and the `variance` of its
         features on plain images.
 
     Raises:
@@ -57,55 +97,6 @@ def calibrated_objective(config, dataset, classifier, progress):
         config.feature_batch_fraction,
     )
     return objective, description | {"variance": variance}
-
-
-def adversarial_objective(config, dataset, classifier):
-    """Builds the adversarial objective, with an adversary that has learned nothing yet.
-
-    Args:
-        config: a `Config`.
-        dataset: its `data.sources.Dataset`.
-        classifier: ψ, frozen.
-
-    Returns:
-        A `training.objective.AdversarialObjective`.
-    """
-    means = class_means(dataset.train, dataset.num_classes)
-    return AdversarialObjective(
-        classification(config, classifier),
-        adversary(_mean_image(dataset.train.images)),
-        ops.convert_to_tensor(means),
-        config.adversary_weight,
-    )
-
-
-def classification(config, classifier):
-    """Builds the part that all objectives share.
-
-    Args:
-        config: a `Config`; in the paper's objective the labels are all there is to learn from.
-        classifier: ψ, frozen.
-
-    Returns:
-        A `training.objective.Classification`.
-    """
-    distillation_weight = 0.0 if config.objective == "paper" else config.distillation_weight
-    label_smoothing = config.transform_recipe.label_smoothing
-    return Classification(classifier, distillation_weight, label_smoothing, TRANSPORTS[config.transport])
-
-
-def class_means(train, num_classes):
-    """The mean image of each class, float32 in [0, 1]; of a class without images, of all.
-
-    Args:
-        train: a `data.sources.Split`.
-        num_classes: how many there are.
-
-    Returns:
-        `(num_classes, size, size, 3)`.
-    """
-    of_classes = [train.images[train.labels == label] for label in range(num_classes)]
-    return np.stack([_mean_image(images if len(images) else train.images) for images in of_classes])
 
 
 def check_feature_weights(config, dataset):
@@ -128,10 +119,6 @@ def require_same_features(description, environment, path):
             f"{path} was begun with the features of {_named(former)}, which can't be had now; there would be those of "
             f"{_named(description)}. Give it back what it was begun with, or give another --run_dir"
         )
-
-
-def _mean_image(images):
-    return np.float32(images.mean(axis=0) / 255.0)
 
 
 def _named(description):

@@ -8,7 +8,7 @@ is a vector quantiser (van den Oord et al. 2017, arXiv 1711.00937) whose codewor
 import keras
 from keras import layers, ops
 
-from i2p_tf.models import resnet
+from i2p_tf.models.classifiers import resnet
 
 IMAGE_MULTIPLE = 4  # the encoder halves the resolution twice
 

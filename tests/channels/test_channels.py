@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from i2p_tf.channels.files import TRANSPORTS, jpeg_75, jpeg_90, png, resize_2x
 from i2p_tf.config import SMALLEST_LOSSY_BATCH
-from i2p_tf.transport import TRANSPORTS, jpeg_75, jpeg_90, png, resize_2x
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ class TestTheStandIn:
 
     @pytest.mark.parametrize(("quality", "real"), [(90, jpeg_90), (75, jpeg_75)])
     def test_it_is_close_to_real_files(self, quality, real, image):
-        from i2p_tf.training.jpeg import jpeg
+        from i2p_tf.channels.jpeg import jpeg
 
         noise = np.random.default_rng(0).integers(0, 256, image.shape, np.uint8)
         images = np.stack([image, image[::-1], noise])
@@ -51,13 +51,13 @@ class TestTheStandIn:
 
     @pytest.mark.parametrize("size", [12, 20, 32])
     def test_sizes_that_no_block_divides(self, size):
-        from i2p_tf.training.jpeg import jpeg
+        from i2p_tf.channels.jpeg import jpeg
 
         grey = np.full((1, size, size, 3), 100 / 255, np.float32)
         np.testing.assert_allclose(jpeg(grey, 75), grey, atol=1.01 / 255)
 
     def test_scaling_is_close_to_that_of_pictures(self, image):
-        from i2p_tf.training.transport import resized_2x
+        from i2p_tf.channels.differentiable import resized_2x
 
         noise = np.random.default_rng(0).integers(0, 256, image.shape, np.uint8)
         images = np.stack([image, noise])
@@ -66,8 +66,8 @@ class TestTheStandIn:
 
     @pytest.mark.parametrize("count", [3, 7, 8])
     def test_each_quarter_of_a_batch_goes_another_way_and_stays_in_its_place(self, count):
-        from i2p_tf.training.jpeg import jpeg
-        from i2p_tf.training.transport import WAYS, lossy_transport, resized_2x
+        from i2p_tf.channels.differentiable import WAYS, lossy_transport, resized_2x
+        from i2p_tf.channels.jpeg import jpeg
 
         assert WAYS == SMALLEST_LOSSY_BATCH == 4
         levels = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3))
@@ -80,7 +80,7 @@ class TestTheStandIn:
     def test_it_can_be_compiled_for_a_gpu(self, image):
         import tensorflow as tf
 
-        from i2p_tf.training.transport import lossy_transport
+        from i2p_tf.channels.differentiable import lossy_transport
 
         @tf.function(jit_compile=True)
         def gradient(images):
@@ -95,7 +95,7 @@ class TestTheStandIn:
     def test_the_gradient_passes_the_rounding(self, image):
         import tensorflow as tf
 
-        from i2p_tf.training.jpeg import jpeg
+        from i2p_tf.channels.jpeg import jpeg
 
         images = tf.constant(np.float32(image)[np.newaxis] / 255)
         with tf.GradientTape() as tape:

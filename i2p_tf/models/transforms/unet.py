@@ -3,8 +3,8 @@
 import keras
 from keras import layers
 
-from i2p_tf.models.batch_normalization import BatchNormalization
-from i2p_tf.models.convolution import Conv2D, UpsampledConv2D
+from i2p_tf.models.layers.batch_normalization import BatchNormalization
+from i2p_tf.models.layers.minimal_filtering import Conv2D, UpsampledConv2D
 
 # Filters at each level, from full resolution downwards; one 2x2 pooling between two levels.
 STACKWISE_FILTERS = {

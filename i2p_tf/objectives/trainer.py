@@ -5,10 +5,8 @@ import tensorflow as tf
 from keras import ops
 
 from i2p_tf import metrics
-from i2p_tf.training.codebook import READ, fit_pictures
-from i2p_tf.training.objective import mean_cross_entropy, round_to_8_bits
-
-ADVERSARY_LEARNING_RATE = 1e-3  # of Adam; it follows h_θ to the end and so does not fall
+from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.objectives.classification import mean_cross_entropy
 
 
 class Trainer(keras.Model):
@@ -75,7 +73,7 @@ class ClassifierTrainer(Trainer):
         logits = self.network(images, training=training)
         return {
             "loss": mean_cross_entropy(labels, logits, self.label_smoothing),
-            "accuracy": _accuracy(labels, logits),
+            "accuracy": accuracy(labels, logits),
         }
 
 
@@ -90,83 +88,12 @@ class TransformTrainer(Trainer):
         protected = self.network(images, training=training)
         values = self.objective(images, protected, labels)
         logits = values.pop("logits")
-        values["accuracy"] = _accuracy(labels, logits)
+        values["accuracy"] = accuracy(labels, logits)
         if not training:
             values["ssim"] = ops.mean(metrics.ssim(round_to_8_bits(protected), images))
         return values
 
 
-class CodebookTrainer(Trainer):
-    """Finds the pictures of a codebook, then trains its encoder to choose the word that stands for the class.
-
-    In training the logits of the words stand in for what ψ makes of the pictures; validation sends the pictures.
-    """
-
-    def __init__(self, transform, classification):
-        super().__init__(transform, name="codebook_trainer")
-        transform.get_layer("pictures").trainable = False
-        self.encoder = keras.Model(transform.input, transform.get_layer("logits").output, name="encoder")
-        self.classification = classification
-
-    def begin(self, batch_size, progress):
-        lowest = fit_pictures(self.network, self.classification, batch_size)
-        words = self.encoder.output.shape[-1]
-        progress.say(f"codebook: {words} pictures; lowest probability of its class {lowest:.4f}")
-        if lowest < READ:
-            progress.warn("the classifier does not read every picture as its class, which costs accuracy")
-
-    def compute_losses(self, images, labels, training):
-        values = self.classification(images, self.encoder(images, training=training), labels)
-        logits = values.pop("logits")
-        if training:
-            values["accuracy"] = _accuracy(labels, logits)
-        else:
-            protected = round_to_8_bits(self.network(images, training=False))
-            values["accuracy"] = _accuracy(labels, self.classification.read(protected))
-            values["ssim"] = ops.mean(metrics.ssim(protected, images))
-        return values
-
-
-class AdversarialTrainer(TransformTrainer):
-    """Trains h_θ and, in the same step and on the same protected images, the adversary of an `AdversarialObjective`.
-
-    Each is moved along the gradient of its own goal at the weights before the step. As the adversary learns, the loss
-    of the same h_θ rises: the lowest one says nothing, and the last epoch is kept.
-    """
-
-    keeps_best = False
-
-    def __init__(self, transform, objective):
-        super().__init__(transform, objective)
-        self.adversary = objective.adversary
-        self.adversary_optimizer = self._scaled(keras.optimizers.Adam(ADVERSARY_LEARNING_RATE))
-        self.adversary_optimizer.build(self.adversary.trainable_variables)
-
-    def train_step(self, data):
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        goals = (
-            ("loss", self.optimizer, self.network.trainable_variables),
-            ("adversary_error", self.adversary_optimizer, self.adversary.trainable_variables),
-        )
-        with tf.GradientTape(persistent=True) as tape:
-            values = self.compute_losses(images, labels, training=True)
-            scaled = {name: optimizer.scale_loss(values[name]) for name, optimizer, _ in goals}
-        gradients = {name: tape.gradient(scaled[name], variables) for name, _, variables in goals}
-        for name, optimizer, variables in goals:
-            optimizer.apply(gradients[name], variables)
-        return self._update_means(values, images)
-
-    def variable_groups(self):
-        return super().variable_groups() | {
-            "adversary": self.adversary.variables,
-            "adversary_optimizer": self.adversary_optimizer.variables,
-        }
-
-    def _scaled(self, optimizer):
-        """As Keras does with the optimizer that a model is compiled with."""
-        scaling = self.network.dtype_policy.name == "mixed_float16"
-        return keras.optimizers.LossScaleOptimizer(optimizer) if scaling else optimizer
-
-
-def _accuracy(labels, logits):
+def accuracy(labels, logits):
+    """The share of `logits` `(batch, classes)` that are largest at their label: a scalar."""
     return ops.mean(ops.cast(ops.equal(ops.cast(labels, "int64"), ops.argmax(logits, axis=-1)), "float32"))

@@ -7,10 +7,13 @@ import keras
 import numpy as np
 
 from i2p_tf import metrics, models
+from i2p_tf.channels.differentiable import lossy_transport
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features
-from i2p_tf.training.objective import DISTANCES, AdversarialObjective, Classification, PaperObjective
-from i2p_tf.training.transport import lossy_transport
+from i2p_tf.objectives.adversarial import AdversarialObjective
+from i2p_tf.objectives.classification import Classification
+from i2p_tf.objectives.feature_distance import DISTANCES
+from i2p_tf.objectives.paper import PaperObjective
 
 TRANSFORMS = ("tiny", "bottleneck_small", "codebook_tiny")
 

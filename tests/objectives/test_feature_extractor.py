@@ -11,7 +11,7 @@ import pytest
 from i2p_tf import models, presets
 from i2p_tf.errors import InputError
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
-from i2p_tf.training import calibration
+from i2p_tf.objectives import paper
 
 pytestmark = pytest.mark.slow
 
@@ -47,7 +47,7 @@ def test_a_file_of_something_else_is_named(tmp_path):
     models.classifier("resnet20", 32, 10).save_weights(path)
     config, dataset = config_and_data(feature_weights=str(path))
     with pytest.raises(InputError, match="resnet.weights.h5 does not hold VGG16"):
-        calibration._feature_extractor(config, dataset, None, None)
+        paper._feature_extractor(config, dataset, None, None)
 
 
 def test_without_a_download_the_classifiers_features_are_taken_and_it_says_so(monkeypatch):
@@ -58,7 +58,7 @@ def test_without_a_download_the_classifiers_features_are_taken_and_it_says_so(mo
     classifier = models.classifier("resnet20", 32, 10)
     lines = []
     progress = types.SimpleNamespace(stream=sys.stderr, warn=lines.append)
-    extractor, description = calibration._feature_extractor(*config_and_data(), classifier, progress)
+    extractor, description = paper._feature_extractor(*config_and_data(), classifier, progress)
     assert description == {"source": "resnet20's own features"}
     assert "URL fetch failure" in lines[0]
     assert extractor.output_shape == (None, 16, 16, 32)

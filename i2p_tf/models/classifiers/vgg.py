@@ -3,9 +3,9 @@
 import keras
 from keras import layers
 
-from i2p_tf.models.batch_normalization import BatchNormalization
-from i2p_tf.models.convolution import Conv2D
-from i2p_tf.models.normalization import imagenet_normalization
+from i2p_tf.models.layers.batch_normalization import BatchNormalization
+from i2p_tf.models.layers.minimal_filtering import Conv2D
+from i2p_tf.models.layers.normalization import imagenet_normalization
 
 # Filters of the convolutions of each block; a 2x2 pooling follows each block.
 STACKWISE_FILTERS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))

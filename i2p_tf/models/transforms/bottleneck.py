@@ -9,8 +9,8 @@ import dataclasses
 import keras
 from keras import layers
 
-from i2p_tf.models import resnet
-from i2p_tf.models.batch_normalization import BatchNormalization
+from i2p_tf.models.classifiers import resnet
+from i2p_tf.models.layers.batch_normalization import BatchNormalization
 
 IMAGE_MULTIPLE = 4  # the encoder halves the resolution twice, the decoder doubles it twice
 

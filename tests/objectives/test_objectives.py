@@ -9,19 +9,12 @@ import objective_value
 import pytest
 
 from i2p_tf import metrics
+from i2p_tf.channels.rounding import round_to_8_bits
 from i2p_tf.data.sources import Split
-from i2p_tf.training.calibration import class_means
-from i2p_tf.training.objective import (
-    TEMPERATURE,
-    AdversarialObjective,
-    Classification,
-    CosineDistance,
-    PaperObjective,
-    SquaredDistance,
-    mean_cross_entropy,
-    reconstruction_error,
-    round_to_8_bits,
-)
+from i2p_tf.objectives.adversarial import AdversarialObjective, class_means, reconstruction_error
+from i2p_tf.objectives.classification import TEMPERATURE, Classification, mean_cross_entropy
+from i2p_tf.objectives.feature_distance import CosineDistance, SquaredDistance
+from i2p_tf.objectives.paper import PaperObjective
 
 pytestmark = pytest.mark.slow
 

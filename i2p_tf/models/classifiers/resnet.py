@@ -3,9 +3,9 @@
 import keras
 from keras import layers, ops
 
-from i2p_tf.models.batch_normalization import BatchNormalization
-from i2p_tf.models.convolution import Conv2D
-from i2p_tf.models.normalization import imagenet_normalization
+from i2p_tf.models.layers.batch_normalization import BatchNormalization
+from i2p_tf.models.layers.minimal_filtering import Conv2D
+from i2p_tf.models.layers.normalization import imagenet_normalization
 
 # Residual blocks in each of the three stages; a network of depth d has (d - 2) / 6.
 STACKWISE_BLOCKS = {

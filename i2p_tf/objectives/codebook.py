@@ -1,23 +1,59 @@
-"""The pictures of a codebook: for each class one that ψ reads as that class, found before the encoder is trained."""
+"""The objective of a codebook: its pictures are found first, then its encoder learns to choose among them.
+
+For each class there is a picture that ψ reads as that class; the classification is all that the encoder learns from.
+"""
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from i2p_tf.training.objective import round_to_8_bits
-from i2p_tf.training.transport import WAYS
+from i2p_tf import metrics
+from i2p_tf.channels.differentiable import WAYS
+from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.objectives.trainer import Trainer, accuracy
 
 STEPS = 300
 LEARNING_RATE = 0.05  # of Adam
 READ = 0.5  # probability of a class from which on it is the likeliest for certain
 
 
+class CodebookTrainer(Trainer):
+    """Finds the pictures of a codebook, then trains its encoder to choose the word that stands for the class.
+
+    In training the logits of the words stand in for what ψ makes of the pictures; validation sends the pictures.
+    """
+
+    def __init__(self, transform, classification):
+        super().__init__(transform, name="codebook_trainer")
+        transform.get_layer("pictures").trainable = False
+        self.encoder = keras.Model(transform.input, transform.get_layer("logits").output, name="encoder")
+        self.classification = classification
+
+    def begin(self, batch_size, progress):
+        lowest = fit_pictures(self.network, self.classification, batch_size)
+        words = self.encoder.output.shape[-1]
+        progress.say(f"codebook: {words} pictures; lowest probability of its class {lowest:.4f}")
+        if lowest < READ:
+            progress.warn("the classifier does not read every picture as its class, which costs accuracy")
+
+    def compute_losses(self, images, labels, training):
+        values = self.classification(images, self.encoder(images, training=training), labels)
+        logits = values.pop("logits")
+        if training:
+            values["accuracy"] = accuracy(labels, logits)
+        else:
+            protected = round_to_8_bits(self.network(images, training=False))
+            values["accuracy"] = accuracy(labels, self.classification.read(protected))
+            values["ssim"] = ops.mean(metrics.ssim(protected, images))
+        return values
+
+
 def fit_pictures(transform, classification, batch_size):
     """Moves the pictures of a codebook from noise to where ψ reads them rightly.
 
     Args:
-        transform: h_θ, as `models.codebook` builds it.
-        classification: the `training.objective.Classification` whose `read` says what ψ makes of pictures.
+        transform: h_θ, as `models.transforms.codebook` builds it.
+        classification: the `objectives.classification.Classification` whose `read` says what ψ makes of pictures.
         batch_size: most images at once, as in a training. More pictures are found in parts: they don't depend on each
             other.
 

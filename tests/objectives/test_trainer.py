@@ -6,29 +6,26 @@ import pytest
 from keras import layers
 
 from i2p_tf import evaluation, models
+from i2p_tf.channels.differentiable import lossy_transport
 from i2p_tf.config import Recipe
 from i2p_tf.models.adversary import adversary
-from i2p_tf.models.convolution import Conv2D
 from i2p_tf.models.feature_extractor import classifier_features
-from i2p_tf.models.unet import unet
-from i2p_tf.training import objective
-from i2p_tf.training.objective import (
+from i2p_tf.models.layers.minimal_filtering import Conv2D
+from i2p_tf.models.transforms.unet import unet
+from i2p_tf.objectives import paper
+from i2p_tf.objectives.adversarial import (
+    ADVERSARY_LEARNING_RATE,
     AdversarialObjective,
-    Classification,
-    PaperObjective,
-    SquaredDistance,
+    AdversarialTrainer,
     reconstruction_error,
 )
+from i2p_tf.objectives.classification import Classification
+from i2p_tf.objectives.codebook import CodebookTrainer
+from i2p_tf.objectives.feature_distance import SquaredDistance
+from i2p_tf.objectives.paper import PaperObjective
+from i2p_tf.objectives.trainer import ClassifierTrainer, TransformTrainer
 from i2p_tf.training.optimizer import ConvolutionMuon, OneCycle, Steps, optimizer
 from i2p_tf.training.precision import dtype_policy
-from i2p_tf.training.trainer import (
-    ADVERSARY_LEARNING_RATE,
-    AdversarialTrainer,
-    ClassifierTrainer,
-    CodebookTrainer,
-    TransformTrainer,
-)
-from i2p_tf.training.transport import lossy_transport
 
 pytestmark = pytest.mark.slow
 
@@ -106,7 +103,7 @@ def test_minimal_filtering_changes_losses_and_gradients_by_rounding_alone(images
     import tensorflow as tf
 
     # Where a value lies between two of the 256 levels, it would make the smallest difference one of 1/255.
-    monkeypatch.setattr(objective, "round_to_8_bits", lambda images: images)
+    monkeypatch.setattr(paper, "round_to_8_bits", lambda images: images)
     results = []
     for gains in (Conv2D._gains, lambda layer, inputs: False):
         monkeypatch.setattr(Conv2D, "_gains", gains)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from i2p_tf.models.convolution import F2, F4, UPSAMPLED, Conv2D, UpsampledConv2D, convolve
+from i2p_tf.models.layers.minimal_filtering import F2, F4, UPSAMPLED, Conv2D, UpsampledConv2D, convolve
 
 pytestmark = pytest.mark.slow
 

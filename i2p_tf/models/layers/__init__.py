@@ -1,0 +1,1 @@
+"""Layers that Keras has not, or not as fast."""

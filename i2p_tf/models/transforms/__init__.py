@@ -1,0 +1,1 @@
+"""Transformation networks h_θ."""

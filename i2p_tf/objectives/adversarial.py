@@ -1,0 +1,146 @@
+"""The adversarial objective: classification against a network that restores, which is trained beside h_θ.
+
+It takes from the training images: the mean plain images.
+"""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from i2p_tf import metrics
+from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.models.adversary import adversary
+from i2p_tf.objectives.classification import classification
+from i2p_tf.objectives.trainer import TransformTrainer
+
+SSIM_WEIGHT = 0.1  # brings the two parts of `reconstruction_error` to one order of magnitude
+ADVERSARY_LEARNING_RATE = 1e-3  # of Adam; it follows h_θ to the end and so does not fall
+
+
+class AdversarialObjective:
+    """loss = classification - w * min(1, error(adversary(p)) / error(guess)), with p = h_θ(x) rounded to 8 bits.
+
+    The guess is the mean plain image of the class, which whoever reads the class can make without any picture in p. An
+    error beyond that of the guess counts no more: driving the adversary to something worse than a guess would hide
+    nothing.
+
+    Args:
+        classification: a `Classification`.
+        adversary: images in [0, 1] to restored ones, in training and in inference the same function. It is trained
+            beside h_θ to make `adversary_error` small.
+        class_means: plain images in [0, 1], `(classes, height, width, 3)`: the guess for each class.
+        adversary_weight: w.
+    """
+
+    def __init__(self, classification, adversary, class_means, adversary_weight):
+        self.classification = classification
+        self.adversary = adversary
+        self.class_means = class_means
+        self.adversary_weight = adversary_weight
+
+    def __call__(self, plain, protected, labels):
+        """Computes the loss and its parts, all float32.
+
+        Args:
+            plain: RGB in [0, 1], `(batch, height, width, 3)`.
+            protected: h_θ(plain) of the same shape, not yet rounded.
+            labels: integers `(batch,)`.
+
+        Returns:
+            The dictionary of `Classification`, for ψ's logits of the protected images, and the scalars
+            `adversary_error` and `adversary_gain` (the share by which the adversary is better than the guess; negative
+            where it is worse); `loss` is of the whole.
+        """
+        protected = round_to_8_bits(protected)
+        values = self.classification(plain, self.classification.read(protected), labels)
+        error = reconstruction_error(self.adversary(protected), plain)
+        share = error / reconstruction_error(ops.take(self.class_means, labels, axis=0), plain)
+        loss = values["loss"] - self.adversary_weight * ops.minimum(share, 1.0)
+        return values | {"loss": loss, "adversary_error": error, "adversary_gain": 1.0 - share}
+
+
+class AdversarialTrainer(TransformTrainer):
+    """Trains h_θ and, in the same step and on the same protected images, the adversary of an `AdversarialObjective`.
+
+    Each is moved along the gradient of its own goal at the weights before the step. As the adversary learns, the loss
+    of the same h_θ rises: the lowest one says nothing, and the last epoch is kept.
+    """
+
+    keeps_best = False
+
+    def __init__(self, transform, objective):
+        super().__init__(transform, objective)
+        self.adversary = objective.adversary
+        self.adversary_optimizer = self._scaled(keras.optimizers.Adam(ADVERSARY_LEARNING_RATE))
+        self.adversary_optimizer.build(self.adversary.trainable_variables)
+
+    def train_step(self, data):
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        goals = (
+            ("loss", self.optimizer, self.network.trainable_variables),
+            ("adversary_error", self.adversary_optimizer, self.adversary.trainable_variables),
+        )
+        with tf.GradientTape(persistent=True) as tape:
+            values = self.compute_losses(images, labels, training=True)
+            scaled = {name: optimizer.scale_loss(values[name]) for name, optimizer, _ in goals}
+        gradients = {name: tape.gradient(scaled[name], variables) for name, _, variables in goals}
+        for name, optimizer, variables in goals:
+            optimizer.apply(gradients[name], variables)
+        return self._update_means(values, images)
+
+    def variable_groups(self):
+        return super().variable_groups() | {
+            "adversary": self.adversary.variables,
+            "adversary_optimizer": self.adversary_optimizer.variables,
+        }
+
+    def _scaled(self, optimizer):
+        """As Keras does with the optimizer that a model is compiled with."""
+        scaling = self.network.dtype_policy.name == "mixed_float16"
+        return keras.optimizers.LossScaleOptimizer(optimizer) if scaling else optimizer
+
+
+def reconstruction_error(restored, plain):
+    """Mean squared error + 0.1 * (1 - SSIM), over a batch of images in [0, 1]: a scalar."""
+    restored = ops.cast(restored, "float32")
+    dissimilarity = 1.0 - ops.mean(metrics.ssim(restored, plain))
+    return ops.mean(ops.square(restored - plain)) + SSIM_WEIGHT * dissimilarity
+
+
+def adversarial_objective(config, dataset, classifier):
+    """Builds the adversarial objective, with an adversary that has learned nothing yet.
+
+    Args:
+        config: a `Config`.
+        dataset: its `data.sources.Dataset`.
+        classifier: ψ, frozen.
+
+    Returns:
+        A `AdversarialObjective`.
+    """
+    means = class_means(dataset.train, dataset.num_classes)
+    return AdversarialObjective(
+        classification(config, classifier),
+        adversary(_mean_image(dataset.train.images)),
+        ops.convert_to_tensor(means),
+        config.adversary_weight,
+    )
+
+
+def class_means(train, num_classes):
+    """The mean image of each class, float32 in [0, 1]; of a class without images, of all.
+
+    Args:
+        train: a `data.sources.Split`.
+        num_classes: how many there are.
+
+    Returns:
+        `(num_classes, size, size, 3)`.
+    """
+    of_classes = [train.images[train.labels == label] for label in range(num_classes)]
+    return np.stack([_mean_image(images if len(images) else train.images) for images in of_classes])
+
+
+def _mean_image(images):
+    return np.float32(images.mean(axis=0) / 255.0)

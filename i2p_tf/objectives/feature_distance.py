@@ -1,0 +1,43 @@
+"""How far apart two images are for φ."""
+
+from keras import ops
+
+
+class SquaredDistance:
+    """The paper's distance of features, mean((a - b)²), in units of their variance over plain images.
+
+    The releases of VGG16 differ by orders of magnitude in the scale of their features. In these units one λ means the
+    same for each of them, and two unrelated pictures are 2 apart. It grows without bound with the contrast of the
+    protected image.
+    """
+
+    def __init__(self, plain_features):
+        self.variance = ops.mean(ops.var(plain_features, axis=(0, 1, 2)))
+
+    def __call__(self, a, b):
+        """Feature maps `(n, height, width, channels)` to distances `(n,)`."""
+        return ops.mean(ops.square(a - b), axis=(1, 2, 3)) / self.variance
+
+
+class CosineDistance:
+    """1 - cosine of the angle between the features at each place, averaged over the places; from 0 to 2.
+
+    The mean of each channel over plain images is subtracted first. The distance depends on which features there are,
+    not on how strong they are, so that it can't be enlarged by strengthening those of the plain image. Normalised in
+    the channels like the perceptual distance of Zhang et al. 2018.
+    """
+
+    def __init__(self, plain_features):
+        self.mean = ops.mean(plain_features, axis=(0, 1, 2))
+
+    def __call__(self, a, b):
+        """Feature maps `(n, height, width, channels)` to distances `(n,)`."""
+        cosines = ops.sum(self._directions(a) * self._directions(b), axis=-1)
+        return 1.0 - ops.mean(cosines, axis=(1, 2))
+
+    def _directions(self, features):
+        centred = features - self.mean
+        return centred * ops.rsqrt(ops.sum(ops.square(centred), axis=-1, keepdims=True) + 1e-6)
+
+
+DISTANCES = {"squared": SquaredDistance, "cosine": CosineDistance}
