@@ -3,6 +3,8 @@
 It takes from the training images: the mean plain images.
 """
 
+import functools
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -106,6 +108,13 @@ def reconstruction_error(restored, plain):
     restored = ops.cast(restored, "float32")
     dissimilarity = 1.0 - ops.mean(metrics.ssim(restored, plain))
     return ops.mean(ops.square(restored - plain)) + SSIM_WEIGHT * dissimilarity
+
+
+def trainer(setting):
+    """The `AdversarialTrainer` of a `setting.Setting`."""
+    transform = setting.new_transform()
+    make = functools.partial(adversarial_objective, setting.config, setting.dataset, setting.classifier)
+    return AdversarialTrainer(transform, setting.build(make))
 
 
 def adversarial_objective(config, dataset, classifier):
