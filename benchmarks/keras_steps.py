@@ -163,7 +163,7 @@ def evaluation_seconds(count, rounds):
 
     Returns:
         Tuple of two lists, a value a round: all that is evaluated; h_θ once and ψ as often as it is in it, on plain, on
-        protected images and on those after each transport but PNG, which changes nothing.
+        protected images and on those after each channel but PNG, which changes nothing.
     """
     config = presets.paper_two_cores("cifar10")
     transform = models.transform(config.transform, IMAGE_SIZE, CLASSES)

@@ -146,7 +146,7 @@ def measure(classifier, test, class_names, protected):
     return {
         "accuracy": accuracy | {"n": len(test.labels)},
         **_certainty(answers, test.labels, class_names),
-        "transport": _after_transport(classifier, protected, test.labels, unchanged) | {"n": len(test.labels)},
+        "channels": _after_channels(classifier, protected, test.labels, unchanged) | {"n": len(test.labels)},
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
         "bytes": {
             "raw": test.images[0].nbytes,
@@ -172,7 +172,7 @@ def _certainty(answers, labels, class_names):
     return parts
 
 
-def _after_transport(classifier, protected, labels, unchanged):
+def _after_channels(classifier, protected, labels, unchanged):
     """ψ's accuracy on protected images after each channel that has a file; `unchanged` where all arrive as sent."""
     accuracy = {}
     for name, travel in measured().items():
@@ -232,7 +232,7 @@ def table(results):
         ("accuracy on protected images", f"{accuracy['protected']:.4f}", f"n = {accuracy['n']}"),
     ]
     rows += _certainty_rows(results["confidence"])
-    travelled = results["transport"]
+    travelled = results["channels"]
     rows += [
         (f"  after {name}", f"{travelled[name]:.4f}", f"n = {travelled['n']}") for name in travelled if name != "n"
     ]

@@ -51,7 +51,7 @@ def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
         asked.append(batch)
         return np.eye(2)[np.int64(batch.mean(axis=(1, 2, 3)) > 0.4)]
 
-    accuracy = evaluation._after_transport(classifier, images, np.ones(9, int), 0.75)
+    accuracy = evaluation._after_channels(classifier, images, np.ones(9, int), 0.75)
     assert accuracy == {"png": 0.75, "dark": 0.0}
     assert len(asked) == 1
 

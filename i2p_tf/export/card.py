@@ -72,8 +72,8 @@ def _measured(results):
         rows += [row for kind in ("plain", "protected") for row in _confidence(results["confidence"], kind)]
     if "confusion" in results:
         rows += [_lowest_class(results["confusion"], kind) for kind in ("plain", "protected")]
-    if "transport" in results:
-        travelled = results["transport"]
+    if "channels" in results:
+        travelled = results["channels"]
         rows += [
             (f"accuracy, protected, after {name}", f"{travelled[name]:.4f}", travelled["n"])
             for name in travelled

@@ -154,8 +154,8 @@ def _accuracy(record):
     if record.is_codebook:
         yield Paragraph(certainty.device_alone(record))
     yield from certainty.blocks(record)
-    if "transport" in record.results:
-        yield Details("After JPEG and a change of size", (tables.transport(record.results),))
+    if "channels" in record.results:
+        yield Details("After JPEG and a change of size", (tables.channels(record.results),))
 
 
 def _attacks(record, prefix):

@@ -26,7 +26,7 @@ PARTS = {
     "confidence": {"plain": _CONFIDENCE, "protected": _CONFIDENCE, "n": int},
     "confusion": {"classes": list, "plain": list, "protected": list, "n": int},
     "codewords": int,
-    "transport": {"n": int},
+    "channels": {"n": int},
     "protection": _SUMMARIES,
     "cost": {"classifier_parameters": float},
     "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},
@@ -47,7 +47,7 @@ PARTS = {
 # What a keyed method or an older version leaves out. The keys of one form go together.
 _OPTIONAL = {
     "accuracy": ({"plain": float},),
-    "transport": tuple({name: float} for name in measured()),
+    "channels": tuple({name: float} for name in measured()),
     "cost": ({"transform_macs": float, "transform_parameters": float}, {"classifier_macs": int}),
     "attack_suite": ({"environment": {}},),
 }
