@@ -13,11 +13,11 @@ import uuid
 from i2p_tf.config import Config
 from i2p_tf.errors import InputError
 from i2p_tf.fingerprint import Fingerprint
+from i2p_tf.results import SCHEMA
 
 _TEMPORARY = ".unfinished-"
 LOCK = ".lock"
 RESULT = "result.json"  # of one attack
-RESULTS_SCHEMA = 1  # of results.json
 
 
 @contextlib.contextmanager
@@ -220,10 +220,10 @@ class RunDir:
     def read_results(self):
         """The dictionary in results.json; empty where there is none yet."""
         results = _read_json(self.results) if self.results.is_file() else {}
-        schema = results.get("schema", RESULTS_SCHEMA)
-        if not isinstance(schema, int) or schema > RESULTS_SCHEMA:
+        schema = results.get("schema", SCHEMA)
+        if not isinstance(schema, int) or schema > SCHEMA:
             raise InputError(
-                f"{self.results} has format {str(schema)[:20]}; this version of i2p_tf reads format {RESULTS_SCHEMA}"
+                f"{self.results} has format {str(schema)[:20]}; this version of i2p_tf reads format {SCHEMA}"
             )
         return results
 
