@@ -11,6 +11,9 @@ import numpy as np
 from i2p_tf.errors import InputError, printable
 from i2p_tf.fingerprint import listed
 
+DEFAULT_SIZE = 32  # of images whose source has none of its own
+VALIDATION_FRACTION = 0.1
+_TEST_FRACTION = 0.2
 _SPLIT_SEED = 2021
 _MANY_CLASSES = 20
 _FIRST_CLASSES = 8
@@ -31,6 +34,25 @@ class Split:
 
 
 @dataclasses.dataclass(frozen=True)
+class Found:
+    """What a source gives.
+
+    Attributes:
+        class_names: of the labels.
+        splits: `Split`s by name: "train" and, where the source has them, "validation" and "test".
+        skipped: one "path: reason" for every file that was no usable picture.
+        attribute_values: the names of the values of the attribute that was asked for.
+        validation_fraction: of the training images, for a source without a validation split.
+    """
+
+    class_names: tuple[str, ...]
+    splits: dict[str, Split]
+    skipped: tuple[str, ...] = ()
+    attribute_values: tuple[str, ...] = ()
+    validation_fraction: float = VALIDATION_FRACTION
+
+
+@dataclasses.dataclass(frozen=True)
 class Dataset:
     """A data set in memory.
 
@@ -45,6 +67,25 @@ class Dataset:
     test: Split
     skipped: tuple[str, ...] = ()
     attribute_values: tuple[str, ...] = ()
+
+    @classmethod
+    def split(cls, name, found):
+        """The `Dataset` of what a source has found, with all three splits.
+
+        A missing test split is 20 % of the training images, a missing validation split a fraction of the rest. Both
+        are drawn class by class, the same in every run.
+        """
+        splits = dict(found.splits)
+        for split, fraction in (("test", _TEST_FRACTION), ("validation", found.validation_fraction)):
+            if split not in splits:
+                splits["train"], splits[split] = _hold_out(splits["train"], fraction)
+        return cls(
+            name=name,
+            class_names=found.class_names,
+            skipped=found.skipped,
+            attribute_values=found.attribute_values,
+            **splits,
+        )
 
     def with_training_images(self, count):
         """The set with only `count` training images (all, where there are no more): the same ones in every run."""
@@ -87,7 +128,7 @@ class Dataset:
         return len(self.class_names)
 
 
-def hold_out(split, fraction):
+def _hold_out(split, fraction):
     """Takes `fraction` of each class out of a split, at least one image, and leaves at least one."""
     generator = np.random.default_rng(_SPLIT_SEED)
     held_out = np.zeros(len(split.labels), bool)
