@@ -10,9 +10,9 @@ from PIL import Image
 
 from i2p_tf import confidence, inference, picture_grid, transport
 from i2p_tf.config import CODEBOOKS
+from i2p_tf.files import write_atomically, write_json
 from i2p_tf.models import codebook, cost
 from i2p_tf.results import OF_ATTACKS, SCHEMA, summary
-from i2p_tf.run_dir import write_atomically, write_json
 
 SIZED = 1_000  # test images whose PNG files are measured
 

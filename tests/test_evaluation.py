@@ -89,7 +89,8 @@ def measured(tmp_path_factory):
 
     from i2p_tf import evaluation, models, presets
     from i2p_tf.data.dataset import Dataset, Split
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.files import write_json
+    from i2p_tf.run_dir import RunDir
 
     keras.utils.set_random_seed(0)
     pixels = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), np.uint8)

@@ -19,8 +19,8 @@ LAYERS = [
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
     {"config", "fingerprint", "pictures", "encryption", "transport", "results", "picture_grid"},
-    {"tables"},
-    {"errors", "jpeg_end", "picture_memory"},
+    {"tables", "files"},
+    {"errors", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
 ]
 NEED_TENSORFLOW = {"evaluation", "inference", "models", "metrics", "data"}
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "transport"}

@@ -14,7 +14,8 @@ from i2p_tf import inference, picture_grid
 from i2p_tf.attacks import floors
 from i2p_tf.attacks.judge import train_judge
 from i2p_tf.attacks.leakage import leakage
-from i2p_tf.run_dir import RESULT, write_atomically
+from i2p_tf.files import write_atomically
+from i2p_tf.run_dir import RESULT
 
 SAMPLES = 10
 

@@ -26,9 +26,9 @@ from i2p_tf.attacks.summary import strongest
 from i2p_tf.attacks.threat_models import T0, T1
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
+from i2p_tf.files import write_json
 from i2p_tf.models import unet
 from i2p_tf.results import SCHEMA
-from i2p_tf.run_dir import write_json
 
 
 def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=None, controls_from=None, others=None):

@@ -15,7 +15,8 @@ from i2p_tf.config import CODEBOOKS
 from i2p_tf.environment import describe_environment
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite, vectors
 from i2p_tf.export.card import card
-from i2p_tf.run_dir import lock_folder, write_json
+from i2p_tf.files import write_json
+from i2p_tf.run_dir import lock_folder
 from i2p_tf.training.calibration import calibrated_objective, require_same_features
 
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training

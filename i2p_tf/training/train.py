@@ -13,10 +13,10 @@ from i2p_tf.data.dataset import Dataset
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run
+from i2p_tf.files import write_atomically, write_json
 from i2p_tf.inference import load_classifier, load_protection
 from i2p_tf.models.classifiers import applications
 from i2p_tf.models.warm_start import start_encoder
-from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import own_classifier, precision
 from i2p_tf.training.calibration import (
     adversarial_objective,
