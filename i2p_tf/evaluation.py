@@ -8,11 +8,11 @@ import io
 import numpy as np
 from PIL import Image
 
-from i2p_tf import confidence, inference, picture_grid, transport
+from i2p_tf import chance, confidence, inference, picture_grid, transport
 from i2p_tf.config import CODEBOOKS
 from i2p_tf.files import write_atomically, write_json
 from i2p_tf.models import codebook, cost
-from i2p_tf.results import OF_ATTACKS, SCHEMA, summary
+from i2p_tf.results import OF_ATTACKS, SCHEMA, summary, transports
 
 SIZED = 1_000  # test images whose PNG files are measured
 
@@ -40,6 +40,8 @@ def evaluate_run(run_dir, dataset, say):
     transform = None if config.encryption else inference.load_network(run_dir.transform)
     results = _still_true(run_dir.read_results(), run_dir.network_digests())
     results |= {"schema": SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected)
+    if config.encryption:
+        results["at_chance"].pop("plain")  # of which the classifier knows nothing, and need not
     results["cost"] = costs(classifier, transform)
     if transform and config.transform in CODEBOOKS:
         results["codewords"] = dataset.num_classes
@@ -67,6 +69,7 @@ def measure(classifier, test, class_names, protected):
     unchanged = accuracy["protected"]
     return {
         "accuracy": accuracy | {"n": len(test.labels)},
+        "at_chance": _at_chance(answers, test.labels, len(class_names)),
         **_certainty(answers, test.labels, class_names),
         "transport": _after_transport(classifier, protected, test.labels, unchanged) | {"n": len(test.labels)},
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
@@ -77,6 +80,12 @@ def measure(classifier, test, class_names, protected):
             "n": len(test.images[:SIZED]),
         },
     }
+
+
+def _at_chance(answers, labels, classes):
+    """The part `at_chance` of results.json."""
+    found = {kind: chance.is_at_chance(answer.argmax(axis=1), labels, classes) for kind, answer in answers.items()}
+    return found | {"chance": 1.0 / classes}
 
 
 def _certainty(answers, labels, class_names):
@@ -136,10 +145,8 @@ def table(results):
         ("accuracy on protected images", f"{accuracy['protected']:.4f}", f"n = {accuracy['n']}"),
     ]
     rows += _certainty_rows(results["confidence"])
-    travelled = results["transport"]
-    rows += [
-        (f"  after {name}", f"{travelled[name]:.4f}", f"n = {travelled['n']}") for name in travelled if name != "n"
-    ]
+    n = results["transport"]["n"]
+    rows += [(f"  after {name}", f"{reached:.4f}", f"n = {n}") for name, reached in transports(results).items()]
     for name, unit in (("ssim", "SSIM"), ("psnr", "PSNR [dB]")):
         values = protection[name]
         spread = f"median {values['median']:.3f}, p95 {values['p95']:.3f}, max {values['max']:.3f}"
@@ -158,6 +165,12 @@ def table(results):
             "probabilities are constants, which carry no confidence"
         )
     return "\n".join(lines)
+
+
+def closing(run_dir, results):
+    """What stands below `table`: where everything is, and what has gone wrong."""
+    places = [f"pictures: {run_dir.samples}", f"numbers:  {run_dir.results}"]
+    return "\n".join(places + [f"warning: {line}" for line in chance.warnings(results)])
 
 
 def _certainty_rows(measured):

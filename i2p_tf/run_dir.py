@@ -8,11 +8,11 @@ import json
 import os
 import pathlib
 
+from i2p_tf import results
 from i2p_tf.config import Config
 from i2p_tf.errors import InputError
 from i2p_tf.files import TEMPORARY, parse_json, read_json, remove, write_atomically, write_json
 from i2p_tf.fingerprint import Fingerprint
-from i2p_tf.results import SCHEMA
 
 LOCK = ".lock"
 RESULT = "result.json"  # of one attack
@@ -177,13 +177,7 @@ class RunDir:
 
     def read_results(self):
         """The dictionary in results.json; empty where there is none yet."""
-        results = read_json(self.results) if self.results.is_file() else {}
-        schema = results.get("schema", SCHEMA)
-        if not isinstance(schema, int) or schema > SCHEMA:
-            raise InputError(
-                f"{self.results} has format {str(schema)[:20]}; this version of i2p_tf reads format {SCHEMA}"
-            )
-        return results
+        return results.read(self.results)
 
     def read_environment(self):
         """The dictionary in environment.json; empty where there is none yet."""

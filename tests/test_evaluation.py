@@ -1,7 +1,3 @@
-"""Many images are computed as one graph, few operation by operation: the results are the same."""
-
-import types
-
 import numpy as np
 import pytest
 
@@ -13,30 +9,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def images():
     return np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), np.uint8)
-
-
-def test_a_graph_gives_what_operations_give(images, monkeypatch):
-    import keras
-    import tensorflow as tf
-
-    from i2p_tf import inference, models
-
-    keras.utils.set_random_seed(0)
-    transform, classifier = models.transform("tiny", 16, 10), models.classifier("resnet20", 16, 10)
-    expected = inference.protect(transform, images), inference.logits(classifier, images)
-    monkeypatch.setattr(inference, "MOST_PIXELS", 4 * 16 * 16)  # four images, so the last batch is smaller
-    monkeypatch.setattr(inference, "GRAPH_BATCHES", 3)
-    compiled = []
-
-    def function(network, **options):
-        compiled.append(network)
-        return tf.function(network, **options)
-
-    monkeypatch.setattr(inference, "tf", types.SimpleNamespace(function=function))
-    protected, logits = inference.protect(transform, images), inference.logits(classifier, images)
-    assert len(compiled) == 2
-    assert np.abs(protected.astype(int) - expected[0]).max() <= 1
-    np.testing.assert_allclose(logits, expected[1], atol=1e-4)
 
 
 def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
@@ -52,19 +24,6 @@ def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
     accuracy = evaluation._after_transport(classifier, images, np.ones(9, int), 0.75)
     assert accuracy == {"png": 0.75, "dark": 0.0}
     assert len(asked) == 1
-
-
-def test_large_images_are_computed_in_smaller_batches():
-    from i2p_tf import inference
-
-    assert [inference.batch_size(size) for size in (16, 32, 64, 224, 10_000)] == [500, 500, 125, 10, 1]
-
-
-def test_a_summary_by_hand():
-    from i2p_tf.results import summary
-
-    values = np.arange(101.0) ** 2
-    assert summary(values) == {"mean": 3350.0, "median": 2500.0, "p95": 9025.0, "max": 10_000.0}
 
 
 def test_the_size_of_a_png_file_is_that_of_the_file(images, tmp_path):
@@ -122,6 +81,23 @@ def test_confidence_and_confusion_go_with_the_accuracy(measured):
     lines = evaluation.table(results).splitlines()
     assert len([line for line in lines if line.startswith(("expected calibration error", "top-5 accuracy"))]) == 4
     assert lines[-1].startswith("one of 6 fixed pictures is sent")
+
+
+def test_a_training_that_taught_nothing_says_so_last(measured):
+    from i2p_tf import evaluation
+
+    results, run_dir = measured
+    assert results["at_chance"] == {"plain": True, "protected": True, "chance": 1 / 6}
+    lines = evaluation.closing(run_dir, results).splitlines()
+    assert lines[-1].startswith("warning: the training ended at chance")
+    told = results | {"at_chance": {"plain": False, "protected": False, "chance": 1 / 6}}
+    assert evaluation.closing(run_dir, told).splitlines() == lines[:-1]
+
+
+def test_what_is_written_has_the_form_of_the_file(measured):
+    from i2p_tf.results import check
+
+    check(measured[0])
 
 
 def test_the_pictures_of_a_codebook_are_written_in_the_order_of_the_classes(measured):

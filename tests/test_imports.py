@@ -17,9 +17,9 @@ LAYERS = [
     {"evaluation"},
     {"inference"},
     {"key_file"},
-    {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
+    {"run_dir", "data", "models", "metrics", "confidence", "chance", "environment", "presets"},
     {"config", "fingerprint", "pictures", "encryption", "transport", "results", "picture_grid"},
-    {"tables", "files"},
+    {"tables", "files", "forms"},
     {"errors", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
 ]
 NEED_TENSORFLOW = {"evaluation", "inference", "models", "metrics", "data"}

@@ -26,7 +26,7 @@ def main(arguments):
         progress.say(dataset.describe_classes())
         results = evaluation.evaluate_run(run_dir, dataset, progress.say)
         print(evaluation.table(results))
-        print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
+        print(evaluation.closing(run_dir, results))
 
 
 def run():

@@ -111,7 +111,11 @@ _define(
     "VGG16's weights",
 )
 _define(flags.DEFINE_integer, "epochs", "epochs of each of the two trainings, at least 1")
-_define(flags.DEFINE_integer, "batch_size", "images a step in both trainings, at least 1")
+_define(
+    flags.DEFINE_integer,
+    "batch_size",
+    "images a step in both trainings; if not given 128, of few or large pictures fewer",
+)
 _define(flags.DEFINE_float, "learning_rate", "highest learning rate of both trainings, above 0")
 _define(flags.DEFINE_float, "clip_norm", "limit of the gradient norm in both trainings, above 0")
 _define(flags.DEFINE_string, "augmentation", "none, crop or flip_crop")
@@ -168,6 +172,8 @@ def config_from_flags():
             raise InputError(f"--{name}: no such file: {weights}; allowed: {', '.join(words)} or a file")
     config = presets.PRESETS[FLAGS.preset](dataset)
     recipe_changes = _given(RECIPE_FLAGS)
+    if "batch_size" in recipe_changes:
+        recipe_changes["follows_data"] = False
     if "epochs" in recipe_changes:
         recipe_changes["minimum_steps"] = 0
     recipes = {
@@ -213,7 +219,7 @@ def main(arguments):
 
         results = train_and_evaluate(config, run_dir, progress, given)
         print(evaluation.table(results))
-        print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
+        print(evaluation.closing(run_dir, results))
 
 
 def run():

@@ -12,7 +12,7 @@ LEARNING_RATE = 0.05  # of Adam
 READ = 0.5  # probability of a class from which on it is the likeliest for certain
 
 
-def fit_pictures(transform, classification, batch_size):
+def fit_pictures(transform, classification, batch_size, progress):
     """Moves the pictures of a codebook from noise to where ψ reads them rightly.
 
     Args:
@@ -20,6 +20,7 @@ def fit_pictures(transform, classification, batch_size):
         classification: the `training.objective.Classification` whose `read` says what ψ makes of pictures.
         batch_size: most images at once, as in a training. More pictures are found in parts: they don't depend on each
             other.
+        progress: a `training.progress.Progress`.
 
     Returns:
         The lowest probability that ψ gives the class of a picture.
@@ -28,19 +29,23 @@ def fit_pictures(transform, classification, batch_size):
     show = keras.Sequential(transform.layers[transform.layers.index(layer) + 1 :])
     ways = WAYS if classification.transport else 1  # each picture goes each way
     rows, lowest, most = layer.kernel.numpy(), 1.0, max(1, batch_size // ways)
-    for start in range(0, len(rows), most):
+    starts = range(0, len(rows), most)
+    waiting = progress.wait("finding the codebook's pictures, step", STEPS * len(starts))
+    for part, start in enumerate(starts):
         chosen = slice(start, start + most)
         labels = tf.tile(tf.range(len(rows))[chosen], [ways])
-        rows[chosen], probability = _fit_rows(rows[chosen], labels, show, classification)
+        rows[chosen], probability = _fit_rows(
+            rows[chosen], labels, show, classification, lambda step, part=part: waiting.done(part * STEPS + step)
+        )
         lowest = min(lowest, probability)
     layer.kernel.assign(rows)
     return lowest
 
 
-def _fit_rows(start, labels, show, classification):
+def _fit_rows(start, labels, show, classification, done):
     """Rows of the codebook, `(n, values)`, fitted to labels, and the lowest probability of one of these.
 
-    `labels` has those of the rows one or several times, `(k * n,)`.
+    `labels` has those of the rows one or several times, `(k * n,)`; `done` is called with the number of each step.
     """
     rows, repetitions = keras.Variable(start), len(labels) // len(start)
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
@@ -58,7 +63,8 @@ def _fit_rows(start, labels, show, classification):
             loss = ops.sum(keras.losses.sparse_categorical_crossentropy(labels, read(), from_logits=True))
         optimizer.apply([tape.gradient(loss, rows.value)], [rows])
 
-    for _ in range(STEPS):
+    for number in range(STEPS):
         step()
+        done(number + 1)
     probabilities = tf.gather(ops.softmax(read()), labels, batch_dims=1)
     return rows.numpy(), float(ops.min(probabilities))

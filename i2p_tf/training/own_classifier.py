@@ -2,19 +2,18 @@
 
 import contextlib
 import hashlib
-import math
 import pathlib
 
 import keras
 import numpy as np
 
+from i2p_tf.chance import is_at_chance
 from i2p_tf.errors import InputError
 from i2p_tf.inference import classify
 from i2p_tf.models.classifiers import own
 from i2p_tf.models.feature_extractor import classifier_features
 
 TRIED = 1_000  # pictures on which its accuracy is looked at
-DEVIATIONS = 2.0  # above chance, in standard deviations, is a classifier that reads something
 
 
 def load(config):
@@ -94,17 +93,13 @@ def _accuracies(config, model, dataset):
 
 
 def _check_accuracy(classifier, dataset, input_range):
-    """Refuses a network that reads the classes no better than chance; a mean over classes, however many of each."""
+    """Refuses a network that reads the classes no better than chance."""
     images, labels = _pictures(dataset)
-    right = classify(classifier, images) == labels
-    counts = np.bincount(labels, minlength=dataset.num_classes)
-    counts = counts[counts > 0]
-    recall = np.mean([right[labels == label].mean() for label in np.unique(labels)])
-    chance = 1.0 / dataset.num_classes
-    deviation = math.sqrt(chance * (1.0 - chance) * np.sum(1.0 / counts)) / len(counts)
-    if recall <= chance + DEVIATIONS * deviation:
+    predicted = classify(classifier, images)
+    if is_at_chance(predicted, labels, dataset.num_classes):
         raise InputError(
-            f"it reads {right.mean():.2f} of {len(labels)} pictures rightly, and chance is {chance:.2f}; likely the "
+            f"it reads {np.mean(predicted == labels):.2f} of {len(labels)} pictures rightly, and chance is "
+            f"{1 / dataset.num_classes:.2f}; likely the "
             f"range (--classifier_range, taken: {input_range}) or the order of the classes (--class_names, taken: "
             f"{_shown(dataset.class_names)}) is another"
         )

@@ -6,6 +6,9 @@ import keras
 
 from i2p_tf.moving_line import MovingLine, duration
 
+LONG_SECONDS = 120  # of a training whose time is worth a line
+MEASURED_SECONDS = 10  # of its first steps, without the very first, in which the step is compiled
+
 
 class Progress(MovingLine):
     """Of one phase of a training at a time."""
@@ -17,6 +20,7 @@ class Progress(MovingLine):
         """Announces a training of `epochs` epochs of which `first` are finished."""
         self.phase, self.first, self.epochs, self.steps, self.batch_size = phase, first, epochs, steps, batch_size
         self.started = time.monotonic()
+        self.compiled = None
         if 0 < first < epochs:
             self.say(f"{phase}: going on after epoch {first} of {epochs}")
 
@@ -24,8 +28,23 @@ class Progress(MovingLine):
         """The Keras callback that moves the line during `epoch`, counted from 0."""
         return _Steps(self, epoch)
 
+    def measure(self, done):
+        """Says once what the training will take, by its first steps; `done` are finished, of all epochs."""
+        now, total = time.monotonic(), (self.epochs - self.first) * self.steps
+        if self.compiled is None:
+            self.compiled = done, now
+        elif self.compiled and now - self.compiled[1] >= MEASURED_SECONDS:
+            remaining = (now - self.compiled[1]) / (done - self.compiled[0]) * (total - done)
+            self.compiled = False
+            if remaining >= LONG_SECONDS:
+                self.say(f"{self.phase}: by its first steps {duration(remaining)} left, validation not counted")
+
+    def done(self, epoch, step):
+        """Steps of this call that are finished after so many of an epoch, counted from 0."""
+        return (epoch - self.first) * self.steps + step
+
     def move(self, epoch, step, logs):
-        done = (epoch - self.first) * self.steps + step
+        done = self.done(epoch, step)
         seconds = time.monotonic() - self.started
         remaining = seconds / done * ((self.epochs - self.first) * self.steps - done)
         self.show(
@@ -54,5 +73,6 @@ class _Steps(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
+        self.progress.measure(self.progress.done(self.epoch, batch + 1))
         if self.progress.due:
             self.progress.move(self.epoch, batch + 1, logs)

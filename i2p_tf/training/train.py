@@ -26,6 +26,7 @@ from i2p_tf.training.calibration import (
     require_same_features,
 )
 from i2p_tf.training.fit import fit
+from i2p_tf.training.recipe import fit_to_data
 from i2p_tf.training.trainer import AdversarialTrainer, ClassifierTrainer, CodebookTrainer, TransformTrainer
 
 
@@ -92,6 +93,7 @@ def train_and_evaluate(config, run_dir, progress, given=None):
     else:
         _make_key(run_dir)
     _report_data(dataset, progress)
+    config = fit_to_data(config, dataset)
     networks = [run_dir.classifier] if config.encryption else [run_dir.classifier, run_dir.transform]
     if not all(file.is_file() for file in networks):
         _train(config, given, run_dir, progress)

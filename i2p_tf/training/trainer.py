@@ -109,7 +109,7 @@ class CodebookTrainer(Trainer):
         self.classification = classification
 
     def begin(self, batch_size, progress):
-        lowest = fit_pictures(self.network, self.classification, batch_size)
+        lowest = fit_pictures(self.network, self.classification, batch_size, progress)
         words = self.encoder.output.shape[-1]
         progress.say(f"codebook: {words} pictures; lowest probability of its class {lowest:.4f}")
         if lowest < READ:
