@@ -14,10 +14,11 @@ from i2p_tf.files import write_atomically, write_json
 from i2p_tf.models import codebook, cost
 from i2p_tf.results import OF_ATTACKS, SCHEMA, summary, transports
 
+PARTS = 4 + len(transport.TRANSPORTS)  # of an evaluation: protection, distances, two kinds of images, ways to travel
 SIZED = 1_000  # test images whose PNG files are measured
 
 
-def evaluate_run(run_dir, dataset, say):
+def evaluate_run(run_dir, dataset, line):
     """Evaluates what `run_dir` has trained and writes results.json, samples.png and, of a codebook, codewords.png.
 
     What other commands have put into results.json stays, unless they attacked other networks than these.
@@ -25,7 +26,7 @@ def evaluate_run(run_dir, dataset, say):
     Args:
         run_dir: a `RunDir` with both networks.
         dataset: the `data.dataset.Dataset` of the run; its test split is used.
-        say: called with each line of progress.
+        line: a `moving_line.MovingLine` that says how far it is.
 
     Returns:
         The contents of results.json.
@@ -35,11 +36,13 @@ def evaluate_run(run_dir, dataset, say):
     """
     config = run_dir.load_config()
     classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
-    say(f"evaluating {len(dataset.test.labels)} test images")
+    line.say(f"evaluating {len(dataset.test.labels)} test images")
+    waiting = line.wait("evaluating, part", PARTS)
     protected = inference.load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
+    waiting.step()
     transform = None if config.encryption else inference.load_network(run_dir.transform)
     results = _still_true(run_dir.read_results(), run_dir.network_digests())
-    results |= {"schema": SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected)
+    results |= {"schema": SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected, waiting.step)
     if config.encryption:
         results["at_chance"].pop("plain")  # of which the classifier knows nothing, and need not
     results["cost"] = costs(classifier, transform)
@@ -53,7 +56,7 @@ def evaluate_run(run_dir, dataset, say):
     return results
 
 
-def measure(classifier, test, class_names, protected):
+def measure(classifier, test, class_names, protected, step=lambda: None):
     """All parts of results.json that need no network but ψ.
 
     Args:
@@ -61,17 +64,22 @@ def measure(classifier, test, class_names, protected):
         test: a `data.dataset.Split`.
         class_names: of its labels.
         protected: uint8, the protected test images.
+        step: called after each part that takes time, `PARTS` without the protection itself.
     """
     values = inference.visual_distance(protected, test.images)
+    step()
     seen = {"plain": test.images, "protected": protected}
-    answers = {kind: inference.logits(classifier, images) for kind, images in seen.items()}
+    answers = {}
+    for kind, images in seen.items():
+        answers[kind] = inference.logits(classifier, images)
+        step()
     accuracy = {name: float(np.mean(answer.argmax(axis=1) == test.labels)) for name, answer in answers.items()}
     unchanged = accuracy["protected"]
     return {
         "accuracy": accuracy | {"n": len(test.labels)},
         "at_chance": _at_chance(answers, test.labels, len(class_names)),
         **_certainty(answers, test.labels, class_names),
-        "transport": _after_transport(classifier, protected, test.labels, unchanged) | {"n": len(test.labels)},
+        "transport": _after_transport(classifier, protected, test.labels, unchanged, step) | {"n": len(test.labels)},
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
         "bytes": {
             "raw": test.images[0].nbytes,
@@ -103,13 +111,14 @@ def _certainty(answers, labels, class_names):
     return parts
 
 
-def _after_transport(classifier, protected, labels, unchanged):
+def _after_transport(classifier, protected, labels, unchanged, step=lambda: None):
     """ψ's accuracy on protected images after each of `transport.TRANSPORTS`; `unchanged` where all arrive as sent."""
     accuracy = {}
     for name, travel in transport.TRANSPORTS.items():
         arrived = np.stack([travel(image) for image in protected])
         same = np.array_equal(arrived, protected)
         accuracy[name] = unchanged if same else _accuracy(classifier, arrived, labels)
+        step()
     return accuracy
 
 

@@ -1,5 +1,6 @@
 """A line on a terminal that moves while something is waited for."""
 
+import io
 import sys
 import time
 
@@ -42,12 +43,23 @@ class MovingLine:
         return Wait(self, what, total)
 
 
+def silent():
+    """A `MovingLine` that nobody sees."""
+    return MovingLine(io.StringIO())
+
+
 class Wait:
     """Says how far something is: on a terminal in the line that moves, elsewhere in one that stays, now and then."""
 
     def __init__(self, line, what, total):
         self.line, self.what, self.total = line, what, total
         self.started = self.said = time.monotonic()
+        self.finished = 0
+
+    def step(self):
+        """One more is done."""
+        self.finished += 1
+        self.done(self.finished)
 
     def done(self, count):
         """`count` of the steps are done; at the end the line goes."""

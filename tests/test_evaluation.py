@@ -49,6 +49,7 @@ def measured(tmp_path_factory):
     from i2p_tf import evaluation, models, presets
     from i2p_tf.data.dataset import Dataset, Split
     from i2p_tf.files import write_json
+    from i2p_tf.moving_line import silent
     from i2p_tf.run_dir import RunDir
 
     keras.utils.set_random_seed(0)
@@ -62,7 +63,7 @@ def measured(tmp_path_factory):
     write_json(run_dir.config, config.to_json())
     classifier.save(run_dir.classifier)
     transform.save(run_dir.transform)
-    evaluation.evaluate_run(run_dir, Dataset("six", tuple("abcdef"), split, split, split), lambda line: None)
+    evaluation.evaluate_run(run_dir, Dataset("six", tuple("abcdef"), split, split, split), silent())
     return run_dir.read_results(), run_dir
 
 

@@ -18,6 +18,7 @@ from i2p_tf.cli import app, own_classifier
 from i2p_tf.config import PATHS
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.moving_line import MovingLine
 from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
@@ -235,7 +236,7 @@ def _given_from_elsewhere(config, run_dir, data):
     is_there = run_dir.continues(config, data) and run_dir.classifier.is_file()
     from i2p_tf.training.train import read_given
 
-    return read_given(config, is_there)
+    return read_given(config, is_there, MovingLine())
 
 
 def _given(names):

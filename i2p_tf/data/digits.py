@@ -8,13 +8,13 @@ from i2p_tf import pictures
 from i2p_tf.data.dataset import DEFAULT_SIZE, Found, Split
 
 
-def read(place, data_dir, image_size, attribute=None):
+def read(place, data_dir, image_size, attribute, line):
     """Enlarges the digits by the same bicubic filter as pictures from folders.
 
     The strokes stay smooth, where nearest neighbour would show 4x4 tiles that any transformation reproduces.
 
     Args:
-        place, data_dir, attribute: without meaning here.
+        place, data_dir, attribute, line: without meaning here.
         image_size: height and width of the images; None for 32.
 
     Returns:

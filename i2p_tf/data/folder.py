@@ -13,7 +13,7 @@ from i2p_tf.errors import InputError, printable
 _ORDER_SEED = 0
 
 
-def read(place, data_dir, image_size, attribute=None):
+def read(place, data_dir, image_size, attribute, line):
     """Reads all pictures of a folder.
 
     Pictures lie at any depth below their class folder. Hidden files are ignored. Symbolic links are followed, but no
@@ -24,6 +24,7 @@ def read(place, data_dir, image_size, attribute=None):
         data_dir: without meaning here.
         image_size: height and width to bring each picture to, as the client does by its rule "crop"; None for 32.
         attribute: a column of the folder's attributes.csv; None for none.
+        line: a `moving_line.MovingLine` that says how far it is.
 
     Returns:
         A `data.dataset.Found`, whose names are sorted. A folder without splits gives "train" only.
@@ -39,7 +40,7 @@ def read(place, data_dir, image_size, attribute=None):
     for split in found.splits:
         skipped += [_line(found.root, file, "not inside a class folder") for file in found.strays(split)]
         files, labels = found.files(split)
-        images, reasons = _decode_all(files, image_size)
+        images, reasons = _decode_all(files, image_size, line.wait(f"reading pictures for {split}", len(files)))
         used = np.array([reason is None for reason in reasons])
         skipped += [_line(found.root, *pair) for pair in zip(files, reasons, strict=True) if pair[1]]
         # The classes mixed, the same in every run, as in published sets: the first n images are a sample of all.
@@ -65,7 +66,7 @@ def _values(root, files, column, names):
     return np.array([names.index(column[path]) for path in paths], np.int32)
 
 
-def _decode_all(files, image_size):
+def _decode_all(files, image_size, waiting):
     """One decoded picture per thread is in memory beside the result. Reasons are None for pictures that are used."""
 
     def decode(file):
@@ -79,6 +80,7 @@ def _decode_all(files, image_size):
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for image, reason in pool.map(decode, files):
             reasons.append(reason)
+            waiting.step()
             if reason is None:
                 images[count] = image
                 count += 1

@@ -8,7 +8,7 @@ import dataclasses
 import os
 import pathlib
 
-from i2p_tf import tables
+from i2p_tf import moving_line, tables
 from i2p_tf.data.dataset import Dataset
 from i2p_tf.errors import InputError, printable, unknown_name
 
@@ -20,8 +20,8 @@ class Source:
     Attributes:
         name: of the data set, or what stands before the colon.
         help: one line for people.
-        read: "module:function" of `(place, data_dir, image_size, attribute)` that gives a `data.dataset.Found`. Of a
-            source without places, `place` is its name.
+        read: "module:function" of `(place, data_dir, image_size, attribute, line)` that gives a `data.dataset.Found`.
+            Of a source without places, `place` is its name; `line` is a `moving_line.MovingLine`.
         place: what stands after the colon, for messages: "PATH"; None where there is no colon.
         is_path: whether a place is a path on this computer. It is then recorded as an absolute one, is shown without
             its folders, which say more of its owner, and `data_dir` says where it lies now.
@@ -174,7 +174,7 @@ def check_attribute(name, attribute):
         raise unknown_name(f"attribute of data set {shown_name(name)!r}", attribute, names)
 
 
-def load(name, data_dir=None, image_size=None, attribute=None):
+def load(name, data_dir=None, image_size=None, attribute=None, line=None):
     """Loads a data set into memory.
 
     Args:
@@ -182,6 +182,7 @@ def load(name, data_dir=None, image_size=None, attribute=None):
         data_dir: folder of prepared TFDS sets; None for TFDS' own.
         image_size: height and width of the images; None for the set's own, and 32 for `digits` and folders.
         attribute: what else than the class to read of each image, by the name that the set has for it.
+        line: a `moving_line.MovingLine` that says how far it is; None for none.
 
     Returns:
         A `data.dataset.Dataset`.
@@ -193,12 +194,13 @@ def load(name, data_dir=None, image_size=None, attribute=None):
     if attribute:
         check_attribute(name, attribute)
     source, place = find(name)
-    return Dataset.split(shown_name(name), tables.load(source.read)(place, data_dir, image_size, attribute))
+    found = tables.load(source.read)(place, data_dir, image_size, attribute, line or moving_line.silent())
+    return Dataset.split(shown_name(name), found)
 
 
-def load_for(config, attribute=None):
+def load_for(config, attribute=None, line=None):
     """The data set of a `Config`, with only its `training_images`, and its classes in the order that ψ has."""
-    dataset = load(config.dataset, config.data_dir, config.image_size, attribute)
+    dataset = load(config.dataset, config.data_dir, config.image_size, attribute, line)
     if config.class_names:
         dataset = dataset.with_class_names(config.class_names)
     return dataset.with_training_images(config.training_images) if config.training_images else dataset

@@ -21,7 +21,7 @@ _VALIDATION_FRACTIONS = {"cifar100": 0.05}  # 2,500 of 50,000, as Ito et al. 202
 _CONNECT_SECONDS = 10
 
 
-def read(place, data_dir, image_size, attribute=None):
+def read(place, data_dir, image_size, attribute, line):
     """Reads a set that is prepared under `data_dir`; one that is not there is downloaded and prepared there.
 
     Args:
@@ -30,6 +30,7 @@ def read(place, data_dir, image_size, attribute=None):
         image_size: height and width to bring each image to, by `pictures.resize` with rule "crop"; None leaves the
             images as they are, where they are square and all of one size.
         attribute: another feature of the set that is a ClassLabel; None for none.
+        line: a `moving_line.MovingLine` that says how far it is.
 
     Returns:
         A `data.dataset.Found`. A test or validation split without labels is left out.
@@ -50,7 +51,7 @@ def read(place, data_dir, image_size, attribute=None):
         if name not in builder.info.splits:
             continue
         try:
-            split = _read_split(builder.info.splits[name], image_size, stored_as_needed, attribute)
+            split = _read_split(builder.info.splits[name], image_size, stored_as_needed, attribute, line)
         except (tf.errors.OpError, pictures.PictureError, EOFError) as error:
             raise _damaged(place, builder.data_path, error) from error
         if name == "train" or split.labels.min() >= 0:
@@ -129,10 +130,10 @@ def _sizes(name, shape, image_size):
     return image_size or height, square and image_size in (None, height)
 
 
-def _read_split(split, image_size, stored_as_needed, attribute):
+def _read_split(split, image_size, stored_as_needed, attribute, line):
     images = np.empty((split.num_examples, image_size, image_size, 3), np.uint8)
     labels, values = np.empty((2, split.num_examples), np.int32)
-    start = 0
+    start, waiting = 0, line.wait(f"reading {split.name}, image", split.num_examples)
     decode = _decode_with_tensorflow if stored_as_needed else _decode_with_pillow
     for encoded, batch_labels, batch_values in _records(split, attribute or "label").as_numpy_iterator():
         stop = start + len(batch_labels)
@@ -141,6 +142,7 @@ def _read_split(split, image_size, stored_as_needed, attribute):
         images[start:stop] = decode(encoded, image_size)
         labels[start:stop], values[start:stop] = batch_labels, batch_values
         start = stop
+        waiting.done(start)
     if start < len(labels):
         raise EOFError(f"{start} of {len(labels)} examples")
     return Split(images, labels, values if attribute else None)

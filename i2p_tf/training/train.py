@@ -47,12 +47,13 @@ class Given:
     backbone: keras.Model | None = None
 
 
-def read_given(config, classifier_is_there=False):
+def read_given(config, classifier_is_there=False, line=None):
     """Reads and checks all that an experiment takes from elsewhere; writes nothing.
 
     Args:
         config: a `Config`.
         classifier_is_there: whether the run has its ψ already, so that none is read.
+        line: a `moving_line.MovingLine` that says how far it is; None for none.
 
     Raises:
         InputError: if the data or a classifier can't be had, or do not fit together.
@@ -63,7 +64,7 @@ def read_given(config, classifier_is_there=False):
         model = own_classifier.load(config) if config.classifier_path else None
         if config.application and config.classifier_weights != "random":
             backbone = applications.backbone(config.application, config.classifier_weights)
-    dataset = sources.load_for(config)
+    dataset = sources.load_for(config, line=line)
     config.check_image_size(dataset.image_size)
     if model is None:
         return Given(dataset, backbone=backbone)
@@ -86,7 +87,7 @@ def train_and_evaluate(config, run_dir, progress, given=None):
         InputError: if the data or a file can't be used.
         TrainingError: if a loss is not finite.
     """
-    given = given or read_given(config, run_dir.classifier.is_file())
+    given = given or read_given(config, run_dir.classifier.is_file(), progress)
     dataset = given.dataset
     if config.encryption is None:
         check_feature_weights(config, dataset)
@@ -97,7 +98,7 @@ def train_and_evaluate(config, run_dir, progress, given=None):
     networks = [run_dir.classifier] if config.encryption else [run_dir.classifier, run_dir.transform]
     if not all(file.is_file() for file in networks):
         _train(config, given, run_dir, progress)
-    return evaluate_run(run_dir, dataset, progress.say)
+    return evaluate_run(run_dir, dataset, progress)
 
 
 def _train(config, given, run_dir, progress):

@@ -112,7 +112,7 @@ def test_a_folder_is_shown_without_its_path():
 def test_a_source_of_another_package_takes_one_file_and_one_row(monkeypatch, tmp_path):
     """The toy reads one folder of squares, has an attribute, and lies somewhere on this computer."""
 
-    def read(place, data_dir, image_size, attribute=None):
+    def read(place, data_dir, image_size, attribute, line):
         images = np.full((20, image_size, image_size, 3), 7, np.uint8)
         labels = np.arange(20, dtype=np.int32) % 2
         return Found(("a", "b"), {"train": Split(images, labels, labels if attribute else None)}, (place,))
