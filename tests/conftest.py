@@ -141,13 +141,14 @@ def train_run(path, digits):
     from keras import layers
 
     from i2p_tf import presets
+    from i2p_tf.files import write_json
     from i2p_tf.models.feature_extractor import classifier_features
     from i2p_tf.models.transforms.unet import unet
     from i2p_tf.objectives.classification import Classification
     from i2p_tf.objectives.feature_distance import SquaredDistance
     from i2p_tf.objectives.paper import PaperObjective
     from i2p_tf.objectives.trainer import TransformTrainer
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.run_dir import RunDir
 
     keras.utils.set_random_seed(0)
     images, labels = np.float32(digits.train.images) / 255.0, digits.train.labels
@@ -213,8 +214,8 @@ def write_small_export(path, seed):
     from keras import layers
 
     from i2p_tf.export import bundle, saved_model, tflite
+    from i2p_tf.files import write_json
     from i2p_tf.models.transforms.unet import unet
-    from i2p_tf.run_dir import write_json
 
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((16, 16, 3))
@@ -293,7 +294,8 @@ def write_run(tmp_path):
     from PIL import Image
 
     from i2p_tf import presets
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.files import write_json
+    from i2p_tf.run_dir import RunDir
 
     def leaked(ssim, top1, **more):
         summary = {"mean": ssim, "median": ssim, "p95": ssim + 0.05, "max": ssim + 0.09}

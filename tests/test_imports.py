@@ -16,16 +16,17 @@ LAYERS = [
     {"objectives"},
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
+    {"inference"},
     {"key_file"},
-    {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
-    {"config", "fingerprint", "pictures", "encryption", "channels"},
+    {"run_dir", "data", "models", "metrics", "confidence", "chance", "environment", "presets"},
+    {"config", "fingerprint", "pictures", "encryption", "channels", "results", "picture_grid"},
     {"concepts", "recipe"},
     {"rows"},  # files called table.py
-    {"tables"},
+    {"tables", "files", "forms"},
     {"checks"},
-    {"errors", "jpeg_end", "picture_memory"},
+    {"errors", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
 ]
-NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
+NEED_TENSORFLOW = {"evaluation", "inference", "models", "metrics", "data"}
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "channels"}
 
 

@@ -10,11 +10,12 @@ import time
 import numpy as np
 
 import i2p_tf
-from i2p_tf import evaluation
+from i2p_tf import inference, picture_grid
 from i2p_tf.attacks import floors
 from i2p_tf.attacks.judge import train_judge
 from i2p_tf.attacks.leakage import leakage
-from i2p_tf.run_dir import RESULT, write_atomically
+from i2p_tf.files import write_atomically
+from i2p_tf.run_dir import RESULT
 
 SAMPLES = 10
 
@@ -26,7 +27,7 @@ class Bench:
         self.run_dir, self.dataset, self.suite, self.seed, self.say = run_dir, dataset, suite, seed, say
         self.suite_name = suite_name
         self.places = [run_dir, controls_from] if controls_from else [run_dir]  # where results may be
-        self.classifier = evaluation.load_classifier(run_dir.classifier, dataset.num_classes)
+        self.classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
         self.test = dataset.test.take(slice(suite.test_images))
         # Whatever changes a result; the files' names do not.
         self.setting = {
@@ -35,13 +36,13 @@ class Bench:
             "judge": dataclasses.asdict(suite.judge) | {"seed": seed},
         }
         config = run_dir.load_config()
-        protect = evaluation.load_protection(run_dir, config, dataset.image_size)
+        protect = inference.load_protection(run_dir, config, dataset.image_size)
         self.subject = Subject(protect, self, run_dir.network_digests())
 
     @functools.cached_property
     def transform(self):
         """h_θ, for attackers who differentiate it; None where a keyed method protects."""
-        return None if self.encryption else evaluation.load_network(self.run_dir.transform)
+        return None if self.encryption else inference.load_network(self.run_dir.transform)
 
     @property
     def encryption(self):
@@ -63,7 +64,7 @@ class Bench:
             with write_atomically(path) as temporary:
                 judge.save(temporary)
             self.run_dir.write_attack(self.suite_name, "judge", asked)
-        return evaluation.load_network(path)
+        return inference.load_network(path)
 
     def probabilities(self, images):
         """What ψ gives the classes of uint8 images: float32 `(n, classes)`."""
@@ -72,7 +73,7 @@ class Bench:
     def judge_accuracy(self):
         """What the judge reads on plain and on protected test images."""
         accuracy = {
-            kind: float(np.mean(evaluation.classify(self.judge, images) == self.test.labels))
+            kind: float(np.mean(inference.classify(self.judge, images) == self.test.labels))
             for kind, images in (("plain", self.test.images), ("protected", self.subject.protected))
         }
         return accuracy | {"n": len(self.test.labels)}
@@ -138,7 +139,7 @@ class Bench:
         """Writes samples.png: plain, protected and restored images, from the worst restored to the best."""
         chosen = np.argsort(ssim)[np.linspace(0, len(ssim) - 1, min(SAMPLES, len(ssim))).round().astype(int)]
         with write_atomically(self._folder(name) / "samples.png") as temporary:
-            evaluation.save_samples(temporary, *(row[chosen] for row in (self.test.images, protected, restored)))
+            picture_grid.save(temporary, *(row[chosen] for row in (self.test.images, protected, restored)))
 
 
 class Subject:

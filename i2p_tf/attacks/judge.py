@@ -18,7 +18,7 @@ def train_judge(dataset, training, seed, say):
     """Trains a small convolutional network on plain training images.
 
     Args:
-        dataset: a `data.sources.Dataset`.
+        dataset: a `data.dataset.Dataset`.
         training: a `suite.Training`.
         seed: of initialisation and order.
         say: called with each line of progress.

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from i2p_tf import encryption, evaluation
+from i2p_tf import encryption, inference
 from i2p_tf.attacks import (
     attribute_inference,
     brute_force,
@@ -26,8 +26,9 @@ from i2p_tf.attacks.summary import strongest
 from i2p_tf.attacks.threat_models import T0, T1
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
+from i2p_tf.files import write_json
 from i2p_tf.models.transforms import unet
-from i2p_tf.run_dir import RESULTS_SCHEMA, write_json
+from i2p_tf.results import SCHEMA
 
 
 def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=None, controls_from=None, others=None):
@@ -35,7 +36,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
 
     Args:
         run_dir: a `RunDir` with all that protects and classifies, locked.
-        dataset: its `data.sources.Dataset`. Attackers learn from its training images, but for that of `others`, and are
+        dataset: its `data.dataset.Dataset`. Attackers learn from its training images, but for that of `others`, and are
             tried on its test images.
         name: a key of `SUITES`.
         seed: of the first repetition; the others count on from it.
@@ -65,7 +66,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
     floor_results = _measure_floors(bench)
     control_results, failures = _attack_controls(bench, floor_results["mean_image"]["ssim"]["mean"])
     results = former | {
-        "schema": RESULTS_SCHEMA,
+        "schema": SCHEMA,
         "attacks": attacks | {f"control_{key}": result for key, result in control_results.items()},
         "floors": floor_results,
         "linkage": _measure_linkage(bench),
@@ -235,7 +236,7 @@ def _invert_by_gradient(bench, name, transform, subject, control):
     attack, plain = bench.suite.gradient_inversion, bench.dataset.train.images
     count = len(bench.test.labels[: attack.images])
     mean_image = floors.mean_image(bench.dataset.train, count)
-    floor = evaluation.visual_distance(mean_image, bench.test.images[:count])["ssim"]
+    floor = inference.visual_distance(mean_image, bench.test.images[:count])["ssim"]
     specification = dataclasses.asdict(attack) | {
         "attack": attack.name,
         "control": control,

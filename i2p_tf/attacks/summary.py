@@ -1,8 +1,7 @@
 """What a suite says in the end: the strongest attack by each metric, and a table for a terminal."""
 
 from i2p_tf.attacks.threat_models import THREAT_MODELS
-
-METRICS = ("ssim", "psnr", "accuracy_on_restored", "reidentification_top1", "reidentification_top5")
+from i2p_tf.results import METRICS, value
 
 
 def strongest(attacks):
@@ -80,15 +79,11 @@ def _brute_force(result):
 
 
 def _strongest(attacks, metric):
-    values = {name: _value(result, metric) for name, result in attacks.items()}
+    values = {name: value(result, metric) for name, result in attacks.items()}
     best = max(values, key=values.get)
     kind = attacks[best].get("attack", best)
     repetitions = [values[name] for name, result in attacks.items() if result.get("attack", name) == kind]
     return {"attack": best, "value": values[best], "range": [min(repetitions), max(repetitions)]}
-
-
-def _value(result, metric):
-    return result[metric]["mean"] if isinstance(result[metric], dict) else result[metric]
 
 
 def _row(name, result):

@@ -22,11 +22,12 @@ def main(arguments):
         from i2p_tf.data import sources
         from i2p_tf.training.progress import Progress
 
-        progress, dataset = Progress(), sources.load_for(config)
+        progress = Progress()
+        dataset = sources.load_for(config, line=progress)
         progress.say(dataset.describe_classes())
-        results = evaluation.evaluate_run(run_dir, dataset, progress.say)
+        results = evaluation.evaluate_run(run_dir, dataset, progress)
         print(evaluation.table(results))
-        print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
+        print(evaluation.closing(run_dir, results))
 
 
 def run():

@@ -61,7 +61,8 @@ def main(arguments):
         from i2p_tf.export import bundle, card
         from i2p_tf.training.progress import Progress
 
-        progress, dataset = Progress(), sources.load_for(config)
+        progress = Progress()
+        dataset = sources.load_for(config, line=progress)
         progress.say(dataset.describe_classes())
         variants = FLAGS.variants if both or FLAGS.tflite else []
         manifest = bundle.export(

@@ -10,7 +10,7 @@ from i2p_tf.report import certainty, codewords, findings, galleries, glance, nam
 from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
-from i2p_tf.report.record import PARTS
+from i2p_tf.results import Results
 
 
 def report(records):
@@ -29,7 +29,7 @@ def report(records):
 def _sections(record, level, prefix):
     """The sections of one run; the first has what to look at, and the verdict."""
     parts = [
-        ("At a glance", (*glance.blocks(record, prefix), verdict.notice(record))),
+        ("At a glance", (*glance.blocks(record, prefix), *glance.warnings(record), verdict.notice(record))),
         ("What was protected, and from whom", _subject(record, prefix)),
         ("Does the classifier still work?", _accuracy(record)),
         (f"What attacks reconstruct{_mark(record)}", _attacks(record, prefix)),
@@ -212,7 +212,8 @@ def _others(results):
         yield tables.brute_force(results)
         yield Paragraph("Trying all keys finds a short key; it says nothing about an attacker who learns from pairs.")
     values = {name: result for name, result in results["attacks"].items() if "ssim" not in result}
-    values |= {name: value for name, value in results.items() if name not in PARTS and isinstance(value, dict)}
+    unknown = {name: value for name, value in results.items() if name not in Results.__annotations__}
+    values |= {name: value for name, value in unknown.items() if isinstance(value, dict)}
     for name, measured in values.items():
         yield tables.listing(f"Also measured: {code(name)}", measured)
 

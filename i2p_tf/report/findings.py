@@ -3,8 +3,9 @@
 import dataclasses
 import math
 
-from i2p_tf.attacks import summary
 from i2p_tf.attacks.controls import TOLERANCE
+from i2p_tf.results import METRICS as KEYS
+from i2p_tf.results import value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,12 +22,11 @@ class Metric:
 
     def of(self, result):
         """The value in a result: the mean, where there is a summary."""
-        value = result[self.key]
-        return value["mean"] if isinstance(value, dict) else value
+        return value(result, self.key)
 
 
 TITLES = ("SSIM, mean", "PSNR, mean [dB]", "class read", "re-identification top-1", "re-identification top-5")
-SSIM, PSNR, CLASS, TOP1, TOP5 = METRICS = tuple(map(Metric, summary.METRICS, TITLES))
+SSIM, PSNR, CLASS, TOP1, TOP5 = METRICS = tuple(map(Metric, KEYS, TITLES))
 
 
 def strongest(results, metric):

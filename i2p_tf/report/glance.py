@@ -1,7 +1,8 @@
 """What stands above the verdict: pictures, and three figures in words."""
 
+from i2p_tf import chance
 from i2p_tf.report import findings, galleries, names
-from i2p_tf.report.blocks import Figure, Figures, Paragraph
+from i2p_tf.report.blocks import Figure, Figures, Notice, Paragraph
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
 
@@ -12,6 +13,13 @@ def blocks(record, prefix):
     """The pictures and the figures of one run."""
     yield _pictures(record, prefix)
     yield Figures((_classified(record), *_attacked(record)))
+
+
+def warnings(record):
+    """What makes all figures meaningless."""
+    lines = chance.warnings(record.results)
+    if lines:
+        yield Notice("The training has taught the classifier nothing", tuple(f"{line}." for line in lines), alarm=True)
 
 
 def _pictures(record, prefix):

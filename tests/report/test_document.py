@@ -408,6 +408,14 @@ def test_attributes_and_keys_have_their_guesses_beside_them(write_run):
     assert [row[1] for row in rows] == ["5,706", "256", "0.9500", "0.0002"] and "keys of 12 bits" in rows[2][0]
 
 
+def test_a_training_that_taught_nothing_is_an_alarm(write_run):
+    run_dir = write_run()
+    assert "taught the classifier nothing" not in str(report_on(run_dir))
+    at_chance = {"plain": False, "protected": True, "chance": 0.1}
+    change(run_dir, lambda results: results.update(at_chance=at_chance))
+    assert "taught the classifier nothing" in str(report_on(run_dir))
+
+
 def test_a_measure_that_is_not_known_is_listed(write_run):
     run_dir = write_run()
     change(run_dir, lambda results: results.update(timing={"top1": 0.25, "chance": 0.0005}))
