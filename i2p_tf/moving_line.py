@@ -53,7 +53,8 @@ class Wait:
 
     def __init__(self, line, what, total):
         self.line, self.what, self.total = line, what, total
-        self.started = self.said = time.monotonic()
+        self.said = time.monotonic()
+        self.first = None  # the steps that were done when the first were, and when that was: these take longer
         self.finished = 0
 
     def step(self):
@@ -66,7 +67,10 @@ class Wait:
         now = time.monotonic()
         if count >= self.total:
             return self.line.clear()
-        text = f"{self.what} {count}/{self.total}  {duration((now - self.started) / count * (self.total - count))} left"
+        text = f"{self.what} {count}/{self.total}"
+        if self.first:
+            text += f"  {duration((now - self.first[1]) / (count - self.first[0]) * (self.total - count))} left"
+        self.first = self.first or (count, now)
         if self.line.due:
             self.line.show(text)
         elif not self.line.moving and now - self.said >= STAYING_SECONDS:

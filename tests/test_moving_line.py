@@ -39,6 +39,17 @@ def test_a_wait_says_how_far_it_is_every_ten_seconds_elsewhere(clock):
     assert lines == [f"finding {count}/60  0:{60 - count} left" for count in (10, 20, 30, 40, 50)]
 
 
+def test_the_first_step_is_no_measure_for_the_others(clock):
+    """In it a graph is compiled."""
+    stream = io.StringIO()
+    waiting = MovingLine(stream).wait("finding", 100)
+    clock[0] += 30
+    waiting.done(1)
+    clock[0] += 10
+    waiting.done(11)
+    assert stream.getvalue().splitlines() == ["finding 1/100", "finding 11/100  1:29 left"]
+
+
 def test_what_is_over_soon_says_nothing(clock):
     stream = io.StringIO()
     waiting = MovingLine(stream).wait("finding", 3)

@@ -9,6 +9,7 @@ from keras import layers
 
 from i2p_tf.data import pipeline
 from i2p_tf.export import quantize, tflite
+from i2p_tf.training.recipe import fitted
 
 STEPS = 300
 LEARNING_RATE = 1e-4  # of Adam: the network is trained already
@@ -34,7 +35,8 @@ def qat_model(transform, objective, train, config, say):
     representative, origin = quantize.representative_set(train)
     calibrate(quantized, folded, np.float32(representative) / np.float32(255.0))
 
-    batch_size = min(config.transform_recipe.batch_size, len(train.labels))
+    recipe = fitted(config.transform_recipe, len(train.labels), train.images.shape[1])
+    batch_size = min(recipe.batch_size, len(train.labels))
     step = _training_step(quantized, objective)
     batches = itertools.islice(_endless(train, batch_size, config), STEPS)
     losses = [float(step(images, labels)) for images, labels in batches]

@@ -15,7 +15,7 @@ _TRIED = (16, 32, 32, 32)  # images of the convolution that is tried; its kernel
 _FLOAT = 4  # bytes
 _KEPT = 2  # of each value of a layer, it and its gradient
 _COPIES = 4  # of each weight: it, its gradient, its momentum, and its best
-_LIBRARIES = 0.6 * 2**30  # bytes
+_LIBRARIES = 1.0 * 2**30  # bytes
 
 
 def line(trainer, phase, recipe, epochs, dataset):

@@ -20,7 +20,8 @@ class Progress(MovingLine):
         """Announces a training of `epochs` epochs of which `first` are finished."""
         self.phase, self.first, self.epochs, self.steps, self.batch_size = phase, first, epochs, steps, batch_size
         self.started = time.monotonic()
-        self.compiled = None
+        self.first_step = None  # what was done then, and when
+        self.measured = False
         if 0 < first < epochs:
             self.say(f"{phase}: going on after epoch {first} of {epochs}")
 
@@ -30,12 +31,9 @@ class Progress(MovingLine):
 
     def measure(self, done):
         """Says once what the training will take, by its first steps; `done` are finished, of all epochs."""
-        now, total = time.monotonic(), (self.epochs - self.first) * self.steps
-        if self.compiled is None:
-            self.compiled = done, now
-        elif self.compiled and now - self.compiled[1] >= MEASURED_SECONDS:
-            remaining = (now - self.compiled[1]) / (done - self.compiled[0]) * (total - done)
-            self.compiled = False
+        self.first_step = self.first_step or (done, time.monotonic())
+        if not self.measured and time.monotonic() - self.first_step[1] >= MEASURED_SECONDS:
+            self.measured, remaining = True, self._remaining(done)
             if remaining >= LONG_SECONDS:
                 self.say(f"{self.phase}: by its first steps {duration(remaining)} left, validation not counted")
 
@@ -46,17 +44,15 @@ class Progress(MovingLine):
     def move(self, epoch, step, logs):
         done = self.done(epoch, step)
         seconds = time.monotonic() - self.started
-        remaining = seconds / done * ((self.epochs - self.first) * self.steps - done)
         self.show(
             f"{self.phase} {epoch + 1}/{self.epochs}  step {step}/{self.steps}  "
             f"{done * self.batch_size / seconds:.0f} images/s  loss {logs['loss']:.4f}  "
-            f"accuracy {logs['accuracy']:.4f}  {duration(remaining)} left"
+            f"accuracy {logs['accuracy']:.4f}  {duration(self._remaining(done))} left"
         )
 
     def end_epoch(self, line):
         """The line that stays, of the values that metrics.jsonl gets."""
-        elapsed = time.monotonic() - self.started
-        remaining = elapsed / (line["epoch"] - self.first) * (self.epochs - line["epoch"])
+        remaining = self._remaining(self.done(line["epoch"], 0))
         text = (
             f"{self.phase} {line['epoch']}/{self.epochs}  loss {line['loss']:.4f}  accuracy {line['accuracy']:.4f}  "
             f"validation: loss {line['validation_loss']:.4f}  accuracy {line['validation_accuracy']:.4f}"
@@ -64,6 +60,13 @@ class Progress(MovingLine):
         if "validation_ssim" in line:
             text += f"  SSIM {line['validation_ssim']:.3f}"
         self.say(f"{text}  {line['seconds']:.1f} s, {duration(remaining)} left")
+
+    def _remaining(self, done):
+        """Seconds for the steps that are left, by all but the first, in which the step is compiled."""
+        count, since = self.first_step or (0, self.started)
+        if count == done:
+            count, since = 0, self.started
+        return (time.monotonic() - since) / (done - count) * ((self.epochs - self.first) * self.steps - done)
 
 
 class _Steps(keras.callbacks.Callback):

@@ -101,7 +101,7 @@ def _train(config, given, run_dir, progress):
     """Trains and saves what the run lacks."""
     dataset = given.dataset
     policy = precision.resolve(config.precision)
-    _record_environment(run_dir, policy)
+    _record_environment(run_dir, policy, config)
     if not run_dir.classifier.is_file():
         _warn_of_random_encoder(config, dataset, progress, given.classifier)
     classifier = _classifier(config, given, policy, run_dir, progress)
@@ -116,7 +116,7 @@ def _check_objective(config, dataset):
         load(check)(config, dataset)
 
 
-def _record_environment(run_dir, policy):
+def _record_environment(run_dir, policy, config):
     """Writes environment.json; refuses to go on with a precision that the run was not begun with."""
     former = run_dir.read_environment()
     begun = former.get("precision", policy)
@@ -125,7 +125,9 @@ def _record_environment(run_dir, policy):
             f"{run_dir.path} was begun in {begun}, and here it would go on in {policy}; go on where it was begun, or "
             "give another --run_dir"
         )
-    write_json(run_dir.environment, former | describe_environment() | {"precision": policy})
+    batches = {"classifier": config.classifier_recipe.batch_size, "transform": config.transform_recipe.batch_size}
+    made = {"precision": policy, "batch_size": batches}
+    write_json(run_dir.environment, former | describe_environment() | made)
 
 
 def _make_key(run_dir):

@@ -259,8 +259,14 @@ def codebook_trainer(classifier, batch_size=32, channel=None):
     keras.utils.set_random_seed(0)
     transform = models.transform("codebook_tiny", 16, 10)
     classification = Classification(classifier, 0.5, channel=channel, ways=WAYS if channel else 1)
-    trainer, said = CodebookTrainer(transform, classification), []
-    trainer.begin(batch_size, types.SimpleNamespace(say=said.append))
+    trainer, said, done, totals = CodebookTrainer(transform, classification), [], [], []
+
+    def wait(what, total):
+        totals.append(total)
+        return types.SimpleNamespace(done=done.append)
+
+    trainer.begin(batch_size, types.SimpleNamespace(say=said.append, wait=wait))
+    assert done == list(range(1, totals[0] + 1))  # it is said how far the search is, to the end
     return trainer, float(said[0].partition("lowest probability of its class ")[2])
 
 

@@ -50,7 +50,7 @@ def test_the_line_says_steps_minutes_and_gibibytes_and_that_they_are_guessed(net
 
     line = budget.line(Holder(nets[0]), "classifier", RECIPE, 3, DATASET)
     assert line.startswith("classifier: 3 epochs of 2 steps of 8 images; guessed")
-    assert re.search(r"about a minute or less and 0\.6 GiB$", line)
+    assert re.search(r"about a minute or less and 1\.0 GiB$", line)
 
 
 @pytest.mark.parametrize(
