@@ -18,7 +18,7 @@ import warnings
 
 from absl import flags
 
-from i2p_tf.cli import app, transforms
+from i2p_tf.cli import app, exports
 from i2p_tf.client import protect
 from i2p_tf.client.errors import ServerError
 from i2p_tf.client.transform import load as load_transform
@@ -61,7 +61,7 @@ def main(arguments):
             raise InputError(
                 f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*"
             )
-    path = None if FLAGS.plain and not FLAGS.transform else transforms.find(FLAGS.transform)
+    path = None if FLAGS.plain and not FLAGS.transform else exports.find(FLAGS.transform)
     if path is None and not FLAGS.model:
         raise InputError("--plain without --transform needs --model, its name on the server")
     transform = load_transform(path) if path else None
@@ -84,7 +84,7 @@ def run():
 
 
 def _classifier(path, transform):
-    from i2p_tf.client.serving import Classifier
+    from i2p_tf.client.classifier import Classifier
 
     return Classifier(
         FLAGS.server,

@@ -26,7 +26,8 @@ from i2p_tf.cli import app, signals, stderr
 from i2p_tf.client.transform import MANIFEST
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir, write_atomically
-from i2p_tf.serving import ports, web_page
+from i2p_tf.serving import ports
+from i2p_tf.serving.stand_in import web_page
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", "runs/digits_resnet20", "where the run is kept, of digits", flag_values=FLAGS)

@@ -24,10 +24,10 @@ import warnings
 from absl import flags
 
 from i2p_tf import encryption, key_file, pictures
-from i2p_tf.cli import app, transforms
+from i2p_tf.cli import app, exports
 from i2p_tf.client import protect, transform
-from i2p_tf.client.encryption import KeyedTransform
 from i2p_tf.client.files import write_atomically
+from i2p_tf.client.keyed_transform import KeyedTransform
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import lock_folder
 
@@ -92,7 +92,7 @@ def _trained_transform():
     for flag in ("key_file", "new_key", "image_size"):
         if FLAGS[flag].present:
             raise InputError(f"--{flag} belongs to --encryption, one of {METHODS}")
-    return transform.load(transforms.find(FLAGS.transform), FLAGS.variant, FLAGS.threads)
+    return transform.load(exports.find(FLAGS.transform), FLAGS.variant, FLAGS.threads)
 
 
 def _keyed_transform():

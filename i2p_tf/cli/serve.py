@@ -22,8 +22,9 @@ from absl import flags
 
 from i2p_tf.cli import app, stderr
 from i2p_tf.errors import InputError
-from i2p_tf.serving import cors, deployment, integrity, model_config, ports, tf_serving, web_page
-from i2p_tf.serving.errors import NotServing
+from i2p_tf.serving import deployment, integrity, model_config, ports, tf_serving
+from i2p_tf.serving.stand_in import cors, web_page
+from i2p_tf.serving.stand_in.errors import NotServing
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("export", None, "folders that bin/export has written", flag_values=FLAGS)
@@ -140,11 +141,11 @@ def _serve_with_stand_in(configs, origins, web):
     grpc_port = ports.free(FLAGS.host, FLAGS.grpc_port, "--grpc_port")
     reason = "--web is given" if web else f"{tf_serving.PROGRAM} is not on PATH"
     _say(f"{reason}: starting a stand-in, which is for trying things out on one machine (docs/deployment.md)")
-    from i2p_tf.serving import local_server
+    from i2p_tf.serving.stand_in import server
 
     addresses = _addresses(rest_socket.getsockname()[1], grpc_port)
     page = f", the page at {addresses.split()[0]}/" if web else ""
-    local_server.serve(
+    server.serve(
         configs,
         FLAGS.host,
         rest_socket,

@@ -3,7 +3,7 @@
 
 def __getattr__(name):
     if name == "Classifier":
-        from i2p_tf.client.serving import Classifier
+        from i2p_tf.client.classifier import Classifier
 
         return Classifier
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

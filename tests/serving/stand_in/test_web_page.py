@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from i2p_tf.errors import InputError
-from i2p_tf.serving import ports, rest_server, web_page
-from i2p_tf.serving.cors import Cors
-from i2p_tf.serving.web_page import WebPage
+from i2p_tf.serving import ports
+from i2p_tf.serving.stand_in import rest_server, web_page
+from i2p_tf.serving.stand_in.cors import Cors
+from i2p_tf.serving.stand_in.web_page import WebPage
 
 IMPORT_MAP = '\n{"imports": {}}\n'
 MODULE = "export const x = 1;" * 10_000

@@ -12,9 +12,9 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2
 
-from i2p_tf.serving.errors import invalid
 from i2p_tf.serving.limits import EXPANSION, SMALL_REQUEST_BYTES
-from i2p_tf.serving.signatures import check_names, check_tensor, count_examples
+from i2p_tf.serving.stand_in.errors import invalid
+from i2p_tf.serving.stand_in.signatures import check_names, check_tensor, count_examples
 
 MAX_FIELDS = 4096  # down to those of the tensors
 MAX_LISTED_BYTES = 1 << 20  # of all but the contents of `tensor_content` and `string_val`

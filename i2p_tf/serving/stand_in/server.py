@@ -11,11 +11,12 @@ import sys
 
 import grpc
 
-from i2p_tf.serving import cors, descriptors, grpc_api, integrity, rest, rest_server, server_log, web_page
-from i2p_tf.serving.errors import NotServing
+from i2p_tf.serving import integrity
 from i2p_tf.serving.limits import MAX_REQUEST_BYTES
-from i2p_tf.serving.model_store import ModelStore
-from i2p_tf.serving.servable import Servable
+from i2p_tf.serving.stand_in import cors, descriptors, grpc_api, rest_api, rest_server, server_log, web_page
+from i2p_tf.serving.stand_in.errors import NotServing
+from i2p_tf.serving.stand_in.model_store import ModelStore
+from i2p_tf.serving.stand_in.servable import Servable
 
 DRAIN_SECONDS = 30
 SWITCH_SECONDS = 0.0005
@@ -68,7 +69,7 @@ async def _serve(configs, host, rest_socket, grpc_port, say, origins, web):
         if failures := store.failures():
             raise NotServing("; ".join(failures))
         grpc_server = await _start_grpc(store, host, grpc_port, connections)
-        api = rest.RestApi(store)
+        api = rest_api.RestApi(store)
         app = web_page.WebPage(api, web, configs[0].base_path.parent) if web else api
         app = cors.Cors(app, origins)
         http_server, running = await rest_server.start(app, rest_socket, connections, DRAIN_SECONDS)

@@ -15,12 +15,12 @@ import sys
 
 import grpc
 
-from i2p_tf.serving import json_tensors
-from i2p_tf.serving.errors import ServingError, invalid
 from i2p_tf.serving.limits import EXPANSION, SMALL_REQUEST_BYTES
+from i2p_tf.serving.stand_in import json_tensors
+from i2p_tf.serving.stand_in.errors import ServingError, invalid
 
 _HEAD_BYTES = 8  # before each message: its length
-_PACKAGES = pathlib.Path(__file__).resolve().parents[2]
+_PACKAGES = pathlib.Path(__file__).resolve().parents[3]
 
 
 class JsonProcess:

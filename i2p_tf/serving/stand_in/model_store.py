@@ -11,8 +11,8 @@ import grpc
 
 from i2p_tf.client.transform import MANIFEST
 from i2p_tf.serving import integrity, model_config
-from i2p_tf.serving.batching import Batcher
-from i2p_tf.serving.errors import ServingError, invalid
+from i2p_tf.serving.stand_in.batching import Batcher
+from i2p_tf.serving.stand_in.errors import ServingError, invalid
 
 POLL_SECONDS = 1.0
 LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from i2p_tf.serving import predict_request
-from i2p_tf.serving.errors import ServingError
-from i2p_tf.serving.signatures import Signature, TensorSpec
+from i2p_tf.serving.stand_in import predict_request
+from i2p_tf.serving.stand_in.errors import ServingError
+from i2p_tf.serving.stand_in.signatures import Signature, TensorSpec
 
 IMAGES = Signature("serving_default", {"images": TensorSpec("uint8", (None, 64, 64, 3))})
 FILES = Signature("image_bytes", {"image_bytes": TensorSpec("string", (None,))})

@@ -7,8 +7,8 @@ import dataclasses
 
 import grpc
 
-from i2p_tf.serving.errors import ServingError, invalid
 from i2p_tf.serving.limits import MAX_BATCH_SIZE
+from i2p_tf.serving.stand_in.errors import ServingError, invalid
 
 DEFAULT_SIGNATURE = "serving_default"
 

@@ -6,11 +6,11 @@ import shutil
 
 import pytest
 
-from i2p_tf.serving import responses, rest
-from i2p_tf.serving.errors import ServingError
 from i2p_tf.serving.integrity import Damaged
 from i2p_tf.serving.model_config import ModelConfig
-from i2p_tf.serving.model_store import ModelStore
+from i2p_tf.serving.stand_in import responses, rest_api
+from i2p_tf.serving.stand_in.errors import ServingError
+from i2p_tf.serving.stand_in.model_store import ModelStore
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_labels_stand_in_addresses(base):
             sent.append(message)
 
         scope = {"method": "GET", "path": "/v1/models/m/labels/stable"}
-        await rest.RestApi(store)(scope, None, send)
+        await rest_api.RestApi(store)(scope, None, send)
         (version,) = json.loads(sent[1]["body"])["model_version_status"]
         assert sent[0]["status"] == 200 and version["version"] == "1"
 

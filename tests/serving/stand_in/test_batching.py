@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
-from i2p_tf.serving import batching
-from i2p_tf.serving.batching import Batcher
-from i2p_tf.serving.errors import ServingError, invalid
+from i2p_tf.serving.stand_in import batching
+from i2p_tf.serving.stand_in.batching import Batcher
+from i2p_tf.serving.stand_in.errors import ServingError, invalid
 
 
 class Model:

@@ -21,8 +21,8 @@ from PIL import Image
 
 import i2p_tf
 from i2p_tf import client
+from i2p_tf.client import classifier as client_classifier
 from i2p_tf.client import messages
-from i2p_tf.client import serving as client_serving
 from i2p_tf.client.deadline import Deadline
 from i2p_tf.client.errors import ModelMismatch, NotInService, ServerError, Unavailable
 from i2p_tf.client.model_metadata import MAX_CLASSES, ModelMetadata
@@ -35,7 +35,7 @@ CERTIFICATE = str(TLS / "certificate.pem")
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
-    monkeypatch.setattr(client_serving, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(client_classifier, "_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="session")
@@ -213,7 +213,7 @@ def test_large_batches_are_split(images16, monkeypatch):
     with Fake() as fake, client.Classifier(fake.url, "small") as classifier:
         classifier.predict(images16, plain=True)
         assert [len(request["inputs"]) for request in fake.sent()] == [64, 6]
-        monkeypatch.setattr(client_serving, "MAX_REQUEST_BYTES", 12_000)
+        monkeypatch.setattr(client_classifier, "MAX_REQUEST_BYTES", 12_000)
         classifier.predict(images16[:20], plain=True)
         assert [len(request["inputs"]) for request in fake.sent()[2:]] == [10, 10]
         assert max(fake.lengths) < 64 * 16 * 16 * 3 * 1.5
@@ -222,7 +222,7 @@ def test_large_batches_are_split(images16, monkeypatch):
 def test_what_the_client_sends_at_once_is_what_the_server_takes():
     from i2p_tf.serving.limits import MAX_BATCH_SIZE
 
-    assert client_serving.MAX_REQUEST_IMAGES <= MAX_BATCH_SIZE
+    assert client_classifier.MAX_REQUEST_IMAGES <= MAX_BATCH_SIZE
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -503,8 +503,8 @@ def test_names_and_run_are_text(images16):
 
 
 def test_pictures_are_decoded_as_many_as_are_sent_at_once():
-    assert client_serving._images_at_once(16) == client_serving.MAX_REQUEST_IMAGES
-    assert client_serving._images_at_once(2048) == 1
+    assert client_classifier._images_at_once(16) == client_classifier.MAX_REQUEST_IMAGES
+    assert client_classifier._images_at_once(2048) == 1
 
 
 @pytest.mark.parametrize(

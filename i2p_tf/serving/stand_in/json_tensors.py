@@ -8,9 +8,9 @@ import json
 import grpc
 import numpy as np
 
-from i2p_tf.serving import signatures as signatures_
-from i2p_tf.serving.errors import ServingError, invalid
-from i2p_tf.serving.signatures import check_tensor, count_examples
+from i2p_tf.serving.stand_in import signatures as signatures_
+from i2p_tf.serving.stand_in.errors import ServingError, invalid
+from i2p_tf.serving.stand_in.signatures import check_tensor, count_examples
 
 _WHITE_SPACE = b" \t\n\v\f\r"  # of ASCII
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")

@@ -11,10 +11,10 @@ import grpc
 import numpy as np
 import pytest
 
-from i2p_tf.serving import json_tensors
-from i2p_tf.serving.errors import ServingError
-from i2p_tf.serving.json_process import JsonProcess
-from i2p_tf.serving.signatures import Signature, TensorSpec
+from i2p_tf.serving.stand_in import json_tensors
+from i2p_tf.serving.stand_in.errors import ServingError
+from i2p_tf.serving.stand_in.json_process import JsonProcess
+from i2p_tf.serving.stand_in.signatures import Signature, TensorSpec
 
 SIGNATURES = {
     "serving_default": Signature("serving_default", {"images": TensorSpec("uint8", (None, 2, 2, 3))}),
@@ -122,7 +122,7 @@ def test_the_process_reads_what_this_one_reads_and_outlives_its_own_death():
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
 def test_memory_is_bounded():
     code = """
-from i2p_tf.serving.json_process import _bounded_memory
+from i2p_tf.serving.stand_in.json_process import _bounded_memory
 with _bounded_memory(4 << 20):
     try:
         bytes(16 << 20)

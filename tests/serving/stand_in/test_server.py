@@ -23,11 +23,13 @@ import urllib3
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from i2p_tf.run_dir import write_json
-from i2p_tf.serving import local_server, ports, rest_server
-from i2p_tf.serving.errors import NotServing
-from i2p_tf.serving.http_connection import MAX_HEAD_BYTES
+from i2p_tf.serving import ports
 from i2p_tf.serving.integrity import Damaged
 from i2p_tf.serving.limits import SMALL_REQUEST_BYTES
+from i2p_tf.serving.stand_in import rest_server
+from i2p_tf.serving.stand_in import server as local_server
+from i2p_tf.serving.stand_in.errors import NotServing
+from i2p_tf.serving.stand_in.http_connection import MAX_HEAD_BYTES
 
 pytestmark = pytest.mark.slow
 
@@ -350,15 +352,15 @@ def test_slow_connections_are_closed(monkeypatch):
 
     import uvicorn
 
-    from i2p_tf.serving import http_connection, rest
+    from i2p_tf.serving.stand_in import http_connection, rest_api
 
     monkeypatch.setattr(http_connection, "REQUEST_SECONDS", 0.4)
-    monkeypatch.setattr(rest, "BODY_SECONDS", 0.1)
+    monkeypatch.setattr(rest_api, "BODY_SECONDS", 0.1)
     listener = socket.create_server(("127.0.0.1", 0))
     servers = []
 
     async def serve():
-        app = rest.RestApi(store=None)
+        app = rest_api.RestApi(store=None)
         config = uvicorn.Config(
             app, http=http_connection.limited_to(9), lifespan="off", log_config=None, timeout_keep_alive=1
         )

@@ -10,12 +10,13 @@ import time
 
 import pytest
 
-from i2p_tf.serving import descriptors
+from i2p_tf.serving.stand_in import descriptors
 
 # The HTTP server alone, under the given limit of descriptors, for the given number of connections.
 SERVER = """
 import asyncio, resource, sys
-from i2p_tf.serving import ports, rest_server, server_log
+from i2p_tf.serving import ports
+from i2p_tf.serving.stand_in import rest_server, server_log
 
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})

@@ -6,9 +6,9 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from i2p_tf.serving import signatures
-from i2p_tf.serving.errors import from_tensorflow
-from i2p_tf.serving.signatures import Signature, TensorSpec
+from i2p_tf.serving.stand_in import signatures
+from i2p_tf.serving.stand_in.errors import from_tensorflow
+from i2p_tf.serving.stand_in.signatures import Signature, TensorSpec
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 

@@ -7,8 +7,8 @@ import dataclasses
 import grpc
 import numpy as np
 
-from i2p_tf.serving.errors import ServingError
 from i2p_tf.serving.limits import MAX_BATCH_SIZE, MAX_BATCHES
+from i2p_tf.serving.stand_in.errors import ServingError
 
 MAX_WAITING = MAX_BATCHES * MAX_BATCH_SIZE  # examples
 
