@@ -12,7 +12,7 @@ import pathlib
 from absl import flags
 
 from i2p_tf.cli import app, run_data
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.config import BOTTLENECKS
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS

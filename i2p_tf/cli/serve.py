@@ -23,8 +23,8 @@ from absl import flags
 from i2p_tf.cli import app, stderr
 from i2p_tf.errors import InputError
 from i2p_tf.serving import deployment, integrity, model_config, ports, tf_serving
+from i2p_tf.serving.errors import NotServing
 from i2p_tf.serving.stand_in import cors, web_page
-from i2p_tf.serving.stand_in.errors import NotServing
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("export", None, "folders that bin/export has written", flag_values=FLAGS)

@@ -15,13 +15,14 @@ import zipfile
 import numpy as np
 
 from i2p_tf import pictures
+from i2p_tf.client import manifest
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.client.model_metadata import MAX_CLASSES, MAX_IMAGE_SIZE
 from i2p_tf.errors import InputError, unknown_name
 
 # TensorFlow Lite's convention for what belongs to a model: a zip archive behind the model in the same file.
 METADATA = "i2p_tf.json"
-MANIFEST = "manifest.json"
-SCHEMA = 1
+SCHEMA = 1  # of these metadata
 _MAX_BYTES = 256 << 20  # a hundred times what the networks of this project have
 _MAX_METADATA_BYTES = 4 << 20  # the names of all classes are the most of it
 _IDENTITY_DIGITS = 16  # of the model's SHA-256: enough to tell two models apart
@@ -222,11 +223,13 @@ def _read(path):
 
 
 def _check_against_manifest(path):
-    manifest = path.parent / MANIFEST
+    files = manifest.read(path.parent)["files"]
     try:
-        expected = json.loads(manifest.read_bytes())["files"][path.name]["sha256"]
-    except Exception as error:  # deep JSON and long numbers have exceptions of their own
-        raise InputError(f"{manifest} is damaged or does not list {path.name}; export it again") from error
+        expected = files[path.name]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path.parent / MANIFEST} is damaged or does not list {path.name}; export it again"
+        ) from error
     if _sha256(_read(path)) != expected:
         raise InputError(f"{path} was changed after its export: its SHA-256 is not that of {MANIFEST}; export it again")
 

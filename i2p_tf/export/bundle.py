@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import pathlib
 import shutil
@@ -10,9 +9,12 @@ import shutil
 import numpy as np
 
 from i2p_tf import evaluation
-from i2p_tf.client.transform import MANIFEST, Transform
+from i2p_tf.client import manifest as manifest_
+from i2p_tf.client.manifest import MANIFEST
+from i2p_tf.client.transform import Transform
 from i2p_tf.config import CODEBOOKS
 from i2p_tf.environment import describe_environment
+from i2p_tf.errors import InputError
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite, vectors
 from i2p_tf.export.card import card
 from i2p_tf.run_dir import lock_folder, write_json
@@ -21,7 +23,6 @@ from i2p_tf.training.calibration import calibrated_objective, require_same_featu
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
 PARITY_IMAGES = 1000
 CARD = "MODEL_CARD.md"
-SCHEMA = 1
 VERSION_DIGITS = 18  # of a version's number at most: servers send it in 64 bits
 
 
@@ -52,7 +53,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
         words = dataset.num_classes if config.transform in CODEBOOKS else None
         reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images), words)
-        former = _read_manifest(path)
+        former = _former_manifest(path)
         manifest = _describe_run(path, run_dir, dataset, config, run_id(classifier, transform), reference)
         if former.get("run_id") == manifest["run_id"]:
             for key in ("variants", "saved_models"):
@@ -78,7 +79,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
 def _describe_run(path, run_dir, dataset, config, name, reference):
     """A manifest without artifacts."""
     return {
-        "schema": SCHEMA,
+        "schema": manifest_.SCHEMA,
         "name": path.name,
         "run_id": name,
         "sha256": run_dir.network_digests(),
@@ -228,11 +229,13 @@ def _describe(file):
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
-def _read_manifest(path):
-    """Empty where there is none of this version, whatever there is."""
+def _former_manifest(path):
+    """That of an earlier export into this folder; empty if there is none, or one that does not say what it has."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = manifest_.read(path)
         _wanted(manifest)
-        return manifest if manifest["schema"] == SCHEMA and isinstance(manifest["files"], dict) else {}
-    except Exception:
+    except manifest_.LaterVersion:
+        raise
+    except (InputError, KeyError, TypeError, AttributeError):
         return {}
+    return manifest

@@ -1,11 +1,12 @@
 """Whether an export is what bin/export has written, by the SHA-256 in its manifest. Standard library only."""
 
 import hashlib
-import json
 import os
 import pathlib
 
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client import manifest
+from i2p_tf.client.manifest import MANIFEST
+from i2p_tf.errors import InputError
 
 
 class Damaged(Exception):
@@ -42,7 +43,7 @@ def verify(base_path, version):
     Raises:
         Damaged: if a file differs or is missing, or one of the classifier is not listed where others are.
     """
-    recorded, present = _recorded(base_path.parent / MANIFEST), files(base_path, version)
+    recorded, present = _recorded(base_path.parent), files(base_path, version)
     versions = f"{base_path.name}/"
     own = f"{versions}{version}/"
     for name, digest in recorded.items():
@@ -66,13 +67,13 @@ def warning(names):
     return f"{MANIFEST} has no SHA-256 of {', '.join(names[:3])}{more}: served without a check; export it again"
 
 
-def _recorded(manifest):
+def _recorded(export):
     """Name -> SHA-256."""
     try:
-        entries = json.loads(manifest.read_bytes()).get("files", {})
+        entries = manifest.read(export)["files"]
         return {name: entry["sha256"] for name, entry in entries.items() if "sha256" in entry}
-    except Exception as error:  # a damaged file raises nearly anything
-        raise Damaged(f"{MANIFEST} cannot be read ({type(error).__name__}); export it again") from error
+    except (InputError, TypeError) as error:
+        raise Damaged(f"{MANIFEST} cannot be read: {error}") from error
 
 
 def _sha256(path):

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import re
 
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.errors import InputError
 
 CLASSIFIER = "classifier"  # the folder of an export that holds the versions

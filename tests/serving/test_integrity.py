@@ -100,6 +100,12 @@ def test_a_damaged_manifest(content, export):
         verify(export)
 
 
+def test_the_manifest_of_a_later_version(export):
+    (export / "manifest.json").write_text('{"schema": 2, "files": {}}')
+    with pytest.raises(Damaged, match="has format 2; this version of i2p_tf reads format 1"):
+        verify(export)
+
+
 def test_the_stand_in_checks_before_it_loads_and_warns_of_what_it_cannot_check(export, caplog):
     (export / "classifier" / "1" / "saved_model.pb").write_text("edited")
     with pytest.raises(Damaged, match="saved_model.pb"):

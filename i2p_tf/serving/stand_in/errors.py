@@ -1,4 +1,4 @@
-"""How a server fails, and how a request: with one of gRPC's status codes, which REST translates as TF Serving does."""
+"""How a request fails: with one of gRPC's status codes, which REST translates as TF Serving does."""
 
 import grpc
 
@@ -15,10 +15,6 @@ HTTP_STATUS = {
 }
 MAX_MESSAGE = 1000  # characters; a message may quote what the client sent
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
-
-
-class NotServing(RuntimeError):
-    """A server could not start, or has ended."""
 
 
 class ServingError(Exception):

@@ -10,9 +10,9 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from i2p_tf.serving.limits import SMALL_REQUEST_BYTES
 from i2p_tf.serving.stand_in import predict_request, responses, signatures
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
+from i2p_tf.serving.stand_in.limits import SMALL_REQUEST_BYTES
 
 SIGNATURE_DEF = "signature_def"  # the one kind of metadata that TF Serving has
 

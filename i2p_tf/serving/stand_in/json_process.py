@@ -15,9 +15,9 @@ import sys
 
 import grpc
 
-from i2p_tf.serving.limits import EXPANSION, SMALL_REQUEST_BYTES
 from i2p_tf.serving.stand_in import json_tensors
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
+from i2p_tf.serving.stand_in.limits import EXPANSION, SMALL_REQUEST_BYTES
 
 _HEAD_BYTES = 8  # before each message: its length
 _PACKAGES = pathlib.Path(__file__).resolve().parents[3]

@@ -9,7 +9,7 @@ import logging
 
 import grpc
 
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.serving import integrity, model_config
 from i2p_tf.serving.stand_in.batching import Batcher
 from i2p_tf.serving.stand_in.errors import ServingError, invalid

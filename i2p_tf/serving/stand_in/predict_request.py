@@ -12,8 +12,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2
 
-from i2p_tf.serving.limits import EXPANSION, SMALL_REQUEST_BYTES
 from i2p_tf.serving.stand_in.errors import invalid
+from i2p_tf.serving.stand_in.limits import EXPANSION, SMALL_REQUEST_BYTES
 from i2p_tf.serving.stand_in.signatures import check_names, check_tensor, count_examples
 
 MAX_FIELDS = 4096  # down to those of the tensors

@@ -9,11 +9,11 @@ import re
 import grpc
 from google.protobuf import json_format
 
-from i2p_tf.serving.limits import MAX_REQUEST_BYTES, SMALL_REQUEST_BYTES
 from i2p_tf.serving.model_config import VERSION_DIGITS
 from i2p_tf.serving.stand_in import json_tensors, responses
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
 from i2p_tf.serving.stand_in.json_process import JsonProcess
+from i2p_tf.serving.stand_in.limits import MAX_REQUEST_BYTES, SMALL_REQUEST_BYTES
 
 MAX_BODIES_BYTES = 128 << 20  # of all requests that are being received or parsed
 BODY_SECONDS = 30.0  # in which a body has to be there

@@ -5,8 +5,8 @@ import contextlib
 
 import uvicorn
 
+from i2p_tf.serving.errors import NotServing
 from i2p_tf.serving.stand_in import http_connection
-from i2p_tf.serving.stand_in.errors import NotServing
 
 BACKLOG = 128  # connections that the system keeps until they are accepted
 

@@ -12,9 +12,9 @@ import sys
 import grpc
 
 from i2p_tf.serving import integrity
-from i2p_tf.serving.limits import MAX_REQUEST_BYTES
+from i2p_tf.serving.errors import NotServing
 from i2p_tf.serving.stand_in import cors, descriptors, grpc_api, rest_api, rest_server, server_log, web_page
-from i2p_tf.serving.stand_in.errors import NotServing
+from i2p_tf.serving.stand_in.limits import MAX_REQUEST_BYTES
 from i2p_tf.serving.stand_in.model_store import ModelStore
 from i2p_tf.serving.stand_in.servable import Servable
 

@@ -10,7 +10,7 @@ import re
 import stat
 
 import i2p_tf
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.errors import InputError
 
 INDEX = "index.html"

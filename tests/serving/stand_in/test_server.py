@@ -24,12 +24,12 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from i2p_tf.run_dir import write_json
 from i2p_tf.serving import ports
+from i2p_tf.serving.errors import NotServing
 from i2p_tf.serving.integrity import Damaged
-from i2p_tf.serving.limits import SMALL_REQUEST_BYTES
 from i2p_tf.serving.stand_in import rest_server
 from i2p_tf.serving.stand_in import server as local_server
-from i2p_tf.serving.stand_in.errors import NotServing
 from i2p_tf.serving.stand_in.http_connection import MAX_HEAD_BYTES
+from i2p_tf.serving.stand_in.limits import SMALL_REQUEST_BYTES
 
 pytestmark = pytest.mark.slow
 

@@ -1,0 +1,5 @@
+"""How a server fails."""
+
+
+class NotServing(RuntimeError):
+    """It could not start, or has ended."""
