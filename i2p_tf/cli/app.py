@@ -10,7 +10,7 @@ import sys
 from absl import flags
 
 from i2p_tf import key_file
-from i2p_tf.cli import signals, stderr
+from i2p_tf.cli import aliases, signals, stderr
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
 
@@ -114,7 +114,8 @@ def _parse(command_flags):
                 raise InputError(
                     f"{argument!r} looks like a flag: files whose names begin with - go behind --, which ends the flags"
                 ) from error
-        raise unknown_name("flag", f"--{error.flagname}", [f"--{name}" for name in command_flags]) from error
+        shown = [f"--{name}" for name in aliases.shown(command_flags)]
+        raise unknown_name("flag", f"--{error.flagname}", shown) from error
     except flags.Error as error:
         raise InputError(" ".join(str(error).split())) from error
 
@@ -126,7 +127,7 @@ def _typed(value):
 
 def _help(command_flags):
     lines = []
-    for name in command_flags:
+    for name in aliases.shown(command_flags):
         flag = command_flags[name]
         default = "" if flag.default is None or flag.boolean else f" (default: {_typed(flag.default)})"
         lines.append(f"  --{name}{'' if flag.boolean else '=' + name.upper()}\n      {flag.help}{default}")

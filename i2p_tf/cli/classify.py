@@ -1,6 +1,6 @@
 """Asks a server what pictures show. They are protected on this computer; what is sent is the protected picture.
 
-  bin/classify photo.jpg --server=http://127.0.0.1:8501 --transform=exports/NAME
+  bin/classify photo.jpg --server=http://127.0.0.1:8501 --export=exports/NAME
   bin/classify *.png --server=grpcs://HOST:8500 --token_file=FILE --top=5 --json
 
 The server is bin/serve, or TF Serving with an export of this project. Nothing is sent unless its model belongs to the
@@ -18,7 +18,7 @@ import warnings
 
 from absl import flags
 
-from i2p_tf.cli import app, exports
+from i2p_tf.cli import aliases, app, exports
 from i2p_tf.client import protect
 from i2p_tf.client.errors import ServerError
 from i2p_tf.client.transform import load as load_transform
@@ -35,7 +35,7 @@ flags.DEFINE_string(
     "server", None, "http://HOST:PORT, https://HOST, grpc://HOST:PORT or grpcs://HOST:PORT", flag_values=FLAGS
 )
 flags.DEFINE_string(
-    "transform", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
+    "export", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
 )
 flags.DEFINE_string("model", None, "its name on the server; that of the export if not given", flag_values=FLAGS)
 flags.DEFINE_string(
@@ -49,6 +49,7 @@ flags.DEFINE_float(
 )
 flags.DEFINE_string("token_file", None, "file of a token, sent as Authorization: Bearer", flag_values=FLAGS)
 flags.DEFINE_string("certificate", None, "file of the authorities to trust for TLS, PEM", flag_values=FLAGS)
+aliases.define("transform", "export", FLAGS)
 
 
 def main(arguments):
@@ -61,9 +62,9 @@ def main(arguments):
             raise InputError(
                 f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*"
             )
-    path = None if FLAGS.plain and not FLAGS.transform else exports.find(FLAGS.transform)
+    path = None if FLAGS.plain and not FLAGS.export else exports.find(FLAGS.export)
     if path is None and not FLAGS.model:
-        raise InputError("--plain without --transform needs --model, its name on the server")
+        raise InputError("--plain without --export needs --model, its name on the server")
     transform = load_transform(path) if path else None
     with _classifier(path, transform) as classifier:
         codewords = None if FLAGS.plain else transform.codewords

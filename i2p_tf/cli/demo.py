@@ -23,7 +23,7 @@ from absl import flags
 from PIL import Image
 
 from i2p_tf.cli import app, signals, stderr
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client import manifest
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir, write_atomically
 from i2p_tf.serving import ports
@@ -59,11 +59,11 @@ def main(arguments):
         _step("export", f"--run_dir={run_dir.path}", f"--export={export}", "--variants=float32")
     plain, protected = run_dir.demo / "plain", run_dir.demo / "protected"
     labels = _write_pictures(run_dir, plain)
-    _step("protect", f"--transform={export}", "--overwrite", plain, protected)
+    _step("protect", f"--export={export}", f"--output={protected}", "--overwrite", plain)
     with _server(export) as address:
         answers = _classify(address, export, labels)
     failed_controls = _attack(run_dir)
-    _step("report", run_dir.path)
+    _step("report", f"--run_dir={run_dir.path}")
     _summarize(run_dir, labels, answers, time.monotonic() - started)
     if failed_controls:
         raise DemoError(f"the attacks are not valid: {'; '.join(f'control {line}' for line in failed_controls)}")
@@ -103,8 +103,8 @@ def _started(command, *arguments, stdout=None):
 def _is_exported(run_dir, export):
     """Whether the export was made of the networks of this run."""
     try:
-        made_of = json.loads((export / MANIFEST).read_text())["sha256"]
-    except Exception:  # whatever is there, it is no manifest: it is exported again
+        made_of = manifest.read(export).get("sha256")
+    except InputError:  # bin/export says what is wrong, or makes it anew
         return False
     return made_of == run_dir.network_digests()
 
@@ -155,7 +155,7 @@ def _wait_until_served(process, url):
 
 def _classify(address, export, labels):
     """Path -> name of the class that the server answered, through bin/classify."""
-    flags_of_classify = ["--json", f"--server={address}", f"--transform={export}"]
+    flags_of_classify = ["--json", f"--server={address}", f"--export={export}"]
     lines = _step("classify", *flags_of_classify, *labels, stdout=subprocess.PIPE).splitlines()
     answers = map(json.loads, lines)
     return {pathlib.Path(answer["picture"]): answer["labels"][0]["label"] for answer in answers}

@@ -2,18 +2,18 @@
 
 import pathlib
 
-from i2p_tf.client import transform
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.errors import InputError
 
 EXPORTS = pathlib.Path("exports")
 
 
 def find(given):
-    """Path of the export, or of the .tflite file, that --transform gives; else of the only export there is."""
+    """Path of the export, or of the .tflite file, that --export gives; else of the only export there is."""
     if given:
         return pathlib.Path(given)
-    bundles = sorted(manifest.parent for manifest in EXPORTS.glob(f"*/{transform.MANIFEST}"))
+    bundles = sorted(manifest.parent for manifest in EXPORTS.glob(f"*/{MANIFEST}"))
     if len(bundles) == 1:
         return bundles[0]
     found = f"allowed here: {', '.join(map(str, bundles))}" if bundles else "bin/export writes one"
-    raise InputError(f"--transform is missing: the folder of bin/export, or a .tflite file; {found}")
+    raise InputError(f"--export is missing: the folder of bin/export, or a .tflite file; {found}")

@@ -2,10 +2,11 @@
 
 What that hides, and from whom, docs/threat_model.md says. Look at the results before you send any.
 
-  bin/protect --transform=exports/NAME photo.jpg protected.png
-  bin/protect --transform=exports/NAME photos/ protected/
-  bin/protect --transform=exports/NAME a.jpg b.png more/ protected/
-  bin/protect --transform=exports/NAME - - < photo.jpg > protected.png
+  bin/protect --export=exports/NAME photo.jpg protected.png
+  bin/protect --export=exports/NAME photos/ protected/
+  bin/protect --export=exports/NAME a.jpg b.png more/ protected/
+  bin/protect --export=exports/NAME --output=protected/ *.jpg
+  bin/protect --export=exports/NAME - - < photo.jpg > protected.png
   bin/protect --encryption=etc --key_file=my.key --new_key photos/ encrypted/
 
 AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP; JPEG of up to 80 megapixels, of the others what decodes in 268
@@ -24,7 +25,7 @@ import warnings
 from absl import flags
 
 from i2p_tf import encryption, key_file, pictures
-from i2p_tf.cli import app, exports
+from i2p_tf.cli import aliases, app, exports
 from i2p_tf.client import protect, transform
 from i2p_tf.client.files import write_atomically
 from i2p_tf.client.keyed_transform import KeyedTransform
@@ -35,8 +36,9 @@ METHODS = ", ".join(map(repr, encryption.SCHEMES))
 
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # flags may stand behind the file names
+flags.DEFINE_string("output", None, "PNG file or folder to write; the last argument if not given", flag_values=FLAGS)
 flags.DEFINE_string(
-    "transform", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
+    "export", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
 )
 flags.DEFINE_string(
     "variant",
@@ -56,6 +58,7 @@ flags.DEFINE_boolean("new_key", False, "make the key file; whoever loses it can'
 flags.DEFINE_integer("image_size", None, "height and width with --encryption; 32 if not given", flag_values=FLAGS)
 flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
 flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
+aliases.define("transform", "export", FLAGS)
 
 REFRESH_SECONDS = 0.5
 STREAM = "-"
@@ -64,6 +67,8 @@ DEFAULT_IMAGE_SIZE = 32
 
 
 def main(arguments):
+    if FLAGS.output is not None:
+        arguments = [*arguments, FLAGS.output]
     if len(arguments) < 2:
         raise InputError("give at least one picture or folder, then the output; see --help")
     if FLAGS.resize is not None and FLAGS.resize not in pictures.RESIZE_RULES:
@@ -92,14 +97,14 @@ def _trained_transform():
     for flag in ("key_file", "new_key", "image_size"):
         if FLAGS[flag].present:
             raise InputError(f"--{flag} belongs to --encryption, one of {METHODS}")
-    return transform.load(exports.find(FLAGS.transform), FLAGS.variant, FLAGS.threads)
+    return transform.load(exports.find(FLAGS.export), FLAGS.variant, FLAGS.threads)
 
 
 def _keyed_transform():
     if FLAGS.encryption not in encryption.SCHEMES:
         raise unknown_name("encryption", FLAGS.encryption, tuple(encryption.SCHEMES), quoted=True)
-    if FLAGS.transform:
-        raise InputError("--transform and --encryption exclude each other; give one of them")
+    if FLAGS.export:
+        raise InputError("--export and --encryption exclude each other; give one of them")
     if FLAGS["variant"].present:
         raise InputError("--variant is of a transform, and --encryption takes its place; leave one of them out")
     if not FLAGS.key_file:

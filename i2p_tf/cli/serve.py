@@ -5,7 +5,7 @@
   bin/serve --export=exports/A,exports/B
   bin/serve --export=exports/NAME --stable=1 --canary=2
   bin/serve --export=exports/NAME --web
-  bin/serve --export=exports/NAME --write_config=deployment
+  bin/serve --export=exports/NAME --output=deployment
 
 tensorflow_model_server is started if it is on PATH, TF Serving's Docker image with --docker. All speak the same REST
 and gRPC. docs/deployment.md has the rest.
@@ -20,7 +20,7 @@ import tempfile
 
 from absl import flags
 
-from i2p_tf.cli import app, stderr
+from i2p_tf.cli import aliases, app, stderr
 from i2p_tf.errors import InputError
 from i2p_tf.serving import deployment, integrity, model_config, ports, tf_serving
 from i2p_tf.serving.errors import NotServing
@@ -42,8 +42,12 @@ flags.DEFINE_multi_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "write_config", None, "only write a folder for TF Serving, Docker Compose and Kubernetes", flag_values=FLAGS
+    "output",
+    None,
+    "write a folder for TF Serving, Docker Compose and Kubernetes here, and serve nothing",
+    flag_values=FLAGS,
 )
+aliases.define("write_config", "output", FLAGS)
 
 
 def main(arguments):
@@ -55,9 +59,9 @@ def main(arguments):
         raise InputError(f"--rest_port and --grpc_port must differ. Received: {FLAGS.rest_port} for both")
     origins, web = _origins(), _web()
     configs = model_config.from_exports(FLAGS.export, FLAGS.stable, FLAGS.canary)
-    if FLAGS.write_config:
-        deployment.write(configs, pathlib.Path(FLAGS.write_config))
-        print(f"configuration: {FLAGS.write_config}")
+    if FLAGS.output:
+        deployment.write(configs, pathlib.Path(FLAGS.output))
+        print(f"configuration: {FLAGS.output}")
         return
     if FLAGS.docker and not shutil.which("docker"):
         raise InputError("--docker needs the program docker, which is not on PATH")
@@ -86,8 +90,8 @@ def _web():
     """Folder of the page if --web asks for it, else None."""
     if not FLAGS.web:
         return None
-    if FLAGS.docker or FLAGS.write_config:
-        raise InputError("--web is for the stand-in, not for --docker or --write_config")
+    if FLAGS.docker or FLAGS.output:
+        raise InputError("--web is for the stand-in, not for --docker or --output")
     if len(FLAGS.export) > 1:
         raise InputError(f"--web is for one export. Received: {','.join(FLAGS.export)}")
     return web_page.folder()

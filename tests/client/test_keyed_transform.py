@@ -104,7 +104,7 @@ def test_one_picture_and_its_number(here):
         ([*KEY, "--new_key", "--image_size=30"], "multiple of 4 with --encryption. Received: 30"),
         ([*KEY, "--new_key", "--image_size=0"], "Received: 0"),
         ([*KEY, "--new_key", "--threads=0"], "threads must be at least 1"),
-        ([*KEY, "--new_key", "--transform=exports/x"], "exclude each other"),
+        ([*KEY, "--new_key", "--export=exports/x"], "exclude each other"),
         (["--key_file=key"], "--key_file belongs to --encryption"),
         ([*KEY, "--new_key", "--variant=int8"], "--variant is of a transform"),
         ([*KEY, "--new_key", "--resize=round"], "resize rule 'round'"),

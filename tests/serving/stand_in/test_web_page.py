@@ -206,7 +206,7 @@ def test_a_page_that_cannot_be_served(tmp_path, monkeypatch):
     [
         (["--allow_origin=example.org"], "no origin; allowed: *, or scheme and host"),
         (["--allow_origin=https://a.example,https://b.example/path"], "--allow_origin='https://b.example/path'"),
-        (["--web", "--write_config=x"], "--web is for the stand-in"),
+        (["--web", "--output=x"], "--web is for the stand-in"),
         (["--web", "--export=a,b"], "--web is for one export. Received: a,b"),
     ],
 )
