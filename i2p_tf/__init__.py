@@ -5,7 +5,7 @@ Of what, and against whom, is said in docs/threat_model.md.
 The package itself imports neither TensorFlow nor Keras; what needs them is imported where it is used.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name):

@@ -86,8 +86,9 @@ def installed(tmp_path_factory):
     """A checkout whose `.venv` was made by its launcher. Each test leaves it complete or broken; the launcher copes."""
     checkout = make_checkout(tmp_path_factory.mktemp("launcher") / "a checkout")
     (checkout / "home").mkdir()
+    project = (checkout / "pyproject.toml").read_text().partition("[project]")[1:]
     (checkout / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n' + "".join(project)
     )
     (checkout / "backend.py").write_text(BACKEND)
     result = run(checkout / "bin/train", environment=bare(checkout))
@@ -97,7 +98,7 @@ def installed(tmp_path_factory):
 
 def make_checkout(folder):
     shutil.copytree(ROOT / "bin", folder / "bin", symlinks=True)
-    shutil.copy(ROOT / "setup.py", folder)
+    shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "requirements.lock").write_text("# nothing\n")
     (folder / "i2p_tf/cli").mkdir(parents=True)
     for name, text in {"__init__.py": "", "cli/__init__.py": "", "cli/train.py": COMMAND}.items():
@@ -229,8 +230,8 @@ def test_read_only_checkout(checkout):
 
 
 def add_tests(checkout, name, text):
-    shutil.copy(ROOT / "pyproject.toml", checkout)
-    shutil.rmtree(checkout / "i2p_tf")  # its stand-ins are not in our style
+    for path in (checkout / "i2p_tf").rglob("*.py"):
+        path.write_text("")  # the stand-ins are not in our style
     (checkout / "tests").mkdir()
     (checkout / "tests" / name).write_text(text)
 

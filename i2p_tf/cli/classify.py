@@ -15,6 +15,7 @@ import os
 import pathlib
 import sys
 import warnings
+from typing import NoReturn
 
 from absl import flags
 
@@ -52,7 +53,7 @@ flags.DEFINE_string("certificate", None, "file of the authorities to trust for T
 aliases.define("transform", "export", FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int | None:
     if not arguments:
         raise InputError("give at least one picture; see --help")
     if not FLAGS.server:
@@ -62,12 +63,12 @@ def main(arguments):
             raise InputError(
                 f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*"
             )
-    path = None if FLAGS.plain and not FLAGS.export else exports.find(FLAGS.export)
-    if path is None and not FLAGS.model:
+    export = None if FLAGS.plain and not FLAGS.export else exports.find(FLAGS.export)
+    if export is None and not FLAGS.model:
         raise InputError("--plain without --export needs --model, its name on the server")
-    transform = load_transform(path) if path else None
-    with _classifier(path, transform) as classifier:
-        codewords = None if FLAGS.plain else transform.codewords
+    transform = load_transform(export) if export else None
+    with _classifier(export, transform) as classifier:
+        codewords = transform.codewords if transform and not FLAGS.plain else None
         if FLAGS.plain:
             print(f"warning: --plain sends the pictures unprotected to {FLAGS.server}", file=sys.stderr, flush=True)
         if codewords and not FLAGS.json:
@@ -78,7 +79,7 @@ def main(arguments):
     return 1 if failed else 0
 
 
-def run():
+def run() -> NoReturn:
     warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is in the exceptions
     app.run(__doc__, FLAGS, main, failures=(ServerError,))
@@ -126,8 +127,8 @@ def _report(classification, constant):
         print(json.dumps(answer), flush=True)
     else:
         # A server chooses the names of its classes.
-        labels = ", ".join(f"{protect.printable(name)} {value:.4f}" for name, value in classification.labels)
-        print(f"{source}: {labels}{' (no confidence)' if constant else ''}", flush=True)
+        named = ", ".join(f"{protect.printable(name)} {value:.4f}" for name, value in classification.labels)
+        print(f"{source}: {named}{' (no confidence)' if constant else ''}", flush=True)
     return True
 
 

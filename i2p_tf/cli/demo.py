@@ -17,6 +17,7 @@ import pathlib
 import subprocess
 import sys
 import time
+from typing import NoReturn
 
 import urllib3
 from absl import flags
@@ -43,7 +44,7 @@ class DemoError(RuntimeError):
     """A step failed."""
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     if FLAGS.web:
@@ -72,7 +73,7 @@ def main(arguments):
         _step("serve", *arguments, "--web")
 
 
-def run():
+def run() -> NoReturn:
     app.run(__doc__, FLAGS, main, failures=(DemoError,), stopped="stopped; the same command goes on from here")
 
 

@@ -8,6 +8,7 @@ Every file is compared with the Keras model on test images before anything is pu
 
 import importlib.util
 import pathlib
+from typing import NoReturn
 
 from absl import flags
 
@@ -31,7 +32,7 @@ flags.DEFINE_boolean("allow_loss", False, "publish variants that lose more than 
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
     for variant in FLAGS.variants:
         if variant not in VARIANTS:
@@ -71,7 +72,7 @@ def main(arguments):
         print(f"bundle: {path}")
 
 
-def run():
+def run() -> NoReturn:
     from i2p_tf.export.errors import ParityError
 
     app.run(__doc__, FLAGS, main, failures=(ParityError,), stopped="stopped; run the command again")

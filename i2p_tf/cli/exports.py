@@ -8,7 +8,7 @@ from i2p_tf.errors import InputError
 EXPORTS = pathlib.Path("exports")
 
 
-def find(given):
+def find(given: str | None) -> pathlib.Path:
     """Path of the export, or of the .tflite file, that --export gives; else of the only export there is."""
     if given:
         return pathlib.Path(given)

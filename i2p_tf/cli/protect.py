@@ -21,6 +21,8 @@ import pathlib
 import sys
 import time
 import warnings
+from collections.abc import Iterable
+from typing import NoReturn
 
 from absl import flags
 
@@ -66,7 +68,7 @@ MAX_STREAM_BYTES = 64 << 20  # it is in memory as a whole
 DEFAULT_IMAGE_SIZE = 32
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int | None:
     if FLAGS.output is not None:
         arguments = [*arguments, FLAGS.output]
     if len(arguments) < 2:
@@ -88,7 +90,7 @@ def main(arguments):
     return _protect_many([pathlib.Path(path) for path in inputs], pathlib.Path(output), model, rule)
 
 
-def run():
+def run() -> NoReturn:
     warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
     app.run(__doc__, FLAGS, main, stopped="stopped; the same command, without --new_key, goes on from here")
 
@@ -183,14 +185,14 @@ def _protect_many(inputs, output, model, rule):
 class Report:
     """What a person sees: a line that moves, a line for each failure, and a summary."""
 
-    def __init__(self, total):
+    def __init__(self, total: int) -> None:
         self.total = total
         self.done = self.kept = self.failed = 0
         self.started = time.monotonic()
         self.shown = 0.0
         self.moving = sys.stderr.isatty()
 
-    def follow(self, failures, outcomes):
+    def follow(self, failures: Iterable[protect.Outcome], outcomes: Iterable[protect.Outcome]) -> int:
         """Reports all outcomes; returns the exit code."""
         for outcome in failures:
             self._count(outcome)

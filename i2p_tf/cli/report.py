@@ -9,6 +9,7 @@ bin/report runs/* takes them without --run_dir too.
 """
 
 import pathlib
+from typing import NoReturn
 
 from absl import flags
 
@@ -27,7 +28,7 @@ flags.DEFINE_string(
 )
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     runs = FLAGS.run_dir + arguments
     if not runs:
         raise InputError("--run_dir is missing; it is a directory that bin/train has written")
@@ -56,7 +57,7 @@ def main(arguments):
             path.unlink()
 
 
-def run():
+def run() -> NoReturn:
     app.run(__doc__, FLAGS, main)
 
 

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import NoReturn
 
 from absl import flags
 
@@ -50,7 +51,7 @@ flags.DEFINE_string(
 aliases.define("write_config", "output", FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     if not FLAGS.export:
@@ -71,7 +72,7 @@ def main(arguments):
         _serve_with_stand_in(configs, origins, web)
 
 
-def run():
+def run() -> NoReturn:
     app.run(__doc__, FLAGS, main, failures=(NotServing,))
 
 

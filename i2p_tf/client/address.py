@@ -2,12 +2,13 @@
 
 import urllib.parse
 
+from i2p_tf.client.interfaces import Connection
 from i2p_tf.errors import InputError, unknown_name
 
 SCHEMES = ("http", "https", "grpc", "grpcs")
 
 
-def connect(server, model, token=None, certificate=None):
+def connect(server: str, model: str, token: str | None = None, certificate: str | None = None) -> Connection:
     """The connection to a model on a server, by the protocol that its address names; nothing is sent yet.
 
     Args:

@@ -5,6 +5,7 @@ import itertools
 import random
 import threading
 import time
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from i2p_tf import pictures
 from i2p_tf.client import address
 from i2p_tf.client.deadline import Deadline
 from i2p_tf.client.errors import ModelMismatch, NotInService, ServerError, Unavailable
+from i2p_tf.client.interfaces import PictureSource
+from i2p_tf.client.model_metadata import ModelMetadata
+from i2p_tf.client.transform import Transform
 from i2p_tf.errors import InputError
 
 MAX_REQUEST_IMAGES = 64  # what bin/serve lets TF Serving take in one request
@@ -61,8 +65,16 @@ class Classifier:
     """
 
     def __init__(
-        self, server, model, transform=None, label=None, timeout=10.0, attempts=4, token=None, certificate=None
-    ):
+        self,
+        server: str,
+        model: str,
+        transform: Transform | None = None,
+        label: str | None = None,
+        timeout: float = 10.0,
+        attempts: int = 4,
+        token: str | None = None,
+        certificate: str | None = None,
+    ) -> None:
         if not 0 < timeout <= MAX_TIMEOUT or attempts < 1:
             raise InputError(
                 f"timeout must be above 0 and at most {MAX_TIMEOUT} seconds, and attempts at least 1. "
@@ -74,8 +86,8 @@ class Classifier:
         self._attempts = attempts
         self._connection = address.connect(server, model, token, certificate)
         self._checking = threading.Lock()
-        self._metadata = None
-        self._class_names = None
+        self._metadata: ModelMetadata | None = None
+        self._class_names: list[str] = []
 
     def __enter__(self):
         return self
@@ -83,21 +95,21 @@ class Classifier:
     def __exit__(self, *_):
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         self._connection.close()
 
     @property
-    def image_size(self):
+    def image_size(self) -> int:
         """Height and width of the model's images."""
         return self._checked().image_size
 
     @property
-    def class_names(self):
+    def class_names(self) -> list[str]:
         """Names of the classes, in the order of the probabilities."""
         self._checked()
         return self._class_names
 
-    def predict(self, images, plain=False):
+    def predict(self, images: np.ndarray, plain: bool = False) -> np.ndarray:
         """Classifies images that have the right size already.
 
         Args:
@@ -124,7 +136,7 @@ class Classifier:
         parts = [self._ask(part) for part in _parts(images)]
         return np.concatenate(parts) if parts else np.empty((0, metadata.class_count), np.float32)
 
-    def classify(self, sources, top=1, plain=False):
+    def classify(self, sources: Iterable[PictureSource], top: int = 1, plain: bool = False) -> Iterator[Classification]:
         """Classifies pictures of any format, mode and size.
 
         Args:
@@ -185,7 +197,7 @@ class Classifier:
         """The names of the classes: the transform's, if the model is of its run; without a transform the model's."""
         if self._transform is None:
             return self._ask_names(metadata, range(metadata.class_count), deadline)[0]
-        self._compare(metadata, self._ask_names(metadata, range(1), deadline)[1])
+        self._compare(self._transform, metadata, self._ask_names(metadata, range(1), deadline)[1])
         return list(self._transform.class_names)
 
     def _ask_names(self, metadata, labels, deadline):
@@ -201,8 +213,7 @@ class Classifier:
             names += some
         return names, run_id
 
-    def _compare(self, metadata, run_id):
-        transform = self._transform
+    def _compare(self, transform, metadata, run_id):
         of = f"version {metadata.version} of the model at {self._connection.address}"
         if transform.image_size != metadata.image_size:
             raise ModelMismatch(

@@ -3,12 +3,14 @@
 import contextlib
 import hashlib
 import os
+import pathlib
 import uuid
+from collections.abc import Iterable
 
 _TEMPORARY = ".unfinished-"
 
 
-def write_atomically(path, content):
+def write_atomically(path: pathlib.Path, content: bytes) -> None:
     """Writes bytes under a temporary name in the same folder, on the disk too, and renames.
 
     Makes the folder where it is missing. The temporary name is short, as that of the file may be as long as the file
@@ -32,7 +34,7 @@ def write_atomically(path, content):
         raise
 
 
-def remove_left_overs(paths):
+def remove_left_overs(paths: Iterable[pathlib.Path]) -> None:
     """Deletes what killed calls of `write_atomically` for these files have left. Nobody else may be writing them."""
     prefixes = {_prefix(path) for path in paths}
     for folder in {path.parent for path in paths}:

@@ -3,6 +3,8 @@
 import hashlib
 import os
 
+import numpy as np
+
 from i2p_tf import encryption
 
 RESIZE_RULE = "crop"
@@ -18,7 +20,7 @@ class KeyedTransform:
         threads: pictures at the same time; None for one for each processor core.
     """
 
-    def __init__(self, name, key, image_size, threads=None):
+    def __init__(self, name: str, key: bytes, image_size: int, threads: int | None = None) -> None:
         self.image_size = image_size
         self.resize_rule = RESIZE_RULE
         self.threads = threads or os.cpu_count() or 1
@@ -28,6 +30,6 @@ class KeyedTransform:
         self.identity = {"encryption": name, "key": fingerprint, "image_size": image_size}
         self._scheme = encryption.scheme(name, key, image_size)
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB `(n, image_size, image_size, 3)` to encrypted images, uint8 of the same shape."""
         return self._scheme.encrypt(images)

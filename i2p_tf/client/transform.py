@@ -11,6 +11,7 @@ import pathlib
 import threading
 import weakref
 import zipfile
+from collections.abc import Callable
 
 import numpy as np
 
@@ -28,7 +29,7 @@ _MAX_METADATA_BYTES = 4 << 20  # the names of all classes are the most of it
 _IDENTITY_DIGITS = 16  # of the model's SHA-256: enough to tell two models apart
 
 
-def load(path, variant="float32", threads=None):
+def load(path: str | os.PathLike, variant: str = "float32", threads: int | None = None) -> "Transform":
     """Loads a transformation network, ready to run.
 
     Args:
@@ -42,15 +43,15 @@ def load(path, variant="float32", threads=None):
     Raises:
         InputError: if there is no such file, or it is damaged or no transform, or differs from what bin/export wrote.
     """
-    path = pathlib.Path(path)
-    if path.is_dir():
-        path = _file_of_variant(path, variant)
-    elif not path.is_file():
-        problem = "is no file" if path.exists() else "does not exist"
-        raise InputError(f"{path} {problem}; give a folder that bin/export has written, or a .tflite file of one")
-    if (path.parent / MANIFEST).is_file():
-        _check_against_manifest(path)
-    return Transform(path, threads)
+    file = pathlib.Path(path)
+    if file.is_dir():
+        file = _file_of_variant(file, variant)
+    elif not file.is_file():
+        problem = "is no file" if file.exists() else "does not exist"
+        raise InputError(f"{file} {problem}; give a folder that bin/export has written, or a .tflite file of one")
+    if (file.parent / MANIFEST).is_file():
+        _check_against_manifest(file)
+    return Transform(file, threads)
 
 
 class Transform:
@@ -82,7 +83,7 @@ class Transform:
         InputError: as in `load`.
     """
 
-    def __init__(self, path, threads=None):
+    def __init__(self, path: str | os.PathLike, threads: int | None = None) -> None:
         self._load(str(path), _read(path), threads)
 
     def __getstate__(self):
@@ -116,10 +117,10 @@ class Transform:
     def _start(self):
         """Without interpreters and threads, as at the beginning."""
         self._free = threading.BoundedSemaphore(self.threads)
-        self._idle = collections.deque()  # its append and pop are atomic
+        self._idle: collections.deque[Callable] = collections.deque()  # its append and pop are atomic
         self._pool = concurrent.futures.ThreadPoolExecutor(self.threads, thread_name_prefix="i2p_tf")
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """Protects a batch.
 
         Args:
@@ -188,7 +189,7 @@ class Transform:
 
 
 # A child after `fork` has neither the threads of a pool nor those that hold a semaphore or an interpreter just then.
-_transforms = weakref.WeakSet()
+_transforms: "weakref.WeakSet[Transform]" = weakref.WeakSet()
 
 
 def _start_all():

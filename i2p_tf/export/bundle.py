@@ -5,20 +5,27 @@ import hashlib
 import os
 import pathlib
 import shutil
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
 from i2p_tf import evaluation
 from i2p_tf.client import manifest as manifest_
 from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.client.transform import Transform
-from i2p_tf.config import CODEBOOKS
+from i2p_tf.config import CODEBOOKS, Config
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite, vectors
 from i2p_tf.export.card import card
-from i2p_tf.run_dir import lock_folder, write_json
+from i2p_tf.run_dir import RunDir, lock_folder, write_json
 from i2p_tf.training.calibration import calibrated_objective, require_same_features
+from i2p_tf.training.progress import Progress
+
+if TYPE_CHECKING:
+    from i2p_tf.data.sources import Dataset
 
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
 PARITY_IMAGES = 1000
@@ -26,7 +33,16 @@ CARD = "MODEL_CARD.md"
 VERSION_DIGITS = 18  # of a version's number at most: servers send it in 64 bits
 
 
-def export(run_dir, dataset, config, path, variants, with_saved_models, allow_loss, progress):
+def export(
+    run_dir: RunDir,
+    dataset: "Dataset",
+    config: Config,
+    path: str | os.PathLike,
+    variants: Iterable[str],
+    with_saved_models: bool,
+    allow_loss: bool,
+    progress: Progress,
+) -> dict:
     """Writes the bundle of a run; what an earlier export of the same run has put there stays.
 
     Args:
@@ -101,7 +117,7 @@ def _describe_run(path, run_dir, dataset, config, name, reference):
     }
 
 
-def run_id(classifier, transform):
+def run_id(classifier: keras.Model, transform: keras.Model) -> str:
     """Names a pair of networks: 16 hexadecimal digits that depend on the weights alone."""
     digest = hashlib.sha256()
     for network in (classifier, transform):

@@ -3,7 +3,7 @@
 import json
 
 from i2p_tf import confidence
-from i2p_tf.config import CODEBOOKS, PATHS
+from i2p_tf.config import CODEBOOKS, PATHS, Config
 
 PLACES = ("data_dir", *PATHS)  # on the computer of whoever trained
 _CODEBOOK = (
@@ -21,7 +21,7 @@ _PICTURE = (
 )
 
 
-def card(manifest, config, results):
+def card(manifest: dict, config: Config, results: dict) -> str:
     """The card as Markdown.
 
     Args:
@@ -33,7 +33,7 @@ def card(manifest, config, results):
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def table(manifest):
+def table(manifest: dict) -> list[str]:
     """The variants as lines for a terminal, and as the table of the card."""
     rows = [("variant", "kB", "ms", "PSNR [dB]", "accuracy")]
     for name, entry in manifest["variants"].items():

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+from collections.abc import Sequence
 
 from i2p_tf.client import manifest
 from i2p_tf.client.manifest import MANIFEST
@@ -13,14 +14,14 @@ class Damaged(Exception):
     """A file of an export is not the one that was written; the message names it, relative to the export."""
 
 
-def files(base_path, version):
+def files(base_path: pathlib.Path, version: int) -> dict[str, pathlib.Path]:
     """Name -> path of what belongs to one version: all files of its export but those of other versions.
 
     Args:
         base_path: folder of the versions, directly in the export.
         version: a number.
     """
-    found = {}
+    found: dict[str, pathlib.Path] = {}
     for folder, folders, names in os.walk(base_path.parent, followlinks=True):
         if folder == str(base_path):
             folders[:] = {str(version)} & set(folders)
@@ -30,7 +31,7 @@ def files(base_path, version):
     return dict(sorted(found.items()))
 
 
-def verify(base_path, version):
+def verify(base_path: pathlib.Path, version: int) -> list[str]:
     """Compares what belongs to one version with the manifest.
 
     Args:
@@ -61,7 +62,7 @@ def verify(base_path, version):
     return unlisted
 
 
-def warning(names):
+def warning(names: Sequence[str]) -> str:
     """One line about files that could not be checked."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{MANIFEST} has no SHA-256 of {', '.join(names[:3])}{more}: served without a check; export it again"

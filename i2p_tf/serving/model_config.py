@@ -3,6 +3,7 @@
 import dataclasses
 import pathlib
 import re
+from collections.abc import Sequence
 
 from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.errors import InputError
@@ -27,7 +28,7 @@ class ModelConfig:
     labels: dict = dataclasses.field(default_factory=dict)
 
 
-def versions(base_path):
+def versions(base_path: pathlib.Path) -> list[int]:
     """Numbers of the versions in a folder, ascending; subfolders whose names are no such numbers don't count."""
     try:
         folders = [entry.name for entry in base_path.iterdir() if entry.is_dir()]
@@ -36,7 +37,7 @@ def versions(base_path):
     return sorted(int(name) for name in folders if re.fullmatch(f"0|[1-9][0-9]{{0,{VERSION_DIGITS - 1}}}", name))
 
 
-def from_exports(paths, stable=None, canary=None):
+def from_exports(paths: Sequence[str], stable: int | None = None, canary: int | None = None) -> list[ModelConfig]:
     """Configures a server for exports.
 
     Args:
@@ -81,7 +82,7 @@ def _from_export(path, labels):
     return ModelConfig(name, base_path, labels)
 
 
-def wanted(config):
+def wanted(config: ModelConfig) -> list[int]:
     """The versions to serve, of those on disk: the labelled ones, else the newest."""
     on_disk = versions(config.base_path)
     if config.labels:

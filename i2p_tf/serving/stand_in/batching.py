@@ -2,13 +2,16 @@
 
 import asyncio
 import collections
+import concurrent.futures
 import dataclasses
+from collections.abc import Callable
 
 import grpc
 import numpy as np
 
 from i2p_tf.serving.limits import MAX_BATCH_SIZE, MAX_BATCHES
 from i2p_tf.serving.stand_in.errors import ServingError
+from i2p_tf.serving.stand_in.signatures import Tensors
 
 MAX_WAITING = MAX_BATCHES * MAX_BATCH_SIZE  # examples
 
@@ -31,14 +34,14 @@ class Batcher:
         executor: where batches are computed.
     """
 
-    def __init__(self, run, executor):
+    def __init__(self, run: Callable[[Tensors], Tensors], executor: concurrent.futures.Executor) -> None:
         self._run = run
         self._executor = executor
-        self._queue = collections.deque()
+        self._queue: collections.deque[_Request] = collections.deque()
         self._waiting = 0
-        self._worker = None
+        self._worker: asyncio.Task | None = None
 
-    async def submit(self, inputs, count):
+    async def submit(self, inputs: Tensors, count: int) -> Tensors:
         """Computes one request, with others or alone.
 
         Args:

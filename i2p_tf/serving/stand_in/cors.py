@@ -1,5 +1,7 @@
 """Which other origins may ask from a browser: CORS, in front of an ASGI application."""
 
+from collections.abc import Callable, Sequence
+
 ANY = "*"
 _METHODS, _FIELDS, _SECONDS = b"GET, POST, OPTIONS", b"Content-Type, Authorization", b"3600"
 
@@ -12,7 +14,7 @@ class Cors:
         origins: as browsers write them, `https://example.org`; `*` for all.
     """
 
-    def __init__(self, app, origins):
+    def __init__(self, app: Callable, origins: Sequence[str]) -> None:
         self._app = app
         self._origins = frozenset(origins)
 

@@ -7,7 +7,7 @@ MAX_CONNECTIONS = 1000  # of each protocol
 _RESERVED = 128  # for TensorFlow, files that are read, pipes
 
 
-def max_connections():
+def max_connections() -> int:
     """Raises the soft limit of this process as far as it may; returns how many connections each protocol may have."""
     wanted = 2 * MAX_CONNECTIONS + _RESERVED
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,5 +1,7 @@
 """How a request fails: with one of gRPC's status codes, which REST translates as TF Serving does."""
 
+from typing import Any
+
 import grpc
 
 HTTP_STATUS = {
@@ -25,7 +27,7 @@ class ServingError(Exception):
         message: one line for the client.
     """
 
-    def __init__(self, code, message):
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
         super().__init__(code, message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}...")
         self.code = code
 
@@ -33,16 +35,16 @@ class ServingError(Exception):
         return self.args[1]
 
     @property
-    def http_status(self):
+    def http_status(self) -> int:
         return HTTP_STATUS.get(self.code, 500)
 
 
-def invalid(message):
+def invalid(message: str) -> ServingError:
     """A `ServingError` that tells the client that its request is wrong."""
     return ServingError(grpc.StatusCode.INVALID_ARGUMENT, message)
 
 
-def from_tensorflow(error):
+def from_tensorflow(error: Any) -> ServingError:
     """A `ServingError` from a `tf.errors.OpError`, without TensorFlow's account of the graph."""
     lines = [line for line in error.message.splitlines() if line.strip() and "[[{{node" not in line]
     return ServingError(_BY_NUMBER[error.error_code], lines[-1] if lines else type(error).__name__)

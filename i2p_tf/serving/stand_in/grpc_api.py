@@ -5,6 +5,7 @@ Requests arrive as bytes, because gRPC would unpack them whatever it costs, and 
 
 import functools
 import logging
+from typing import Any
 
 import grpc
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from i2p_tf.serving.stand_in import predict_request, responses, signatures
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
 from i2p_tf.serving.stand_in.limits import SMALL_REQUEST_BYTES
+from i2p_tf.serving.stand_in.model_store import ModelStore
 
 SIGNATURE_DEF = "signature_def"  # the one kind of metadata that TF Serving has
 
@@ -35,7 +37,7 @@ def _answering(method):
     return answer
 
 
-def handlers(store):
+def handlers(store: ModelStore) -> list[grpc.GenericRpcHandler]:
     """What a server answers, of a `ModelStore`: handlers for `grpc.Server.add_generic_rpc_handlers`."""
     api = GrpcApi(store)
     services = {
@@ -63,11 +65,11 @@ class GrpcApi:
         store: a `ModelStore`.
     """
 
-    def __init__(self, store):
+    def __init__(self, store: ModelStore) -> None:
         self._store = store
 
     @_answering
-    async def predict(self, content):
+    async def predict(self, content: bytes) -> Any:
         request = predict_request.parse(content)
         with self._store.use(**_model(request)) as served:
             signature = signatures.find(served.servable.signatures, request.model_spec.signature_name)
@@ -82,7 +84,7 @@ class GrpcApi:
         return response
 
     @_answering
-    async def model_metadata(self, content):
+    async def model_metadata(self, content: bytes) -> Any:
         request = _parse_small(get_model_metadata_pb2.GetModelMetadataRequest, content)
         if unknown := set(request.metadata_field) - {SIGNATURE_DEF}:
             raise invalid(f"Metadata field {', '.join(sorted(unknown))} is not supported")
@@ -95,7 +97,7 @@ class GrpcApi:
         return response
 
     @_answering
-    async def model_status(self, content):
+    async def model_status(self, content: bytes) -> Any:
         request = _parse_small(get_model_status_pb2.GetModelStatusRequest, content)
         return responses.model_status(self._store, **_model(request))
 

@@ -17,7 +17,9 @@ import grpc
 
 from i2p_tf.serving.stand_in import json_tensors
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
+from i2p_tf.serving.stand_in.json_tensors import ParsedRequest
 from i2p_tf.serving.stand_in.limits import EXPANSION, SMALL_REQUEST_BYTES
+from i2p_tf.serving.stand_in.signatures import Signature
 
 _HEAD_BYTES = 8  # before each message: its length
 _PACKAGES = pathlib.Path(__file__).resolve().parents[3]
@@ -26,11 +28,11 @@ _PACKAGES = pathlib.Path(__file__).resolve().parents[3]
 class JsonProcess:
     """The server's side: starts the process at the first request, and again when it has died."""
 
-    def __init__(self):
-        self._process = None
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()  # one request at a time
 
-    async def parse(self, body, signatures):
+    async def parse(self, body: bytes, signatures: dict[str, Signature]) -> ParsedRequest:
         """As `json_tensors.parse`."""
         async with self._turn:
             try:
@@ -45,7 +47,7 @@ class JsonProcess:
             raise answer
         return answer
 
-    async def close(self):
+    async def close(self) -> None:
         """Ends the process. No request may be under way."""
         async with self._turn:
             await self._end()
@@ -58,12 +60,14 @@ class JsonProcess:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
             )
+        requests, answers = self._process.stdin, self._process.stdout
+        assert requests and answers  # they are pipes
         for message in messages:
-            self._process.stdin.write(len(message).to_bytes(_HEAD_BYTES))
-            self._process.stdin.write(message)
-        await self._process.stdin.drain()
-        length = int.from_bytes(await self._process.stdout.readexactly(_HEAD_BYTES))
-        return pickle.loads(await self._process.stdout.readexactly(length))
+            requests.write(len(message).to_bytes(_HEAD_BYTES))
+            requests.write(message)
+        await requests.drain()
+        length = int.from_bytes(await answers.readexactly(_HEAD_BYTES))
+        return pickle.loads(await answers.readexactly(length))
 
     async def _end(self):
         process, self._process = self._process, None
@@ -73,7 +77,7 @@ class JsonProcess:
             await process.wait()
 
 
-def main():
+def main() -> None:
     """Answers what comes on stdin, until it ends: with the server, whatever becomes of that."""
     for number in (signal.SIGINT, signal.SIGTERM):  # for the whole group; the server still has requests to answer
         signal.signal(number, signal.SIG_IGN)

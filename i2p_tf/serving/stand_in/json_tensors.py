@@ -4,23 +4,30 @@ import base64
 import binascii
 import itertools
 import json
+from typing import Any
 
 import grpc
 import numpy as np
 
 from i2p_tf.serving.stand_in import signatures as signatures_
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
-from i2p_tf.serving.stand_in.signatures import check_tensor, count_examples
+from i2p_tf.serving.stand_in.signatures import Signature, Tensors, check_tensor, count_examples
 
 _WHITE_SPACE = b" \t\n\v\f\r"  # of ASCII
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _FLOATS = ("float16", "float32", "float64")
-_PYTHON_TYPES = (
-    dict.fromkeys(_INTEGERS, {int}) | dict.fromkeys(_FLOATS, {int, float}) | {"bool": {bool}, "string": {str, dict}}
-)
+_PYTHON_TYPES: dict[str, set[type]] = {
+    **{name: {int} for name in _INTEGERS},
+    **{name: {int, float} for name in _FLOATS},
+    "bool": {bool},
+    "string": {str, dict},
+}
 
 
-def parse(body, signatures):
+ParsedRequest = tuple[Signature, Tensors, bool, int]
+
+
+def parse(body: bytes, signatures: dict[str, Signature]) -> ParsedRequest:
     """Reads a request.
 
     Args:
@@ -43,7 +50,7 @@ def parse(body, signatures):
             _check_types(values, signature.inputs[name].dtype)
             check_tensor(name, signature.inputs[name], signature.inputs[name].dtype, shape)
         count = count_examples(shape for _, shape in tensors.values())
-        inputs = {name: _to_array(*tensor, signature.inputs[name].dtype) for name, tensor in tensors.items()}
+        inputs = {name: _to_array(*tensors[name], signature.inputs[name].dtype) for name in tensors}
     except (ServingError, MemoryError):
         raise
     except RecursionError:
@@ -53,7 +60,7 @@ def parse(body, signatures):
     return signature, inputs, by_row, count
 
 
-def format_outputs(outputs, by_row):
+def format_outputs(outputs: Tensors, by_row: bool) -> bytes:
     """The answer to a request, as JSON.
 
     Args:
@@ -64,12 +71,12 @@ def format_outputs(outputs, by_row):
         `bytes`.
     """
     columns = {name: _to_json(name, array) for name, array in outputs.items()}
+    alone = len(columns) == 1
     if by_row:
-        rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-        answer = {"predictions": [row.popitem()[1] for row in rows] if len(columns) == 1 else rows}
-    else:
-        answer = {"outputs": next(iter(columns.values())) if len(columns) == 1 else columns}
-    return json.dumps(answer).encode()
+        rows = list(zip(*columns.values(), strict=True))
+        named = [row[0] if alone else dict(zip(columns, row, strict=True)) for row in rows]
+        return json.dumps({"predictions": named}).encode()
+    return json.dumps({"outputs": next(iter(columns.values())) if alone else columns}).encode()
 
 
 def _parse_document(body):
@@ -141,9 +148,10 @@ def _is_base64(value):
     return isinstance(value, dict) and list(value) == ["b64"] and isinstance(value["b64"], str)
 
 
-def _flatten(value):
+def _flatten(value: Any) -> tuple[list, tuple[int, ...]]:
     """The values of nested lists in one list, and the shape, a tuple."""
-    values, shape = [value], []
+    values: list[Any] = [value]
+    shape: list[int] = []
     while any(kinds := [type(item) is list for item in values]):
         lengths = set(map(len, values)) if all(kinds) else ()
         if len(lengths) != 1:

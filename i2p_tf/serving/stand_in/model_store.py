@@ -6,13 +6,21 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import grpc
 
 from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.serving import integrity, model_config
+from i2p_tf.serving.model_config import ModelConfig
 from i2p_tf.serving.stand_in.batching import Batcher
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
+from i2p_tf.serving.stand_in.signatures import Signature, Tensors
+
+if TYPE_CHECKING:  # it loads TensorFlow
+    from i2p_tf.serving.stand_in.servable import Servable
 
 POLL_SECONDS = 1.0
 LOADING, AVAILABLE, UNLOADING, END = "LOADING", "AVAILABLE", "UNLOADING", "END"
@@ -38,15 +46,15 @@ class VersionStatus:
 class ServedVersion:
     """A servable with the queue of each of its signatures, and the number of requests that are using it."""
 
-    def __init__(self, servable, executor):
+    def __init__(self, servable: "Servable", executor: concurrent.futures.Executor) -> None:
         self.servable = servable
         self._executor = executor
-        self._batchers = {}
+        self._batchers: dict[str, Batcher] = {}
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
 
-    async def predict(self, signature, inputs, count):
+    async def predict(self, signature: Signature, inputs: Tensors, count: int) -> Tensors:
         """As `Batcher.submit`, for a `Signature` of the servable."""
         batcher = self._batchers.get(signature.name)
         if batcher is None:
@@ -55,7 +63,7 @@ class ServedVersion:
         return await batcher.submit(inputs, count)
 
     @contextlib.contextmanager
-    def used(self):
+    def used(self) -> Iterator["ServedVersion"]:
         self._users += 1
         self._unused.clear()
         try:
@@ -65,7 +73,7 @@ class ServedVersion:
             if not self._users:
                 self._unused.set()
 
-    async def wait_until_unused(self):
+    async def wait_until_unused(self) -> None:
         await self._unused.wait()
 
 
@@ -90,16 +98,16 @@ class ModelStore:
         load: name, version and path -> `Servable`.
     """
 
-    def __init__(self, configs, load):
+    def __init__(self, configs: Sequence[ModelConfig], load: "Callable[[str, int, pathlib.Path], Servable]") -> None:
         self._models = {config.name: _Model(config) for config in configs}
         self._load = load
         # One thread computes, as TensorFlow spreads every batch over all cores; another loads meanwhile.
         self._compute_thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._load_thread = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="load")
-        self._unloading = set()
+        self._unloading: set[asyncio.Task] = set()
 
     @contextlib.contextmanager
-    def use(self, name, version=None, label=None):
+    def use(self, name: str, version: int | None = None, label: str | None = None) -> Iterator[ServedVersion]:
         """Holds a `ServedVersion` in service while a request uses it.
 
         Args:
@@ -113,7 +121,7 @@ class ModelStore:
         with self._find(name, version, label).used() as served:
             yield served
 
-    def status(self, name, version=None, label=None):
+    def status(self, name: str, version: int | None = None, label: str | None = None) -> dict[int, VersionStatus]:
         """Version -> `VersionStatus`: of one version, or of all the server has met; `ServingError` if it met none."""
         model = self._models.get(name)
         if model is None or not model.status:
@@ -126,7 +134,7 @@ class ModelStore:
             raise ServingError(grpc.StatusCode.NOT_FOUND, f"Could not find version {version} of model {name}")
         return {version: model.status[version]}
 
-    def failures(self):
+    def failures(self) -> list[str]:
         """One line for each model of which nothing is in service."""
         lines = []
         for name, model in self._models.items():
@@ -135,13 +143,13 @@ class ModelStore:
                 lines.append(f"{name}: {'; '.join(reasons) or 'no version in ' + str(model.config.base_path)}")
         return lines
 
-    async def watch(self):
+    async def watch(self) -> None:
         """Follows the folders for ever."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
             await self.refresh()
 
-    async def refresh(self):
+    async def refresh(self) -> None:
         """Looks at the folders once, and loads and unloads what has to be."""
         for model in self._models.values():
             wanted = model_config.wanted(model.config)
@@ -152,7 +160,7 @@ class ModelStore:
                     if version not in wanted:
                         self._retire(model, version)
 
-    async def close(self):
+    async def close(self) -> None:
         """Waits for what is being unloaded and ends the threads. No request may be under way."""
         await asyncio.gather(*self._unloading)
         self._load_thread.shutdown(cancel_futures=True)

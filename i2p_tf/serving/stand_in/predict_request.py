@@ -6,6 +6,7 @@ values of a tensor are cheap in `tensor_content` and `string_val`; everything el
 
 import contextlib
 import math
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from i2p_tf.serving.stand_in.errors import invalid
 from i2p_tf.serving.stand_in.limits import EXPANSION, SMALL_REQUEST_BYTES
-from i2p_tf.serving.stand_in.signatures import check_names, check_tensor, count_examples
+from i2p_tf.serving.stand_in.signatures import Signature, Tensors, check_names, check_tensor, count_examples
 
 MAX_FIELDS = 4096  # down to those of the tensors
 MAX_LISTED_BYTES = 1 << 20  # of all but the contents of `tensor_content` and `string_val`
@@ -23,7 +24,7 @@ _INPUTS, _VALUE, _CONTENTS = 2, 2, (4, 8)
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5  # kinds of fields on the wire
 
 
-def parse_message(kind, content):
+def parse_message(kind: Any, content: bytes) -> Any:
     """A message of the class `kind` from `bytes`; `ServingError` where they are none."""
     try:
         return kind.FromString(content)
@@ -31,7 +32,7 @@ def parse_message(kind, content):
         raise _malformed() from error
 
 
-def parse(content):
+def parse(content: bytes) -> Any:
     """A `PredictRequest` from `bytes`, of bounded size; `ServingError` where they are none."""
     fields = contents = 0
     try:
@@ -51,7 +52,7 @@ def parse(content):
     return parse_message(predict_pb2.PredictRequest, content)
 
 
-def unpack(request, signature):
+def unpack(request: Any, signature: Signature) -> tuple[Tensors, int]:
     """Reads the tensors of a request.
 
     Args:

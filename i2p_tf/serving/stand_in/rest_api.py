@@ -14,6 +14,7 @@ from i2p_tf.serving.stand_in import json_tensors, responses
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
 from i2p_tf.serving.stand_in.json_process import JsonProcess
 from i2p_tf.serving.stand_in.limits import MAX_REQUEST_BYTES, SMALL_REQUEST_BYTES
+from i2p_tf.serving.stand_in.model_store import ModelStore
 
 MAX_BODIES_BYTES = 128 << 20  # of all requests that are being received or parsed
 BODY_SECONDS = 30.0  # in which a body has to be there
@@ -42,12 +43,12 @@ class RestApi:
         store: a `ModelStore`.
     """
 
-    def __init__(self, store):
+    def __init__(self, store: ModelStore) -> None:
         self._store = store
         self._bodies_bytes = 0
         self._json_process = JsonProcess()
 
-    async def close(self):
+    async def close(self) -> None:
         """Lets go of what it holds. No request may be under way."""
         await self._json_process.close()
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import socket
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -14,11 +16,14 @@ BACKLOG = 128  # connections that the system keeps until they are accepted
 class Server(uvicorn.Server):
     """uvicorn's, which leaves the signals to whoever stops both protocols."""
 
-    def capture_signals(self):
-        return contextlib.nullcontext()
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
-async def start(app, bound_socket, connections, drain_seconds):
+async def start(
+    app: Callable, bound_socket: socket.socket, connections: int, drain_seconds: int
+) -> tuple[Server, asyncio.Task]:
     """Starts a server.
 
     Args:

@@ -8,7 +8,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from i2p_tf.serving.stand_in import signatures
 from i2p_tf.serving.stand_in.errors import from_tensorflow
-from i2p_tf.serving.stand_in.signatures import Signature, TensorSpec
+from i2p_tf.serving.stand_in.signatures import Signature, Tensors, TensorSpec
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 
@@ -30,7 +30,7 @@ class Servable:
         Exception: whatever the file system or TensorFlow finds wrong with the folder, or with a warm-up request.
     """
 
-    def __init__(self, name, version, path):
+    def __init__(self, name: str, version: int, path: pathlib.Path) -> None:
         path = pathlib.Path(path)
         self.name = name
         self.version = version
@@ -41,7 +41,7 @@ class Servable:
             signature = signatures.find(self.signatures, request.model_spec.signature_name)
             self.run(signature, {name: tf.make_ndarray(proto) for name, proto in request.inputs.items()})
 
-    def run(self, signature, inputs):
+    def run(self, signature: Signature, inputs: Tensors) -> Tensors:
         """Computes.
 
         Args:

@@ -6,13 +6,17 @@ It is for trying things out and for few users: one process, one thread that comp
 import asyncio
 import contextlib
 import logging
+import pathlib
 import signal
+import socket
 import sys
+from collections.abc import Callable, Sequence
 
 import grpc
 
 from i2p_tf.serving import integrity
 from i2p_tf.serving.errors import NotServing
+from i2p_tf.serving.model_config import ModelConfig
 from i2p_tf.serving.stand_in import cors, descriptors, grpc_api, rest_api, rest_server, server_log, web_page
 from i2p_tf.serving.stand_in.limits import MAX_REQUEST_BYTES
 from i2p_tf.serving.stand_in.model_store import ModelStore
@@ -34,7 +38,15 @@ _GRPC_OPTIONS = [
 _log = logging.getLogger(__name__)
 
 
-def serve(configs, host, rest_socket, grpc_port, say, origins=(), web=None):
+def serve(
+    configs: Sequence[ModelConfig],
+    host: str,
+    rest_socket: socket.socket,
+    grpc_port: int,
+    say: Callable[[str], None],
+    origins: Sequence[str] = (),
+    web: pathlib.Path | None = None,
+) -> None:
     """Serves until SIGTERM or SIGINT, then answers what is under way.
 
     Args:
@@ -70,8 +82,8 @@ async def _serve(configs, host, rest_socket, grpc_port, say, origins, web):
             raise NotServing("; ".join(failures))
         grpc_server = await _start_grpc(store, host, grpc_port, connections)
         api = rest_api.RestApi(store)
-        app = web_page.WebPage(api, web, configs[0].base_path.parent) if web else api
-        app = cors.Cors(app, origins)
+        page = web_page.WebPage(api, web, configs[0].base_path.parent) if web else api
+        app = cors.Cors(page, origins)
         http_server, running = await rest_server.start(app, rest_socket, connections, DRAIN_SECONDS)
         try:
             say(f"serving {', '.join(config.name for config in configs)}")

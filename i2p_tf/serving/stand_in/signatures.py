@@ -4,13 +4,17 @@ No TensorFlow: a process that only parses requests loads this too.
 """
 
 import dataclasses
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import grpc
+import numpy as np
 
 from i2p_tf.serving.limits import MAX_BATCH_SIZE
 from i2p_tf.serving.stand_in.errors import ServingError, invalid
 
 DEFAULT_SIGNATURE = "serving_default"
+Tensors = dict[str, np.ndarray]  # by the name of an input or output
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +40,10 @@ class Signature:
     """
 
     name: str
-    inputs: dict
+    inputs: dict[str, TensorSpec]
 
 
-def find(signatures, name):
+def find(signatures: dict[str, Signature], name: str) -> Signature:
     """The `Signature` of that name, or the default one for an empty name; `ServingError` if there is none."""
     name = name or DEFAULT_SIGNATURE
     if name not in signatures:
@@ -47,7 +51,7 @@ def find(signatures, name):
     return signatures[name]
 
 
-def check_names(signature, sent):
+def check_names(signature: Signature, sent: set[str]) -> None:
     """Refuses a set of names that are not those of the inputs."""
     wanted = set(signature.inputs)
     if sent != wanted:
@@ -58,7 +62,7 @@ def check_names(signature, sent):
         )
 
 
-def check_tensor(name, spec, dtype, shape):
+def check_tensor(name: str, spec: TensorSpec, dtype: Any, shape: Sequence[int]) -> None:
     """Refuses a tensor that an input doesn't take.
 
     Args:
@@ -77,7 +81,7 @@ def check_tensor(name, spec, dtype, shape):
         raise invalid(f"input {name} expects shape {spec.shape} but {shape} is provided")
 
 
-def count_examples(shapes):
+def count_examples(shapes: Iterable[Sequence[int]]) -> int:
     """The length of the batch that tensors of these shapes make; `ServingError` if it is none or too long."""
     counts = {shape[:1] for shape in shapes}
     if len(counts) != 1 or counts == {()}:

@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import stat
+from collections.abc import Callable
 
 import i2p_tf
 from i2p_tf.client.manifest import MANIFEST
@@ -50,7 +51,7 @@ _POLICY = (
 _IMPORT_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)  # has to stand in the page
 
 
-def folder():
+def folder() -> pathlib.Path:
     """Path of the page: in an installed package, or beside the package in a checkout.
 
     Raises:
@@ -77,7 +78,7 @@ class WebPage:
         headers: of all answers that are files, name -> value.
     """
 
-    def __init__(self, api, web, export):
+    def __init__(self, api: Callable, web: pathlib.Path, export: pathlib.Path) -> None:
         self._api = api
         self._web = pathlib.Path(web)
         self._export = pathlib.Path(export)
