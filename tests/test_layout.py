@@ -84,9 +84,9 @@ def test_files_are_short(path):
 
 
 def public_functions(body):
-    """Those of a module or class, and the constructors and methods of its public classes."""
+    """Those of a module or class, and the methods of its public classes; what Python calls by itself is public."""
     for node in body:
-        if isinstance(node, FUNCTIONS) and (not node.name.startswith("_") or node.name == "__init__"):
+        if isinstance(node, FUNCTIONS) and (not node.name.startswith("_") or node.name.endswith("__")):
             yield node
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from public_functions(node.body)

@@ -89,10 +89,10 @@ class Classifier:
         self._metadata: ModelMetadata | None = None
         self._class_names: list[str] = []
 
-    def __enter__(self):
+    def __enter__(self) -> "Classifier":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

@@ -38,7 +38,7 @@ class Journal:
         if self.path.is_file():
             self._read()
 
-    def __contains__(self, target):
+    def __contains__(self, target: pathlib.Path) -> bool:
         """Whether the name of a target is the command's."""
         return self._name(target) in self._entries
 

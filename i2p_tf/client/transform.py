@@ -86,10 +86,10 @@ class Transform:
     def __init__(self, path: str | os.PathLike, threads: int | None = None) -> None:
         self._load(str(path), _read(path), threads)
 
-    def __getstate__(self):
+    def __getstate__(self) -> tuple:
         return self._path, self._content, self._given_threads
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: tuple) -> None:
         self._load(*state)
 
     def _load(self, path, content, threads):

@@ -18,7 +18,7 @@ class Cors:
         self._app = app
         self._origins = frozenset(origins)
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         headers = self._headers(scope)
         if scope["method"] == "OPTIONS":
             preflight = [

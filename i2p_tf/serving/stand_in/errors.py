@@ -31,7 +31,7 @@ class ServingError(Exception):
         super().__init__(code, message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}...")
         self.code = code
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.args[1]
 
     @property

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import re
+from collections.abc import Callable
 
 import grpc
 from google.protobuf import json_format
@@ -52,7 +53,7 @@ class RestApi:
         """Lets go of what it holds. No request may be under way."""
         await self._json_process.close()
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         try:
             status, body = 200, await self._answer(scope, receive)
         except _ClientGone:

@@ -85,7 +85,7 @@ class WebPage:
         policy = _POLICY.format(hashes=_hashes((self._web / INDEX).read_bytes()))
         self.headers = _HEADERS | {"content-security-policy": policy}
 
-    async def __call__(self, scope, receive, send):
+    async def __call__(self, scope: dict, receive: Callable, send: Callable) -> None:
         method, path = scope["method"], scope["path"]
         if method not in ("GET", "HEAD") or path.startswith("/v1/"):
             await self._api(scope, receive, send)
