@@ -19,7 +19,7 @@ from typing import NoReturn
 
 from absl import flags
 
-from i2p_tf.cli import aliases, app, exports
+from i2p_tf.cli import app, export_flag
 from i2p_tf.client import protect
 from i2p_tf.client.errors import ServerError
 from i2p_tf.client.transform import load as load_transform
@@ -35,9 +35,7 @@ FLAGS.set_gnu_getopt()  # flags may stand behind the file names
 flags.DEFINE_string(
     "server", None, "http://HOST:PORT, https://HOST, grpc://HOST:PORT or grpcs://HOST:PORT", flag_values=FLAGS
 )
-flags.DEFINE_string(
-    "export", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
-)
+export_flag.define(FLAGS)
 flags.DEFINE_string("model", None, "its name on the server; that of the export if not given", flag_values=FLAGS)
 flags.DEFINE_string(
     "label", None, "ask the version with this label, as canary; if not given the newest", flag_values=FLAGS
@@ -50,7 +48,6 @@ flags.DEFINE_float(
 )
 flags.DEFINE_string("token_file", None, "file of a token, sent as Authorization: Bearer", flag_values=FLAGS)
 flags.DEFINE_string("certificate", None, "file of the authorities to trust for TLS, PEM", flag_values=FLAGS)
-aliases.define("transform", "export", FLAGS)
 
 
 def main(arguments: list[str]) -> int | None:
@@ -63,7 +60,7 @@ def main(arguments: list[str]) -> int | None:
             raise InputError(
                 f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*"
             )
-    export = None if FLAGS.plain and not FLAGS.export else exports.find(FLAGS.export)
+    export = None if FLAGS.plain and not FLAGS.export else export_flag.find(FLAGS.export)
     if export is None and not FLAGS.model:
         raise InputError("--plain without --export needs --model, its name on the server")
     transform = load_transform(export) if export else None

@@ -27,7 +27,7 @@ from typing import NoReturn
 from absl import flags
 
 from i2p_tf import encryption, key_file, pictures
-from i2p_tf.cli import aliases, app, exports
+from i2p_tf.cli import app, export_flag
 from i2p_tf.client import protect, transform
 from i2p_tf.client.files import write_atomically
 from i2p_tf.client.keyed_transform import KeyedTransform
@@ -39,9 +39,7 @@ METHODS = ", ".join(map(repr, encryption.SCHEMES))
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # flags may stand behind the file names
 flags.DEFINE_string("output", None, "PNG file or folder to write; the last argument if not given", flag_values=FLAGS)
-flags.DEFINE_string(
-    "export", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
-)
+export_flag.define(FLAGS)
 flags.DEFINE_string(
     "variant",
     "float32",
@@ -60,7 +58,6 @@ flags.DEFINE_boolean("new_key", False, "make the key file; whoever loses it can'
 flags.DEFINE_integer("image_size", None, "height and width with --encryption; 32 if not given", flag_values=FLAGS)
 flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
 flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
-aliases.define("transform", "export", FLAGS)
 
 REFRESH_SECONDS = 0.5
 STREAM = "-"
@@ -99,7 +96,7 @@ def _trained_transform():
     for flag in ("key_file", "new_key", "image_size"):
         if FLAGS[flag].present:
             raise InputError(f"--{flag} belongs to --encryption, one of {METHODS}")
-    return transform.load(exports.find(FLAGS.export), FLAGS.variant, FLAGS.threads)
+    return transform.load(export_flag.find(FLAGS.export), FLAGS.variant, FLAGS.threads)
 
 
 def _keyed_transform():
