@@ -5,6 +5,7 @@ import pathlib
 import re
 from collections.abc import Sequence
 
+from i2p_tf.client import manifest
 from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.errors import InputError
 
@@ -64,6 +65,7 @@ def from_exports(paths: Sequence[str], stable: int | None = None, canary: int | 
 def _from_export(path, labels):
     if not (path / MANIFEST).is_file():
         raise InputError(f"{path} is no folder that bin/export has written: it has no {MANIFEST}")
+    manifest.read(path)  # of this version or an earlier one
     name = path.resolve().name
     if not _NAME.fullmatch(name):
         raise InputError(
