@@ -7,6 +7,7 @@ import os
 import pathlib
 import shutil
 import uuid
+from collections.abc import Iterable
 
 from i2p_tf.errors import InputError
 
@@ -38,7 +39,7 @@ def write_atomically(path):
             remove(temporary)
 
 
-def write_bytes(path, content):
+def write_bytes(path: pathlib.Path, content: bytes) -> None:
     """Writes bytes as `write_atomically`."""
     with write_atomically(path) as temporary:
         temporary.write_bytes(content)
@@ -72,7 +73,7 @@ def remove(path):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def remove_left_overs(paths):
+def remove_left_overs(paths: Iterable[pathlib.Path]) -> None:
     """Deletes what killed calls of `write_atomically` for these files have left. Nobody else may be writing them."""
     prefixes = {_prefix(path) for path in paths}
     for folder in {path.parent for path in paths}:

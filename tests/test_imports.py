@@ -81,7 +81,7 @@ HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn", "jax"}
         "import i2p_tf.cli.train, i2p_tf.cli.evaluate, i2p_tf.cli.attack",
         "import i2p_tf.cli.report, i2p_tf.report.document, i2p_tf.report.page, i2p_tf.report.markdown",
         "import i2p_tf.client, i2p_tf.pictures",
-        "import i2p_tf.client.serving, i2p_tf.client.rest_connection, i2p_tf.client.grpc_connection",
+        "import i2p_tf.client.classifier, i2p_tf.client.rest_connection, i2p_tf.client.grpc_connection",
         "import i2p_tf.cli.serve, i2p_tf.cli.classify, i2p_tf.cli.demo",
     ],
 )

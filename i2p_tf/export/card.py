@@ -3,10 +3,11 @@
 import json
 
 from i2p_tf import concepts, confidence
+from i2p_tf.config import Config
 from i2p_tf.results import channels, value
 
 
-def card(manifest, config, results):
+def card(manifest: dict, config: Config, results: dict) -> str:
     """The card as Markdown.
 
     Args:
@@ -18,7 +19,7 @@ def card(manifest, config, results):
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def table(manifest):
+def table(manifest: dict) -> list[str]:
     """The variants as lines for a terminal, and as the table of the card."""
     rows = [("variant", "kB", "ms", "PSNR [dB]", "accuracy")]
     for name, entry in manifest["variants"].items():

@@ -241,7 +241,7 @@ def _making(record):
             f"bin/train --dataset={shlex.quote(record.dataset)} --run_dir={record.place}    # with the settings below",
             f"bin/evaluate --run_dir={record.place}",
             *((f"bin/attack --run_dir={record.place} --suite={suite['name']}{_options(record)}",) if suite else ()),
-            f"bin/report {record.place}",
+            f"bin/report --run_dir={record.place}",
         )
     )
     if not record.environment:

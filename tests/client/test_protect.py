@@ -278,7 +278,7 @@ def test_names_may_be_as_long_as_the_file_system_allows(here):
 
 
 def run(bundle, *arguments, stdin=b""):
-    command = [sys.executable, "-c", COMMAND, f"--transform={bundle}", *map(str, arguments)]
+    command = [sys.executable, "-c", COMMAND, f"--export={bundle}", *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True)
 
 
@@ -388,7 +388,16 @@ def test_a_second_command_into_one_folder_is_refused(shared_bundle, here):
         result = run(shared_bundle, "a.png", "out")
     assert result.returncode == 2 and b"another command is writing to out; wait for it" in result.stderr
     assert os.listdir("out") == []
-    assert run(shared_bundle, "a.png", "out").returncode == 0
+    assert run(shared_bundle, "a.png", "out").stdout.startswith(b"1 picture protected in ")  # no / needed
+    assert Path("out/a.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_output_as_a_flag(shared_bundle, here):
+    photograph("a.png"), photograph("b.png")
+    assert run(shared_bundle, "a.png", "b.png", "--output=out").stdout.startswith(b"2 pictures protected in ")
+    assert run(shared_bundle, "--output=c.png", "a.png").returncode == 0
+    assert Path("out/a.png").read_bytes() == Path("c.png").read_bytes()
 
 
 @pytest.mark.slow

@@ -167,6 +167,15 @@ def test_only_what_was_checked_is_certified(copy, trained_run, digits):
     assert set(json.loads((copy / "test_vectors.json").read_text())["outputs"]) == {"float32", "float16", "qat"}
 
 
+def test_the_export_of_a_later_version_is_not_overwritten(copy, trained_run, digits):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"schema": 2}))
+    former = contents(copy)
+    with pytest.raises(InputError, match="has format 2; this version of i2p_tf reads format 1"):
+        export(trained_run, digits, copy, variants=["float32"])
+    assert contents(copy) == former
+
+
 def test_failed_parity_keeps_the_former_bundle(copy, trained_run, digits, monkeypatch):
     former = contents(copy)
     real = tflite.fold

@@ -384,7 +384,7 @@ def test_commands_are_those_that_can_be_typed_again(write_run, tmp_path, monkeyp
     assert attack in blocks(report_on(run_dir), Commands)[0].lines
     monkeypatch.chdir(tmp_path.parent)
     relative = document.report([record.read(f"{tmp_path.name}/my run")])
-    assert f"bin/report '{tmp_path.name}/my run'" in blocks(relative, Commands)[0].lines
+    assert f"bin/report --run_dir='{tmp_path.name}/my run'" in blocks(relative, Commands)[0].lines
 
 
 def test_linkage_stands_beside_plain_images_and_chance(write_run):
