@@ -7,20 +7,18 @@ import hashlib
 import numpy as np
 
 from i2p_tf import encryption, evaluation
-from i2p_tf.attacks import (
+from i2p_tf.attacks import controls, fitting, floors
+from i2p_tf.attacks.bench import Bench, Subject
+from i2p_tf.attacks.kinds import (
     attribute_inference,
     brute_force,
-    controls,
     feature_reconstruction,
-    fitting,
-    floors,
     gan,
     gradient_inversion,
     inverse_network,
     linear_map,
     linkage,
 )
-from i2p_tf.attacks.bench import Bench, Subject
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.attacks.summary import strongest
 from i2p_tf.attacks.threat_models import T0, T1

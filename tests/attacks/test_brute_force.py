@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from i2p_tf import encryption
-from i2p_tf.attacks import brute_force
+from i2p_tf.attacks.kinds import brute_force
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from i2p_tf.attacks import controls, feature_reconstruction
+from i2p_tf.attacks import controls
+from i2p_tf.attacks.kinds import feature_reconstruction
 from i2p_tf.attacks.suite import SUITES
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from i2p_tf import evaluation
-from i2p_tf.attacks import gan, inverse_network
+from i2p_tf.attacks.kinds import gan, inverse_network
 from i2p_tf.attacks.suite import Gan, Training
 
 pytestmark = pytest.mark.slow

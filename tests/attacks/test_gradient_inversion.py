@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from i2p_tf import evaluation
-from i2p_tf.attacks import controls, gradient_inversion
+from i2p_tf.attacks import controls
+from i2p_tf.attacks.kinds import gradient_inversion
 from i2p_tf.attacks.suite import GradientInversion
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from i2p_tf import evaluation
-from i2p_tf.attacks import controls, fitting, inverse_network, leakage
+from i2p_tf.attacks import controls, fitting, leakage
 from i2p_tf.attacks.errors import AttackError
+from i2p_tf.attacks.kinds import inverse_network
 from i2p_tf.attacks.suite import SUITES, InverseNetwork, Training
 
 pytestmark = pytest.mark.slow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from i2p_tf import encryption, evaluation
-from i2p_tf.attacks import linear_map
+from i2p_tf.attacks.kinds import linear_map
 
 pytestmark = pytest.mark.slow  # loads TensorFlow
 

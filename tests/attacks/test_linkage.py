@@ -1,6 +1,6 @@
 import numpy as np
 
-from i2p_tf.attacks.linkage import altered, linkage
+from i2p_tf.attacks.kinds.linkage import altered, linkage
 
 
 def pictures(count=40):

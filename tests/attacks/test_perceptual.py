@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from i2p_tf.attacks import inverse_network, perceptual
+from i2p_tf.attacks import perceptual
+from i2p_tf.attacks.kinds import inverse_network
 from i2p_tf.attacks.suite import InverseNetwork, Training
 
 pytestmark = pytest.mark.slow

@@ -10,17 +10,9 @@ import pytest
 from PIL import Image
 
 from i2p_tf import evaluation
-from i2p_tf.attacks import (
-    brute_force,
-    controls,
-    fitting,
-    gradient_inversion,
-    inverse_network,
-    linear_map,
-    run,
-    summary,
-)
+from i2p_tf.attacks import controls, fitting, run, summary
 from i2p_tf.attacks.bench import Bench
+from i2p_tf.attacks.kinds import brute_force, gradient_inversion, inverse_network, linear_map
 from i2p_tf.attacks.suite import SUITES, Gan, GradientInversion, InverseNetwork, LinearMap, Suite, Training
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError

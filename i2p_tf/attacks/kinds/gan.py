@@ -14,7 +14,7 @@ from keras import layers, ops
 from i2p_tf import evaluation
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.errors import AttackError
-from i2p_tf.attacks.inverse_network import ARCHITECTURES, PlacewiseMap
+from i2p_tf.attacks.kinds.inverse_network import ARCHITECTURES, PlacewiseMap
 
 CYCLE_WEIGHT = 10.0
 CRITIC_FILTERS = (64, 128)

@@ -12,7 +12,7 @@ from keras import ops
 
 from i2p_tf import evaluation
 from i2p_tf.attacks.controls import GREY, SHIFT
-from i2p_tf.attacks.inverse_network import PlacewiseMap, placewise_map
+from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, placewise_map
 
 BATCH = 100
 CONTROLS = {  # those of `controls` that can be differentiated
