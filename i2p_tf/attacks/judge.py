@@ -14,23 +14,20 @@ from i2p_tf.models.normalization import imagenet_normalization
 STACKWISE_FILTERS = (32, 64, 128)  # the resolution is halved at each but the first
 
 
-def train_judge(dataset, training, seed, say):
-    """Trains a small convolutional network on plain training images.
+def train_classifier(images, labels, classes, training, seed, say):
+    """Trains a small convolutional network: the judge, on plain training images, or one that reads an attribute.
 
     Args:
-        dataset: a `data.sources.Dataset`.
-        training: a `suite.Training`.
+        images: uint8 `(n, size, size, 3)`.
+        labels: integers below `classes`.
+        classes: how many there are.
+        training: a `Training`.
         seed: of initialisation and order.
         say: called with each line of progress.
 
     Returns:
         A Keras model: RGB in [0, 1] to logits.
     """
-    return train_classifier(dataset.train.images, dataset.train.labels, dataset.num_classes, training, seed, say)
-
-
-def train_classifier(images, labels, classes, training, seed, say):
-    """As `train_judge`, from uint8 images and integer labels below `classes`."""
     keras.utils.set_random_seed(seed)
     inputs = keras.Input(images.shape[1:], name="images")
     x = imagenet_normalization()(inputs)

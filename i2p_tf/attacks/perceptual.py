@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from i2p_tf.attacks import fitting
-from i2p_tf.attacks.suite import Training
+from i2p_tf.attacks.specification import Training
 
 NAME = "mse_perceptual"
 TRAINING = Training(steps=300)

@@ -12,10 +12,10 @@ import sys
 
 from absl import flags
 
-from i2p_tf.attacks.suite import SUITES
+from i2p_tf.attacks.suite import find_suite
 from i2p_tf.cli import app, run_data
 from i2p_tf.data import sources
-from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir
 
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
@@ -61,8 +61,7 @@ flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 def main(arguments):
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
-    if FLAGS.suite not in SUITES:
-        raise unknown_name("suite", FLAGS.suite, tuple(SUITES))
+    find_suite(FLAGS.suite)
     if not 0 <= FLAGS.seed <= MOST_SEED:
         raise InputError(f"--seed must be an integer from 0 to {MOST_SEED}. Received: {FLAGS.seed}")
     if FLAGS.repetitions is not None and not 1 <= FLAGS.repetitions <= MOST_REPETITIONS:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from i2p_tf.attacks.kinds.attribute_inference import attribute_inference
-from i2p_tf.attacks.suite import Training
+from i2p_tf.attacks.specification import Training
 from i2p_tf.data.sources import Split
 
 pytestmark = pytest.mark.slow

@@ -59,4 +59,4 @@ def test_feature_reconstruction_by_hand():
 def test_no_two_attacks_of_a_suite_share_a_name(name):
     names = [attack.name for attack in SUITES[name].attacks]
     assert len(set(names)) == len(names)
-    assert SUITES[name].control.loss == "mse"  # the mean image, which the constant must give, is best in this loss
+    assert SUITES[name].controls[0].loss == "mse"  # the mean image, which the constant must give, is best in this loss

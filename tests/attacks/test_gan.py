@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from i2p_tf import evaluation
-from i2p_tf.attacks.kinds import gan, inverse_network
-from i2p_tf.attacks.suite import Gan, Training
+from i2p_tf.attacks.kinds import gan
+from i2p_tf.attacks.kinds.networks import wide
+from i2p_tf.attacks.specification import Training
+from i2p_tf.attacks.specifications import Gan
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +28,7 @@ def test_negatives_become_positives_without_a_pair(digits):
 
 
 def test_nothing_comes_out_of_a_constant_and_one_seed_gives_one_result(digits, monkeypatch):
-    monkeypatch.setattr(inverse_network, "WIDE_UNITS", 64)
+    monkeypatch.setattr(wide, "UNITS", 64)
     (restored, ssim, floor), (again, *_) = (
         attacked(lambda images: np.full_like(images, 128), "wide", 10, digits) for _ in range(2)
     )

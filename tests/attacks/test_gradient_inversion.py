@@ -6,7 +6,9 @@ import pytest
 from i2p_tf import evaluation
 from i2p_tf.attacks import controls
 from i2p_tf.attacks.kinds import gradient_inversion
-from i2p_tf.attacks.suite import GradientInversion
+from i2p_tf.attacks.rows import ATTACKS
+from i2p_tf.attacks.specifications import GradientInversion
+from i2p_tf.tables import load
 
 pytestmark = pytest.mark.slow
 
@@ -17,15 +19,16 @@ def restored(name, digits):
     protect = controls.CONTROLS[name].protect
     known = protect(digits.train.images[:200]), digits.train.images[:200]
     seen = protect(digits.test.images[: BRIEF.images])
-    guess = gradient_inversion.restore(BRIEF, gradient_inversion.CONTROLS[name], known, seen, lambda line: None)
+    transform = load(controls.CONTROLS[name].transform)
+    guess = gradient_inversion.restore(BRIEF, transform, known, seen, lambda line: None)
     assert guess.dtype == np.uint8 and guess.shape == seen.shape
     return guess
 
 
-@pytest.mark.parametrize("name", gradient_inversion.CONTROLS)
+@pytest.mark.parametrize("name", ATTACKS["gradient_inversion"].controls)
 def test_the_differentiable_controls_are_the_controls(name, digits):
     plain = digits.test.images[:5]
-    differentiable = gradient_inversion.CONTROLS[name](np.float32(plain) / 255)
+    differentiable = load(controls.CONTROLS[name].transform)(np.float32(plain) / 255)
     np.testing.assert_array_equal(evaluation.to_uint8(differentiable), controls.CONTROLS[name].protect(plain))
 
 

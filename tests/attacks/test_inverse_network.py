@@ -8,7 +8,12 @@ from i2p_tf import evaluation
 from i2p_tf.attacks import controls, fitting, leakage
 from i2p_tf.attacks.errors import AttackError
 from i2p_tf.attacks.kinds import inverse_network
-from i2p_tf.attacks.suite import SUITES, InverseNetwork, Training
+from i2p_tf.attacks.kinds.networks import wide
+from i2p_tf.attacks.rows import NETWORKS
+from i2p_tf.attacks.specification import Training
+from i2p_tf.attacks.specifications import InverseNetwork
+from i2p_tf.attacks.suite import SUITES
+from i2p_tf.attacks.target import Target
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +23,7 @@ BRIEF = Training(steps=20, batch_size=32)
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
     """Wide enough for digits, and a fraction of the time."""
-    monkeypatch.setattr(inverse_network, "WIDE_UNITS", 256)
+    monkeypatch.setattr(wide, "UNITS", 256)
 
 
 def quiet(line):
@@ -32,9 +37,9 @@ def blur(images):
 
 
 def mean_ssim(specification, protect, digits, seed=0):
-    known = protect(digits.train.images), digits.train.images
-    plain = digits.test.images[:150]
-    restored, _ = inverse_network.restore(specification, known, protect(plain), None, seed, quiet)
+    test = digits.test.take(slice(150))
+    plain = test.images
+    restored, _ = inverse_network.attack(specification, Target(protect, digits.train, test, None), seed, quiet)
     assert restored.dtype == np.uint8 and restored.shape == plain.shape
     return float(np.mean(evaluation.visual_distance(restored, plain)["ssim"]))
 
@@ -60,7 +65,7 @@ def test_the_first_guess_for_a_constant_is_the_mean_image(digits):
     assert np.max(np.abs(restored - digits.train.images.mean(axis=0))) <= 1
 
 
-@pytest.mark.parametrize("name", inverse_network.ARCHITECTURES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_architecture_starts_with_the_guess_and_can_be_trained(name, digits):
     plain = digits.train.images[:64]
     network = inverse_network.inverse_network(name, 255 - plain, plain)
@@ -140,8 +145,10 @@ def test_only_the_given_number_of_pairs_is_used(digits, monkeypatch):
 
 def test_every_suite_names_what_there_is():
     for suite in SUITES.values():
-        for attack in (*suite.attacks, suite.control):
-            assert attack.architecture in inverse_network.ARCHITECTURES and attack.loss in inverse_network.LOSSES
+        for attack in (*suite.attacks, *suite.controls):
+            assert set(attack.networks) <= set(NETWORKS)
+            if isinstance(attack, InverseNetwork):
+                assert attack.loss in inverse_network.LOSSES
 
 
 def test_a_training_that_only_gets_worse_ends_where_it_began():

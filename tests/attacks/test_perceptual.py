@@ -3,7 +3,9 @@ import pytest
 
 from i2p_tf.attacks import perceptual
 from i2p_tf.attacks.kinds import inverse_network
-from i2p_tf.attacks.suite import InverseNetwork, Training
+from i2p_tf.attacks.kinds.networks import wide
+from i2p_tf.attacks.specification import Training
+from i2p_tf.attacks.specifications import InverseNetwork
 
 pytestmark = pytest.mark.slow
 
@@ -11,7 +13,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
     monkeypatch.setattr(perceptual, "TRAINING", Training(steps=60, batch_size=32))
-    monkeypatch.setattr(inverse_network, "WIDE_UNITS", 256)
+    monkeypatch.setattr(wide, "UNITS", 256)
 
 
 def blur(images):

@@ -10,10 +10,19 @@ import pytest
 from PIL import Image
 
 from i2p_tf import evaluation
-from i2p_tf.attacks import controls, fitting, run, summary
-from i2p_tf.attacks.bench import Bench
-from i2p_tf.attacks.kinds import brute_force, gradient_inversion, inverse_network, linear_map
-from i2p_tf.attacks.suite import SUITES, Gan, GradientInversion, InverseNetwork, LinearMap, Suite, Training
+from i2p_tf.attacks import controls, fitting, run, suite, summary
+from i2p_tf.attacks.kinds import gradient_inversion, linear_map
+from i2p_tf.attacks.kinds.networks import wide
+from i2p_tf.attacks.specification import Training
+from i2p_tf.attacks.specifications import (
+    BruteForce,
+    Gan,
+    GradientInversion,
+    InverseNetwork,
+    LinearMap,
+    Linkage,
+)
+from i2p_tf.attacks.suite import SUITES, Suite
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir
@@ -21,15 +30,15 @@ from i2p_tf.run_dir import RunDir
 pytestmark = pytest.mark.slow
 
 ATTACK = InverseNetwork("wide", "mse", Training(steps=50, batch_size=32))
+DESCENT = GradientInversion(images=20, steps=60)
+GAN = Gan("wide", Training(steps=10, batch_size=16), images=600)
 REDUCED = Suite(
-    (ATTACK,),
-    control=ATTACK,
+    (ATTACK, LinearMap(), GAN, DESCENT),
+    controls=(ATTACK, DESCENT, LinearMap()),
     judge=Training(steps=150, batch_size=32),
+    label_only=ATTACK.training,
     repetitions=2,
     test_images=200,
-    linear_map=LinearMap(),
-    gradient_inversion=GradientInversion(images=20, steps=60),
-    gan=Gan("wide", Training(steps=10, batch_size=16), images=600),
 )
 
 
@@ -37,7 +46,7 @@ REDUCED = Suite(
 def reduced():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SUITES, "quick", REDUCED)
-        patch.setattr(inverse_network, "WIDE_UNITS", 256)
+        patch.setattr(wide, "UNITS", 256)
         patch.delitem(controls.CONTROLS, "shifted")  # takes longer; test_inverse_network.py has it
         yield
 
@@ -95,7 +104,7 @@ def test_results_have_what_the_schema_names(attacked, digits):
         "gan_wide_seed0",
         "gan_wide_seed1",
         "gradient_inversion",
-        *(f"control_{name}" for name, control in controls.CONTROLS.items() if not control.far),
+        *(f"control_{name}" for name in controls.CONTROLS if name != "fixed_key_etc"),
         "control_gradient_inversion_identity",
         "control_gradient_inversion_constant",
         "control_linear_map_fixed_key_etc",
@@ -120,7 +129,9 @@ def test_controls_and_judge_of_another_run_are_taken_and_nothing_else(
     attacked, trained_run, digits, tmp_path, monkeypatch
 ):
     other, expected, _ = attacked
-    monkeypatch.setitem(SUITES, "quick", dataclasses.replace(REDUCED, repetitions=1, gan=None))
+    monkeypatch.setitem(
+        SUITES, "quick", dataclasses.replace(REDUCED, repetitions=1, attacks=(ATTACK, LinearMap(), DESCENT))
+    )
     run_dir = RunDir(shutil.copytree(trained_run.path, tmp_path / "run"))
     transform = keras.models.load_model(run_dir.transform)
     transform.set_weights([weight * 0.5 for weight in transform.get_weights()])
@@ -200,8 +211,8 @@ def test_another_suite_overwrites_nothing(attacked, digits, tmp_path):
     computed = []
 
     def measure(suite_name):
-        bench = Bench(run_dir, digits, suite_name, SUITES[suite_name], 0, lambda line: None)
-        bench.cached("as_is", {}, lambda: computed.append(suite_name) or {})
+        bench = run.bench_of(run_dir, digits, suite_name, SUITES[suite_name], 0, lambda line: None)
+        bench.memory.result("as_is", {}, {}, lambda: computed.append(suite_name) or {})
 
     for suite_name in ("standard", "quick", "standard"):
         measure(suite_name)
@@ -210,8 +221,15 @@ def test_another_suite_overwrites_nothing(attacked, digits, tmp_path):
 
 def test_what_applies_to_a_keyed_method_and_to_an_attribute(attacked, digits, monkeypatch, tmp_path):
     run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
-    monkeypatch.setattr(Bench, "encryption", "pe")
-    monkeypatch.setattr(brute_force, "SHRUNKEN_BITS", 3)
+    bench_of = run.bench_of
+
+    def keyed(*arguments):
+        bench = bench_of(*arguments)
+        bench.target.encryption, bench.target.transform = "pe", None
+        return bench
+
+    monkeypatch.setattr(run, "bench_of", keyed)
+    monkeypatch.setattr(suite, "READING", (Linkage(), BruteForce(shrunken_key_bits=3)))
 
     def with_parity(split):
         return dataclasses.replace(split, attribute=np.int32(split.labels % 2))
@@ -266,19 +284,19 @@ def test_another_transform_is_attacked_again(attacked, digits, tmp_path):
     transform = keras.models.load_model(run_dir.transform)
     transform.set_weights([weight * 1.01 for weight in transform.get_weights()])
     transform.save(run_dir.transform)
-    bench = Bench(run_dir, digits, "quick", REDUCED, 0, lambda line: None)
+    bench = run.bench_of(run_dir, digits, "quick", REDUCED, 0, lambda line: None)
     guess = digits.test.images[:200]
     specification = {"control": False, "threat_model": "T0", "pairs": 0, "seed": None}
-    assert bench.measure("as_is", specification, lambda: guess)["ssim"]["mean"] > 0.99
+    assert bench.measure("as_is", specification, lambda: (guess, {}))["ssim"]["mean"] > 0.99
 
 
 def test_an_attack_that_fails_a_control_makes_the_results_invalid(attacked, digits, monkeypatch, tmp_path):
     run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
     strict = {"identity": dataclasses.replace(controls.CONTROLS["identity"], at_least=1.1)}
     monkeypatch.setattr(controls, "CONTROLS", controls.CONTROLS | strict)
-    suite = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)["attack_suite"]
-    assert not suite["valid"]
-    assert suite["failed_controls"][0].startswith("identity is restored with a mean SSIM of ")
+    found = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)["attack_suite"]
+    assert not found["valid"]
+    assert found["failed_controls"][0].startswith("identity is restored with a mean SSIM of ")
 
 
 def test_images_that_a_suite_does_not_fit_are_refused(attacked):

@@ -161,7 +161,9 @@ def test_many_classes_have_no_matrix(write_run):
         ("inverse_network_unet_small_mse_ssim_class", "small U-Net, squared error and SSIM, sees ψ's answer"),
         ("inverse_network_residual_mse_1000_pairs", "residual network, squared error, 1,000 leaked pairs"),
         ("inverse_network_unet_tiny_mse_ssim_other_pictures_12ab34", "SSIM, learned from other pictures"),
+        ("inverse_network_residual_decoder_mse", "inverse network, residual decoder, squared error"),
         ("gan_unet_tiny", "unpaired GAN, tiny U-Net"),
+        ("flow_unet_small", "best of several pictures drawn by a flow, small U-Net"),
         ("label_only", "class alone"),
         ("some_new_attack", "some new attack"),
     ],
@@ -172,8 +174,7 @@ def test_attacks_have_plain_names(name, words):
 
 def test_every_attack_of_a_suite_has_a_name_of_its_own():
     for suite in SUITES.values():
-        attacks = (*suite.attacks, suite.linear_map, suite.gan, suite.gradient_inversion)
-        found = [attack.name for attack in filter(None, attacks)]
+        found = [attack.name for attack in suite.everything]
         shown = {names.plain(name) for name in found}
         assert len(shown) == len(found) and not any("_" in name.replace("h_θ", "") for name in shown)
 

@@ -6,6 +6,12 @@ from i2p_tf import evaluation
 from i2p_tf.attacks.judge import train_classifier
 
 
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    values, training = target.attribute_values, specification.training
+    return attribute_inference(target.train, target.test, values, target.protect, training, seed, say)
+
+
 def attribute_inference(train, test, values, protect, training, seed, say):
     """Trains one classifier of the attribute on protected images and, for comparison, one on plain images.
 
@@ -13,7 +19,7 @@ def attribute_inference(train, test, values, protect, training, seed, say):
         train, test: `data.sources.Split`s with an attribute.
         values: how many values the attribute can have.
         protect: function of uint8 images to protected ones.
-        training: a `suite.Training`.
+        training: a `Training`.
         seed: of initialisation and order.
         say: called with each line of progress.
 

@@ -14,18 +14,26 @@ from keras import layers, ops
 from i2p_tf import evaluation
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.errors import AttackError
-from i2p_tf.attacks.kinds.inverse_network import ARCHITECTURES, PlacewiseMap
+from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, correction
 
 CYCLE_WEIGHT = 10.0
 CRITIC_FILTERS = (64, 128)
 BETA_1 = 0.5  # of Adam, as published
 
 
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    images = target.train.images[: specification.images]
+    half = len(images) // 2
+    protected = target.protect(images[half : 2 * half])  # of other pictures than the plain ones
+    return restore(specification, protected, images[:half], target.protected, seed, say), {}
+
+
 def restore(specification, protected, plain, seen, seed, say):
     """Trains a CycleGAN and applies its restoring half.
 
     Args:
-        specification: a `suite.Gan`.
+        specification: a `Gan`.
         protected: protected images, uint8 `(n, size, size, 3)`.
         plain: plain images of other pictures, of the same shape.
         seen: protected images to restore, uint8.
@@ -68,7 +76,7 @@ class CycleGan(keras.Model):
     """Trains two translators against two critics on batches of protected and plain images in [0, 1].
 
     Args:
-        architecture: of the translators, a key of `inverse_network.ARCHITECTURES`.
+        architecture: of the translators, a key of `rows.NETWORKS`.
         protected, plain: images whose means the translators start from, uint8 `(n, size, size, 3)`.
     """
 
@@ -103,8 +111,8 @@ def _translator(architecture, goal):
     mean = np.float32(goal.mean(axis=0)) / np.float32(255.0)
     images = keras.Input(mean.shape)
     guess = PlacewiseMap(np.zeros((*mean.shape, 3), np.float32), mean)(images)
-    correction = ARCHITECTURES[architecture](mean.shape[0], 6)(layers.Concatenate()([images, guess]))
-    return keras.Model(images, layers.Add()([guess, correction]))
+    seen = layers.Concatenate()([images, guess])
+    return keras.Model(images, layers.Add()([guess, correction(architecture, seen)]))
 
 
 def _critic(size):
