@@ -141,9 +141,10 @@ def train_run(path, digits):
     from keras import layers
 
     from i2p_tf import presets
+    from i2p_tf.files import write_json
     from i2p_tf.models.feature_extractor import classifier_features
     from i2p_tf.models.unet import unet
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.run_dir import RunDir
     from i2p_tf.training.objective import Classification, PaperObjective, SquaredDistance
     from i2p_tf.training.trainer import TransformTrainer
 
@@ -211,8 +212,8 @@ def write_small_export(path, seed):
     from keras import layers
 
     from i2p_tf.export import bundle, saved_model, tflite
+    from i2p_tf.files import write_json
     from i2p_tf.models.unet import unet
-    from i2p_tf.run_dir import write_json
 
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((16, 16, 3))
@@ -291,7 +292,8 @@ def write_run(tmp_path):
     from PIL import Image
 
     from i2p_tf import presets
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.files import write_json
+    from i2p_tf.run_dir import RunDir
 
     def leaked(ssim, top1, **more):
         summary = {"mean": ssim, "median": ssim, "p95": ssim + 0.05, "max": ssim + 0.09}

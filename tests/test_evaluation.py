@@ -19,21 +19,21 @@ def test_a_graph_gives_what_operations_give(images, monkeypatch):
     import keras
     import tensorflow as tf
 
-    from i2p_tf import evaluation, models
+    from i2p_tf import inference, models
 
     keras.utils.set_random_seed(0)
     transform, classifier = models.transform("tiny", 16, 10), models.classifier("resnet20", 16, 10)
-    expected = evaluation.protect(transform, images), evaluation.logits(classifier, images)
-    monkeypatch.setattr(evaluation, "MOST_PIXELS", 4 * 16 * 16)  # four images, so the last batch is smaller
-    monkeypatch.setattr(evaluation, "GRAPH_BATCHES", 3)
+    expected = inference.protect(transform, images), inference.logits(classifier, images)
+    monkeypatch.setattr(inference, "MOST_PIXELS", 4 * 16 * 16)  # four images, so the last batch is smaller
+    monkeypatch.setattr(inference, "GRAPH_BATCHES", 3)
     compiled = []
 
     def function(network, **options):
         compiled.append(network)
         return tf.function(network, **options)
 
-    monkeypatch.setattr(evaluation, "tf", types.SimpleNamespace(function=function))
-    protected, logits = evaluation.protect(transform, images), evaluation.logits(classifier, images)
+    monkeypatch.setattr(inference, "tf", types.SimpleNamespace(function=function))
+    protected, logits = inference.protect(transform, images), inference.logits(classifier, images)
     assert len(compiled) == 2
     assert np.abs(protected.astype(int) - expected[0]).max() <= 1
     np.testing.assert_allclose(logits, expected[1], atol=1e-4)
@@ -55,16 +55,16 @@ def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
 
 
 def test_large_images_are_computed_in_smaller_batches():
-    from i2p_tf import evaluation
+    from i2p_tf import inference
 
-    assert [evaluation.batch_size(size) for size in (16, 32, 64, 224, 10_000)] == [500, 500, 125, 10, 1]
+    assert [inference.batch_size(size) for size in (16, 32, 64, 224, 10_000)] == [500, 500, 125, 10, 1]
 
 
 def test_a_summary_by_hand():
-    from i2p_tf import evaluation
+    from i2p_tf.results import summary
 
     values = np.arange(101.0) ** 2
-    assert evaluation.summary(values) == {"mean": 3350.0, "median": 2500.0, "p95": 9025.0, "max": 10_000.0}
+    assert summary(values) == {"mean": 3350.0, "median": 2500.0, "p95": 9025.0, "max": 10_000.0}
 
 
 def test_the_size_of_a_png_file_is_that_of_the_file(images, tmp_path):
@@ -88,8 +88,9 @@ def measured(tmp_path_factory):
     from keras import layers
 
     from i2p_tf import evaluation, models, presets
-    from i2p_tf.data.sources import Dataset, Split
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.data.dataset import Dataset, Split
+    from i2p_tf.files import write_json
+    from i2p_tf.run_dir import RunDir
 
     keras.utils.set_random_seed(0)
     pixels = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), np.uint8)
@@ -127,14 +128,14 @@ def test_the_pictures_of_a_codebook_are_written_in_the_order_of_the_classes(meas
     import keras
     from PIL import Image
 
-    from i2p_tf import evaluation
+    from i2p_tf import inference
 
     results, run_dir = measured
     assert results["codewords"] == 6
     sheet = np.asarray(Image.open(run_dir.codewords))
     pictures = sheet[::6, ::6].reshape(16, 6, 16, 3).swapaxes(0, 1)  # enlarged six times
-    transform = evaluation.load_network(run_dir.transform)
+    transform = inference.load_network(run_dir.transform)
     images = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), np.uint8)
     encoder = keras.Model(transform.inputs[0], transform.get_layer("logits").output)
-    logits = evaluation.logits(encoder, images)
-    np.testing.assert_array_equal(evaluation.protect(transform, images), pictures[logits.argmax(axis=1)])
+    logits = inference.logits(encoder, images)
+    np.testing.assert_array_equal(inference.protect(transform, images), pictures[logits.argmax(axis=1)])

@@ -15,13 +15,14 @@ LAYERS = [
     {"training", "attacks"},  # an attacker trains by itself
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
+    {"inference"},
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
-    {"config", "fingerprint", "pictures", "encryption", "transport"},
-    {"tables"},
-    {"errors", "jpeg_end", "picture_memory"},
+    {"config", "fingerprint", "pictures", "encryption", "transport", "results", "picture_grid"},
+    {"tables", "files"},
+    {"errors", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
 ]
-NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
+NEED_TENSORFLOW = {"evaluation", "inference", "models", "metrics", "data"}
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "transport"}
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from i2p_tf import presets
 from i2p_tf.errors import InputError
-from i2p_tf.run_dir import RunDir, write_atomically, write_json
+from i2p_tf.files import write_atomically, write_json
+from i2p_tf.run_dir import RunDir
 
 CONFIG = presets.smoke("digits")
 OTHER = dataclasses.replace(CONFIG, seed=7)

@@ -7,7 +7,7 @@ import hashlib
 import keras
 import numpy as np
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import controls, floors
 from i2p_tf.attacks.bench import Bench
 from i2p_tf.attacks.memory import NoMemory
@@ -15,7 +15,7 @@ from i2p_tf.attacks.outcome import Outcome
 from i2p_tf.attacks.rows import ATTACKS
 from i2p_tf.attacks.suite import OWN, find_suite
 from i2p_tf.attacks.target import Target
-from i2p_tf.data.sources import Split
+from i2p_tf.data.dataset import Split
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.tables import load
@@ -48,7 +48,7 @@ def attack(protect, classifier, train, test, suite="quick", seed=0, say=print, *
     if train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(f"`train` and `test` differ in size: {train.images.shape[1:]}, {test.images.shape[1:]}")
     suite.check(name, train.images.shape[1])
-    logits = functools.partial(evaluation.logits, classifier) if isinstance(classifier, keras.Model) else classifier
+    logits = functools.partial(inference.logits, classifier) if isinstance(classifier, keras.Model) else classifier
     classes = np.shape(logits(test.images[:1]))[-1]
     highest = max(train.labels.max(), test.labels.max())
     if highest >= classes:

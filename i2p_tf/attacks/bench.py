@@ -5,14 +5,12 @@ import time
 
 import numpy as np
 
-from i2p_tf import evaluation
+from i2p_tf import inference, picture_grid
 from i2p_tf.attacks import floors
 from i2p_tf.attacks.judge import train_classifier
 from i2p_tf.attacks.leakage import leakage
 from i2p_tf.attacks.rows import ATTACKS
 from i2p_tf.tables import load
-
-SAMPLES = 10
 
 
 class Bench:
@@ -51,7 +49,7 @@ class Bench:
     def judge_accuracy(self):
         """What the judge reads on plain and on protected test images."""
         accuracy = {
-            kind: float(np.mean(evaluation.classify(self.judge, images) == self.test.labels))
+            kind: float(np.mean(inference.classify(self.judge, images) == self.test.labels))
             for kind, images in (("plain", self.test.images), ("protected", self.target.protected))
         }
         return accuracy | {"n": len(self.test.labels)}
@@ -74,7 +72,7 @@ class Bench:
         if attack.sample is None:
             return result
         floor = floors.mean_image(target.train, result["n"])
-        ssim = evaluation.visual_distance(floor, self.test.images[: result["n"]])["ssim"]
+        ssim = inference.visual_distance(floor, self.test.images[: result["n"]])["ssim"]
         return result | {"mean_image_ssim": float(np.mean(ssim))}
 
     def read(self, attack, seed):
@@ -106,7 +104,9 @@ class Bench:
             seconds = round(time.monotonic() - started, 1)
             measured, ssim = leakage(restored, self.test, self.judge)
             # From the worst restored to the best.
-            chosen = np.argsort(ssim)[np.linspace(0, len(ssim) - 1, min(SAMPLES, len(ssim))).round().astype(int)]
+            chosen = np.argsort(ssim)[
+                np.linspace(0, len(ssim) - 1, min(picture_grid.SAMPLES, len(ssim))).round().astype(int)
+            ]
             rows = (self.test.images, target.protected, restored)
             self.memory.save_samples(name, *(images[chosen] for images in rows))
             return specification | measured | {"seconds": seconds} | more

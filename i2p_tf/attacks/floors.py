@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import fitting
 
 HIDDEN_UNITS = 256
@@ -46,4 +46,4 @@ def label_only(known, probabilities, training, seed, say):
     picture = network.get_layer("picture")
     picture.set_weights([picture.get_weights()[0], mean.ravel()])
     fitting.fit(network, known, fitting.mse_ssim, training, seed, say)
-    return evaluation.to_uint8(network.predict(probabilities, verbose=0))
+    return inference.to_uint8(network.predict(probabilities, verbose=0))

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from i2p_tf import evaluation
+from i2p_tf import inference
+from i2p_tf.results import summary
 
 _QUERIES = 1_000
 _TIE = 1e-6  # difference of two correlations that rounding explains
@@ -13,7 +14,7 @@ def leakage(restored, test, judge):
 
     Args:
         restored: uint8 `(n, height, width, 3)`, of the first n test images.
-        test: the `data.sources.Split` of the plain images, all of which are the gallery of the re-identification.
+        test: the `data.dataset.Split` of the plain images, all of which are the gallery of the re-identification.
         judge: an independent classifier.
 
     Returns:
@@ -21,10 +22,10 @@ def leakage(restored, test, judge):
         `reidentification_top1`, `reidentification_top5`, `n`; and SSIM by image, float32 `(n,)`.
     """
     count = len(restored)
-    distances = evaluation.visual_distance(restored, test.images[:count])
+    distances = inference.visual_distance(restored, test.images[:count])
     ranks = reidentification_ranks(restored, test.images)
-    measured = {name: evaluation.summary(values) for name, values in distances.items()} | {
-        "accuracy_on_restored": float(np.mean(evaluation.classify(judge, restored) == test.labels[:count])),
+    measured = {name: summary(values) for name, values in distances.items()} | {
+        "accuracy_on_restored": float(np.mean(inference.classify(judge, restored) == test.labels[:count])),
         "reidentification_top1": share_found(ranks, 1),
         "reidentification_top5": share_found(ranks, 5),
         "n": count,

@@ -7,8 +7,9 @@ import shutil
 import numpy as np
 
 import i2p_tf
-from i2p_tf import evaluation
-from i2p_tf.run_dir import RESULT, write_atomically
+from i2p_tf import inference, picture_grid
+from i2p_tf.files import write_atomically
+from i2p_tf.run_dir import RESULT
 
 JUDGE = "judge"
 
@@ -65,12 +66,12 @@ class RunMemory:
             with write_atomically(path) as temporary:
                 network.save(temporary)
             self.run_dir.write_attack(self.suite_name, name, asked)
-        return evaluation.load_network(path)
+        return inference.load_network(path)
 
     def save_samples(self, name, *rows):
         """Writes samples.png of an attack."""
         with write_atomically(self._folder(name) / "samples.png") as temporary:
-            evaluation.save_samples(temporary, *rows)
+            picture_grid.save(temporary, *rows)
 
     def _finished(self, name, asked):
         """What an earlier command has written about the same; empty if there is nothing."""

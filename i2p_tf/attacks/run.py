@@ -3,14 +3,15 @@
 import dataclasses
 import functools
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import memory
 from i2p_tf.attacks.attack import carry_out, probabilities
 from i2p_tf.attacks.bench import Bench
 from i2p_tf.attacks.rows import ATTACKS
 from i2p_tf.attacks.suite import find_suite
 from i2p_tf.attacks.target import Target
-from i2p_tf.run_dir import RESULTS_SCHEMA, write_json
+from i2p_tf.files import write_json
+from i2p_tf.results import SCHEMA
 
 
 def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=None, controls_from=None, others=None):
@@ -18,7 +19,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
 
     Args:
         run_dir: a `RunDir` with all that protects and classifies, locked.
-        dataset: its `data.sources.Dataset`. Attackers learn from its training images, but for that of `others`, and are
+        dataset: its `data.dataset.Dataset`. Attackers learn from its training images, but for that of `others`, and are
             tried on its test images.
         name: a key of `SUITES`.
         seed: of the first repetition; the others count on from it.
@@ -41,7 +42,7 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
     suite.check(name, dataset.image_size)
     run_dir.remove_left_overs()
     bench = bench_of(run_dir, dataset, name, suite, seed, say, attribute, controls_from)
-    results = former | {"schema": RESULTS_SCHEMA} | _beside(former, carry_out(bench, name, others).results())
+    results = former | {"schema": SCHEMA} | _beside(former, carry_out(bench, name, others).results())
     write_json(run_dir.results, results)
     return results
 
@@ -49,14 +50,14 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
 def bench_of(run_dir, dataset, name, suite, seed, say, attribute=None, controls_from=None):
     """The `Bench` of a run: its networks, its data, and a memory in its folder. Arguments as of `run_suite`."""
     config = run_dir.load_config()
-    classifier = evaluation.load_classifier(run_dir.classifier, dataset.num_classes)
+    classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
     test = dataset.test.take(slice(suite.test_images))
     setting = memory.setting(dataset.train, test, dataclasses.asdict(suite.judge), seed)
     target = Target(
-        evaluation.load_protection(run_dir, config, dataset.image_size),
+        inference.load_protection(run_dir, config, dataset.image_size),
         dataset.train,
         test,
-        probabilities(functools.partial(evaluation.logits, classifier)),
+        probabilities(functools.partial(inference.logits, classifier)),
         suite.most_pairs,
         transform=None if config.encryption else _differentiable(run_dir),
         encryption=config.encryption,
@@ -70,7 +71,7 @@ def bench_of(run_dir, dataset, name, suite, seed, say, attribute=None, controls_
 
 def _differentiable(run_dir):
     """h_θ as a function that can be differentiated."""
-    return functools.partial(evaluation.load_network(run_dir.transform), training=False)
+    return functools.partial(inference.load_network(run_dir.transform), training=False)
 
 
 def _beside(former, results):

@@ -25,7 +25,8 @@ from PIL import Image
 from i2p_tf.cli import app, signals, stderr
 from i2p_tf.client.transform import MANIFEST
 from i2p_tf.errors import InputError
-from i2p_tf.run_dir import RunDir, write_atomically
+from i2p_tf.files import write_atomically
+from i2p_tf.run_dir import RunDir
 from i2p_tf.serving import ports, web_page
 
 FLAGS = flags.FlagValues()

@@ -27,8 +27,9 @@ from i2p_tf import encryption, key_file, pictures
 from i2p_tf.cli import app, transforms
 from i2p_tf.client import protect, transform
 from i2p_tf.client.encryption import KeyedTransform
-from i2p_tf.client.files import write_atomically
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.files import write_bytes
+from i2p_tf.moving_line import MovingLine
 from i2p_tf.run_dir import lock_folder
 
 METHODS = ", ".join(map(repr, encryption.SCHEMES))
@@ -57,7 +58,6 @@ flags.DEFINE_integer("image_size", None, "height and width with --encryption; 32
 flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
 flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
 
-REFRESH_SECONDS = 0.5
 STREAM = "-"
 MAX_STREAM_BYTES = 64 << 20  # it is in memory as a whole
 DEFAULT_IMAGE_SIZE = 32
@@ -147,7 +147,7 @@ def _protect_one(source, output, model, rule):
         sys.stdout.buffer.write(png)
         sys.stdout.buffer.flush()
     else:
-        write_atomically(target, png)
+        write_bytes(target, png)
     return 0
 
 
@@ -182,8 +182,7 @@ class Report:
         self.total = total
         self.done = self.kept = self.failed = 0
         self.started = time.monotonic()
-        self.shown = 0.0
-        self.moving = sys.stderr.isatty()
+        self.line = MovingLine()
 
     def follow(self, failures, outcomes):
         """Reports all outcomes; returns the exit code."""
@@ -191,7 +190,7 @@ class Report:
             self._count(outcome)
         for outcome in outcomes:
             self._count(outcome)
-        self._clear()
+        self.line.clear()
         seconds = time.monotonic() - self.started
         kept = f", {self.kept} done earlier" if self.kept else ""
         pictures_done = "1 picture" if self.done == 1 else f"{self.done} pictures"
@@ -204,28 +203,19 @@ class Report:
     def _count(self, outcome):
         if outcome.reason is not None:
             self.failed += 1
-            self._clear()
-            print(f"{protect.printable(outcome.source)}: {outcome.reason}", file=sys.stderr)
+            self.line.say(f"{protect.printable(outcome.source)}: {outcome.reason}")
         elif outcome.kept:
             self.kept += 1
         else:
             self.done += 1
-        now = time.monotonic()
-        if self.moving and now - self.shown > REFRESH_SECONDS:
-            self.shown = now
-            self._move(now - self.started)
+        if self.line.due:
+            self._move(time.monotonic() - self.started)
 
     def _move(self, seconds):
         finished = self.done + self.kept + self.failed
         rate = (self.done + self.failed) / seconds
         left = f", {(self.total - finished) / rate:.0f} s left" if rate else ""
-        self._clear()
-        sys.stderr.write(f"{finished} of {self.total}, {rate:.0f} pictures/s{left}")
-        sys.stderr.flush()
-
-    def _clear(self):
-        if self.moving:
-            sys.stderr.write("\r\x1b[K")
+        self.line.show(f"{finished} of {self.total}, {rate:.0f} pictures/s{left}")
 
 
 if __name__ == "__main__":

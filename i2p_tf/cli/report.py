@@ -13,7 +13,8 @@ from absl import flags
 
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError
-from i2p_tf.run_dir import RunDir, write_atomically
+from i2p_tf.files import write_atomically
+from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # the flag may stand behind the runs

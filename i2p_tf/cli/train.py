@@ -154,7 +154,7 @@ RECIPE_FLAGS = ("epochs", "batch_size", "learning_rate", "clip_norm")
 def config_from_flags():
     """The preset's `Config` with what the flags replace; `InputError` for whatever does not fit."""
     if not FLAGS.dataset:
-        raise InputError(f"--dataset is missing; allowed: {', '.join(sources.NAMED_SETS)}, tfds:NAME, folder:PATH")
+        raise InputError(f"--dataset is missing; allowed: {', '.join(sources.allowed())}")
     dataset, data_dir = sources.place(FLAGS.dataset, FLAGS.data_dir)
     sources.check_place(dataset)
     if FLAGS.preset not in presets.PRESETS:

@@ -12,7 +12,7 @@ import os
 import pathlib
 import threading
 
-from i2p_tf.client.files import write_atomically
+from i2p_tf.files import write_bytes
 
 FILE = ".i2p_tf.jsonl"
 _CHUNK_BYTES = 1 << 20
@@ -40,7 +40,7 @@ class Journal:
 
     def start(self, settings):
         """Begins anew: what was finished with other settings is no longer."""
-        write_atomically(self.path, _line({"made_by": settings}))
+        write_bytes(self.path, _line({"made_by": settings}))
         self.settings, self._entries, self._torn = settings, {}, False
 
     def expect(self, targets):

@@ -14,8 +14,8 @@ from PIL import Image
 
 from i2p_tf import pictures
 from i2p_tf.client import journal as journals
-from i2p_tf.client.files import remove_left_overs, write_atomically
 from i2p_tf.errors import InputError, printable
+from i2p_tf.files import remove_left_overs, write_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,7 +163,7 @@ def _protect_file(job, transform, rule, journal):
         if journal and journal.is_finished(digest, job.target):
             return Outcome(job.source, kept=True)
         content = protect_bytes(job.source, transform, rule)
-        write_atomically(job.target, content)
+        write_bytes(job.target, content)
         if journal:
             journal.finish(digest, job.target, content)
     except pictures.PictureError as error:

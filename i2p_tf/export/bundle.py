@@ -9,13 +9,14 @@ import shutil
 
 import numpy as np
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.client.transform import MANIFEST, Transform
 from i2p_tf.config import CODEBOOKS
 from i2p_tf.environment import describe_environment
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite, vectors
 from i2p_tf.export.card import card
-from i2p_tf.run_dir import lock_folder, write_json
+from i2p_tf.files import write_json
+from i2p_tf.run_dir import lock_folder
 from i2p_tf.training.calibration import calibrated_objective, require_same_features
 
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
@@ -30,7 +31,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
 
     Args:
         run_dir: a `RunDir` with both networks.
-        dataset: the `data.sources.Dataset` of the run.
+        dataset: the `data.dataset.Dataset` of the run.
         config: the `Config` of the run.
         path: the folder of the bundle, made if it is missing.
         variants: which TensorFlow Lite files to write, members of `i2p_tf.export.VARIANTS`; may be empty.
@@ -47,11 +48,11 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
     """
     path = pathlib.Path(path)
     with lock_folder(path, "wait for it, or give another folder with --export"):
-        classifier = evaluation.load_classifier(run_dir.classifier, dataset.num_classes)
-        transform = evaluation.load_network(run_dir.transform)
+        classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+        transform = inference.load_network(run_dir.transform)
         images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
         words = dataset.num_classes if config.transform in CODEBOOKS else None
-        reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images), words)
+        reference = parity.Reference(classifier, images, labels, inference.protect(transform, images), words)
         former = _read_manifest(path)
         manifest = _describe_run(path, run_dir, dataset, config, run_id(classifier, transform), reference)
         if former.get("run_id") == manifest["run_id"]:

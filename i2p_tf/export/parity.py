@@ -6,8 +6,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from i2p_tf.evaluation import classify
 from i2p_tf.export.errors import ParityError
+from i2p_tf.inference import classify
 
 ALLOWED_LEVELS = 1  # of 255, between a float variant and the Keras model
 REQUIRED_SHARE = 0.999  # of the values

@@ -20,7 +20,7 @@ def qat_model(transform, objective, train, config, say):
     Args:
         transform: h_θ, as `models.unet` builds it.
         objective: the `training.objective.PaperObjective` it was trained with.
-        train: the training split, a `data.sources.Split`.
+        train: the training split, a `data.dataset.Split`.
         config: the `Config` of the run; its batch size, augmentation and seed are used.
         say: called with a line of progress.
 

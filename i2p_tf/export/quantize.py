@@ -10,7 +10,7 @@ def representative_set(train):
     """Draws images from the training split.
 
     Args:
-        train: a `data.sources.Split`.
+        train: a `data.dataset.Split`.
 
     Returns:
         uint8 images, and what the manifest says of them.

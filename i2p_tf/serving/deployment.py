@@ -3,7 +3,7 @@
 import string
 import textwrap
 
-from i2p_tf.run_dir import write_atomically
+from i2p_tf.files import write_atomically
 from i2p_tf.serving import tf_serving
 
 COMPOSE_FILE, KUBERNETES_FILE = "docker-compose.yml", "kubernetes.yaml"

@@ -3,7 +3,7 @@
 import os
 import pathlib
 
-from i2p_tf.run_dir import write_atomically
+from i2p_tf.files import write_atomically
 from i2p_tf.serving.limits import MAX_BATCH_SIZE, MAX_BATCHES
 
 PROGRAM = "tensorflow_model_server"

@@ -13,7 +13,7 @@ from keras import ops
 
 from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import batch_size
+from i2p_tf.inference import batch_size
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
 from i2p_tf.training.objective import (
@@ -33,7 +33,7 @@ def calibrated_objective(config, dataset, classifier, progress):
 
     Args:
         config: a `Config`.
-        dataset: its `data.sources.Dataset`.
+        dataset: its `data.dataset.Dataset`.
         classifier: ψ, frozen.
         progress: a `training.progress.Progress`.
 
@@ -64,7 +64,7 @@ def adversarial_objective(config, dataset, classifier):
 
     Args:
         config: a `Config`.
-        dataset: its `data.sources.Dataset`.
+        dataset: its `data.dataset.Dataset`.
         classifier: ψ, frozen.
 
     Returns:
@@ -98,7 +98,7 @@ def class_means(train, num_classes):
     """The mean image of each class, float32 in [0, 1]; of a class without images, of all.
 
     Args:
-        train: a `data.sources.Split`.
+        train: a `data.dataset.Split`.
         num_classes: how many there are.
 
     Returns:

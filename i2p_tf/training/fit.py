@@ -7,7 +7,7 @@ import time
 import keras
 
 from i2p_tf.data import pipeline
-from i2p_tf.evaluation import batch_size
+from i2p_tf.inference import batch_size
 from i2p_tf.training import checkpoint
 from i2p_tf.training.errors import TrainingError
 from i2p_tf.training.optimizer import optimizer
@@ -21,7 +21,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
 
     Args:
         trainer: a `Trainer`, not compiled.
-        dataset: a `data.sources.Dataset`.
+        dataset: a `data.dataset.Dataset`.
         recipe: a `Recipe`.
         augmentation: a member of `config.AUGMENTATIONS`.
         seed: of order and augmentation.

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import classify
+from i2p_tf.inference import classify
 from i2p_tf.models.classifiers import own
 from i2p_tf.models.feature_extractor import classifier_features
 
@@ -46,7 +46,7 @@ def fit_to(config, model, dataset):
     Args:
         config: a `Config`.
         model: what `load` has given.
-        dataset: its `data.sources.Dataset`.
+        dataset: its `data.dataset.Dataset`.
 
     Returns:
         ψ, as `own.wrap`, and a dictionary of where it came from and what was recognised.

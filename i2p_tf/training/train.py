@@ -9,12 +9,14 @@ import keras
 
 from i2p_tf import key_file, models
 from i2p_tf.data import sources
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import evaluate_run, load_classifier, load_protection
+from i2p_tf.evaluation import evaluate_run
+from i2p_tf.files import write_atomically, write_json
+from i2p_tf.inference import load_classifier, load_protection
 from i2p_tf.models.classifiers import applications
 from i2p_tf.models.warm_start import start_encoder
-from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.training import own_classifier, precision
 from i2p_tf.training.calibration import (
     adversarial_objective,
@@ -32,13 +34,13 @@ class Given:
     """What an experiment begins with.
 
     Attributes:
-        dataset: a `data.sources.Dataset`.
+        dataset: a `data.dataset.Dataset`.
         classifier: ψ from a file, wrapped; None where it is trained, or there in the run.
         origin: of that ψ: where it came from and what was recognised.
         backbone: of ψ from `keras.applications`, with its first weights; None where there is none, or it is random.
     """
 
-    dataset: sources.Dataset
+    dataset: Dataset
     classifier: keras.Model | None = None
     origin: dict | None = None
     backbone: keras.Model | None = None

@@ -5,7 +5,7 @@ import pytest
 
 from i2p_tf.attacks.kinds.attribute_inference import attribute_inference
 from i2p_tf.attacks.specification import Training
-from i2p_tf.data.sources import Split
+from i2p_tf.data.dataset import Split
 
 pytestmark = pytest.mark.slow
 

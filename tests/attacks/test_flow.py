@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import controls
 from i2p_tf.attacks.kinds import flow
 from i2p_tf.attacks.kinds.networks import wide
@@ -29,7 +29,7 @@ def restored(protect, digits, steps, candidates=2, architecture="wide"):
 
 
 def mean_ssim(guesses, digits):
-    return float(np.mean(evaluation.visual_distance(guesses, digits.test.images[: len(guesses)])["ssim"]))
+    return float(np.mean(inference.visual_distance(guesses, digits.test.images[: len(guesses)])["ssim"]))
 
 
 def test_its_controls_behave(digits):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks.kinds import gan
 from i2p_tf.attacks.kinds.networks import wide
 from i2p_tf.attacks.specification import Training
@@ -19,7 +19,7 @@ def attacked(protect, architecture, steps, digits):
     half = len(images) // 2
     restored = gan.restore(specification, protect(images[half:]), images[:half], protect(plain), 0, lambda line: None)
     guess = np.uint8(images.mean(axis=0))[np.newaxis].repeat(len(plain), axis=0)
-    return restored, *(float(np.mean(evaluation.visual_distance(i, plain)["ssim"])) for i in (restored, guess))
+    return restored, *(float(np.mean(inference.visual_distance(i, plain)["ssim"])) for i in (restored, guess))
 
 
 def test_negatives_become_positives_without_a_pair(digits):

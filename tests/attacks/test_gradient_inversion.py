@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import controls
 from i2p_tf.attacks.kinds import gradient_inversion
 from i2p_tf.attacks.rows import ATTACKS
@@ -29,12 +29,12 @@ def restored(name, digits):
 def test_the_differentiable_controls_are_the_controls(name, digits):
     plain = digits.test.images[:5]
     differentiable = load(controls.CONTROLS[name].transform)(np.float32(plain) / 255)
-    np.testing.assert_array_equal(evaluation.to_uint8(differentiable), controls.CONTROLS[name].protect(plain))
+    np.testing.assert_array_equal(inference.to_uint8(differentiable), controls.CONTROLS[name].protect(plain))
 
 
 @pytest.mark.parametrize("name", ["identity", "shifted"])
 def test_what_can_be_undone_is_undone(name, digits):
-    ssim = evaluation.visual_distance(restored(name, digits), digits.test.images[: BRIEF.images])["ssim"]
+    ssim = inference.visual_distance(restored(name, digits), digits.test.images[: BRIEF.images])["ssim"]
     assert np.mean(ssim) >= controls.CONTROLS[name].at_least
 
 
@@ -48,15 +48,15 @@ def test_longer_descent_comes_closer_through_a_network(trained_run, digits):
     import dataclasses
     import functools
 
-    transform = evaluation.load_network(trained_run.transform)
-    known = evaluation.protect(transform, digits.train.images[:200]), digits.train.images[:200]
-    seen = evaluation.protect(transform, digits.test.images[:20])
+    transform = inference.load_network(trained_run.transform)
+    known = inference.protect(transform, digits.train.images[:200]), digits.train.images[:200]
+    seen = inference.protect(transform, digits.test.images[:20])
 
     def distance(steps):
         attack = dataclasses.replace(BRIEF, steps=steps)
         differentiable = functools.partial(transform, training=False)
         guess = gradient_inversion.restore(attack, differentiable, known, seen, lambda line: None)
-        return np.mean(np.square((evaluation.protect(transform, guess) - np.float32(seen)) / 255))
+        return np.mean(np.square((inference.protect(transform, guess) - np.float32(seen)) / 255))
 
     assert distance(100) < 0.8 * distance(5)
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import controls, fitting, leakage
 from i2p_tf.attacks.errors import AttackError
 from i2p_tf.attacks.kinds import inverse_network
@@ -41,27 +41,27 @@ def mean_ssim(specification, protect, digits, seed=0):
     plain = test.images
     restored, _ = inverse_network.attack(specification, Target(protect, digits.train, test, None), seed, quiet)
     assert restored.dtype == np.uint8 and restored.shape == plain.shape
-    return float(np.mean(evaluation.visual_distance(restored, plain)["ssim"]))
+    return float(np.mean(inference.visual_distance(restored, plain)["ssim"]))
 
 
 def test_the_first_guess_undoes_a_fixed_key_encryption_of_pixels(digits):
     protect = controls.CONTROLS["fixed_key_pe"].protect
     network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
-    restored = evaluation.protect(network, protect(digits.test.images))
-    assert np.mean(evaluation.visual_distance(restored, digits.test.images)["ssim"]) > 0.97
+    restored = inference.protect(network, protect(digits.test.images))
+    assert np.mean(inference.visual_distance(restored, digits.test.images)["ssim"]) > 0.97
 
 
 def test_the_first_guess_leaves_a_shift_to_the_network(digits):
     protect = controls.CONTROLS["shifted"].protect
     network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
-    restored = evaluation.protect(network, protect(digits.test.images))
-    assert np.mean(evaluation.visual_distance(restored, digits.test.images)["ssim"]) < 0.7
+    restored = inference.protect(network, protect(digits.test.images))
+    assert np.mean(inference.visual_distance(restored, digits.test.images)["ssim"]) < 0.7
 
 
 def test_the_first_guess_for_a_constant_is_the_mean_image(digits):
     protect = controls.CONTROLS["constant"].protect
     network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
-    restored = evaluation.protect(network, protect(digits.test.images[:1]))[0]
+    restored = inference.protect(network, protect(digits.test.images[:1]))[0]
     assert np.max(np.abs(restored - digits.train.images.mean(axis=0))) <= 1
 
 
@@ -86,7 +86,7 @@ def test_the_network_undoes_a_shift(digits):
 
 def test_what_a_blur_hides_is_restored(digits):
     specification = InverseNetwork("wide", "mse_ssim", Training(steps=60, batch_size=32))
-    blurred = np.mean(evaluation.visual_distance(blur(digits.test.images), digits.test.images)["ssim"])
+    blurred = np.mean(inference.visual_distance(blur(digits.test.images), digits.test.images)["ssim"])
     assert mean_ssim(specification, blur, digits) > blurred + 0.05
 
 
@@ -105,12 +105,12 @@ def test_an_attacker_who_asks_the_classifier_draws_the_class(digits):
     train, plain, labels = digits.train, digits.test.images[:150], digits.test.labels[:150]
     answers = iter([np.eye(10, dtype=np.float32)[train.labels], np.eye(10, dtype=np.float32)[labels]])
     means = np.stack([train.images[train.labels == k].mean(axis=0) for k in range(10)])
-    of_class = np.mean(evaluation.visual_distance(np.uint8(np.rint(means[labels])), plain)["ssim"])
+    of_class = np.mean(inference.visual_distance(np.uint8(np.rint(means[labels])), plain)["ssim"])
     specification = InverseNetwork("wide", "mse", BRIEF, asks_classifier=True)
     grey = controls.CONTROLS["constant"].protect
     known = grey(train.images), train.images
     restored, _ = inverse_network.restore(specification, known, grey(plain), lambda images: next(answers), 0, quiet)
-    assert np.mean(evaluation.visual_distance(restored, plain)["ssim"]) > of_class - 0.02
+    assert np.mean(inference.visual_distance(restored, plain)["ssim"]) > of_class - 0.02
     assert specification.name == "inverse_network_wide_mse_class"
 
 

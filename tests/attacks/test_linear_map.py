@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from i2p_tf import encryption, evaluation
+from i2p_tf import encryption, inference
 from i2p_tf.attacks.kinds import linear_map
 
 pytestmark = pytest.mark.slow  # loads TensorFlow
@@ -38,7 +38,7 @@ def test_halves_are_needed_where_halves_are_moved(noise):
 
 def test_nothing_but_the_mean_comes_out_of_a_constant(noise):
     guesses = restored(lambda images: np.full_like(images, 7), noise)
-    mean = evaluation.to_uint8(noise[0][:900].mean(axis=0) / 255.0)
+    mean = inference.to_uint8(noise[0][:900].mean(axis=0) / 255.0)
     assert np.abs(np.int16(guesses) - mean).max() <= 1
 
 

@@ -32,10 +32,10 @@ def test_lost_strokes_cost_more_than_pixels_say(digits):
 
 
 def test_an_inverse_network_learns_with_it(digits):
-    from i2p_tf import evaluation
+    from i2p_tf import inference
 
     specification = InverseNetwork("wide", "mse_perceptual", Training(steps=60, batch_size=32))
     known, plain = (blur(digits.train.images), digits.train.images), digits.test.images[:100]
     restored, _ = inverse_network.restore(specification, known, blur(plain), None, 0, lambda line: None)
-    before, after = (evaluation.visual_distance(images, plain)["ssim"].mean() for images in (blur(plain), restored))
+    before, after = (inference.visual_distance(images, plain)["ssim"].mean() for images in (blur(plain), restored))
     assert after > before + 0.05

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import controls, fitting, run, suite, summary
 from i2p_tf.attacks.kinds import gradient_inversion, linear_map
 from i2p_tf.attacks.kinds.networks import wide
@@ -271,7 +271,7 @@ def test_an_attacker_can_learn_from_the_pictures_of_another_set(attacked, digits
     assert len(learnt_from) == 2
     for protected, plain in learnt_from:
         np.testing.assert_array_equal(plain, others.train.images)
-        np.testing.assert_array_equal(protected, evaluation.protect(transform, others.train.images))
+        np.testing.assert_array_equal(protected, inference.protect(transform, others.train.images))
     fewer = dataclasses.replace(others, train=pictures.take(slice(90)))
     run.run_suite(run_dir, digits, "quick", 0, lambda line: None, repetitions=1, others=fewer)
     assert len(learnt_from) == 3  # of other pictures the result is another

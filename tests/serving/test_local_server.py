@@ -22,7 +22,7 @@ import tensorflow as tf
 import urllib3
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from i2p_tf.run_dir import write_json
+from i2p_tf.files import write_json
 from i2p_tf.serving import local_server, ports, rest_server
 from i2p_tf.serving.errors import NotServing
 from i2p_tf.serving.http_connection import MAX_HEAD_BYTES

@@ -9,7 +9,7 @@ import objective_value
 import pytest
 
 from i2p_tf import metrics
-from i2p_tf.data.sources import Split
+from i2p_tf.data.dataset import Split
 from i2p_tf.training.calibration import class_means
 from i2p_tf.training.objective import (
     TEMPERATURE,

@@ -12,7 +12,8 @@ from i2p_tf import presets
 from i2p_tf.config import Recipe
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
-from i2p_tf.run_dir import RunDir, write_json
+from i2p_tf.files import write_json
+from i2p_tf.run_dir import RunDir
 from i2p_tf.training import train
 from i2p_tf.training.calibration import require_same_features
 from i2p_tf.training.fit import fit

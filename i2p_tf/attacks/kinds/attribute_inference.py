@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks.judge import train_classifier
 
 
@@ -16,7 +16,7 @@ def attribute_inference(train, test, values, protect, training, seed, say):
     """Trains one classifier of the attribute on protected images and, for comparison, one on plain images.
 
     Args:
-        train, test: `data.sources.Split`s with an attribute.
+        train, test: `data.dataset.Split`s with an attribute.
         values: how many values the attribute can have.
         protect: function of uint8 images to protected ones.
         training: a `Training`.
@@ -32,7 +32,7 @@ def attribute_inference(train, test, values, protect, training, seed, say):
     for kind, seen in (("protected", protect), ("plain", lambda images: images)):
         say(f"  from {kind} images")
         network = train_classifier(seen(train.images), train.attribute, values, training, seed, say)
-        accuracy[kind] = _share(evaluation.classify(network, seen(test.images)), test)
+        accuracy[kind] = _share(inference.classify(network, seen(test.images)), test)
     counts = np.zeros((1 + max(train.labels.max(), test.labels.max()), values), np.int64)
     np.add.at(counts, (train.labels, train.attribute), 1)
     return accuracy | {

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, correction, placewise_map
 
@@ -90,7 +90,7 @@ class _Noise(layers.Layer):
 
 def _draw(denoiser, protected, steps, seed):
     """One picture for each protected image, uint8."""
-    size = evaluation.batch_size(protected.shape[1])
+    size = inference.batch_size(protected.shape[1])
     generator = np.random.default_rng(seed)
 
     @tf.function(reduce_retracing=True)
@@ -104,5 +104,5 @@ def _draw(denoiser, protected, steps, seed):
         for step in range(steps):
             share = np.full((len(images), 1, 1, 1), step / steps, np.float32)
             picture += (np.asarray(see(images, picture, share)) - picture) / np.float32(steps - step)
-        pictures.append(evaluation.to_uint8(picture))
+        pictures.append(inference.to_uint8(picture))
     return np.concatenate(pictures)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.errors import AttackError
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, correction
@@ -62,7 +62,7 @@ def restore(specification, protected, plain, seen, seed, say):
     ).history
     if not math.isfinite(sum(history["loss"])):
         raise AttackError(f"the loss of the GAN became {history['loss'][-1]}; try another --seed")
-    return evaluation.protect(gan.restorer, seen)
+    return inference.protect(gan.restorer, seen)
 
 
 def _unpaired_batches(protected, plain, batch_size, seed):

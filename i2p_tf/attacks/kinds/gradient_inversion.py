@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks.controls import GREY, SHIFT
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, placewise_map
 
@@ -48,7 +48,7 @@ def restore(specification, transform, known, protected, say):
         start = ops.clip(first_guess(goal), 0.0, 1.0)
         guesses.append(_search(specification, transform, goal, start, mean_image))
         say(f"  {first + len(goal)}/{len(protected)} images")
-    return evaluation.to_uint8(np.concatenate(guesses))
+    return inference.to_uint8(np.concatenate(guesses))
 
 
 def _search(specification, transform, goal, start, mean_image):

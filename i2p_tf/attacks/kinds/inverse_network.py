@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import fitting, perceptual
 from i2p_tf.attacks.rows import NETWORKS
 from i2p_tf.tables import load
@@ -52,7 +52,7 @@ def restore(specification, known, protected, probabilities, seed, say):
     network = inverse_network(specification.architecture, *known)
     loss = _loss(specification.loss, known[1], seed, say)
     losses = fitting.fit(network, known, loss, specification.training, seed, say)
-    return evaluation.protect(network, protected), losses  # as h_θ is applied: 8 bits in, 8 bits out
+    return inference.protect(network, protected), losses  # as h_θ is applied: 8 bits in, 8 bits out
 
 
 def _loss(name, plain, seed, say):

@@ -6,7 +6,7 @@ as many pairs of one key as an image has symbols, where a convolution that looks
 
 import numpy as np
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.attacks import specification
 
 RIDGES = (1e-6, 1e-3, 1e-1)  # penalties on the slopes, per pair; the held-out pairs decide
@@ -43,7 +43,7 @@ def restore(known, protected, halves, say):
         if error < lowest:
             best, lowest = slopes, error
     restored = (_symbols(protected, halves) - shift) @ best + goal
-    return evaluation.to_uint8(restored.reshape(protected.shape))
+    return inference.to_uint8(restored.reshape(protected.shape))
 
 
 def _symbols(images, halves):

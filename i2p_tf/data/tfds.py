@@ -13,51 +13,54 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from i2p_tf import pictures
-from i2p_tf.data.sources import refuse_unknown_attribute
-from i2p_tf.errors import InputError
+from i2p_tf.data.dataset import VALIDATION_FRACTION, Found, Split
+from i2p_tf.errors import InputError, unknown_name
 
 _BATCH = 1000
+_VALIDATION_FRACTIONS = {"cifar100": 0.05}  # 2,500 of 50,000, as Ito et al. 2021
 _CONNECT_SECONDS = 10
 
 
-def read(name, data_dir, image_size, attribute=None):
+def read(place, data_dir, image_size, attribute=None):
     """Reads a set that is prepared under `data_dir`; one that is not there is downloaded and prepared there.
 
     Args:
-        name: name of the set, with configuration and version as TFDS writes them: "mnist", "imagenette/160px".
+        place: name of the set, with configuration and version as TFDS writes them: "mnist", "imagenette/160px".
         data_dir: folder of prepared sets; None for TFDS' own, `~/tensorflow_datasets`.
         image_size: height and width to bring each image to, by `pictures.resize` with rule "crop"; None leaves the
             images as they are, where they are square and all of one size.
         attribute: another feature of the set that is a ClassLabel; None for none.
 
     Returns:
-        Tuple of the class names, a dict from split name ("train" and, where the set has them, "validation" and
-        "test") to `(images, labels, values)`: uint8 `(n, size, size, 3)`, int32 `(n,)`, and the attribute as int32
-        `(n,)` or None; and the names of the attribute's values. A test or validation split without labels is left out.
+        A `data.dataset.Found`. A test or validation split without labels is left out.
 
     Raises:
         InputError: if the set is unknown, can't be had, is damaged, or holds no images of one class each.
     """
-    builder = _builder(name, data_dir)
+    builder = _builder(place, data_dir)
     features = builder.info.features
-    _check_features(name, features)
+    _check_features(place, features)
     if attribute:
-        labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
-        refuse_unknown_attribute(f"tfds:{name}", attribute, [key for key in labels if key != "label"])
-    image_size, stored_as_needed = _sizes(name, features["image"].shape, image_size)
+        _check_attribute(place, features, attribute)
+    image_size, stored_as_needed = _sizes(place, features["image"].shape, image_size)
     if "train" not in builder.info.splits:
-        raise InputError(f"data set {name!r} has no train split; it has {', '.join(builder.info.splits)}")
+        raise InputError(f"data set {place!r} has no train split; it has {', '.join(builder.info.splits)}")
     splits = {}
-    for split in ("train", "validation", "test"):
-        if split not in builder.info.splits:
+    for name in ("train", "validation", "test"):
+        if name not in builder.info.splits:
             continue
         try:
-            arrays = _read_split(builder.info.splits[split], image_size, stored_as_needed, attribute)
+            split = _read_split(builder.info.splits[name], image_size, stored_as_needed, attribute)
         except (tf.errors.OpError, pictures.PictureError, EOFError) as error:
-            raise _damaged(name, builder.data_path, error) from error
-        if split == "train" or arrays[1].min() >= 0:
-            splits[split] = arrays
-    return tuple(features["label"].names), splits, tuple(features[attribute].names) if attribute else ()
+            raise _damaged(place, builder.data_path, error) from error
+        if name == "train" or split.labels.min() >= 0:
+            splits[name] = split
+    return Found(
+        tuple(features["label"].names),
+        splits,
+        attribute_values=tuple(features[attribute].names) if attribute else (),
+        validation_fraction=_VALIDATION_FRACTIONS.get(place, VALIDATION_FRACTION),
+    )
 
 
 def _builder(name, data_dir):
@@ -107,6 +110,15 @@ def _check_features(name, features):
         raise InputError(f"data set {name!r} must have the features image (Image) and label (ClassLabel); has {found}")
 
 
+def _check_attribute(name, features, attribute):
+    labels = [key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)]
+    others = tuple(key for key in labels if key != "label")
+    if not others:
+        raise InputError(f"unknown attribute {attribute!r}: data set 'tfds:{name}' has none besides the class")
+    if attribute not in others:
+        raise unknown_name(f"attribute of data set 'tfds:{name}'", attribute, others)
+
+
 def _sizes(name, shape, image_size):
     """The size of the result, and whether the images are stored in that size."""
     height, width = shape[:2]
@@ -131,7 +143,7 @@ def _read_split(split, image_size, stored_as_needed, attribute):
         start = stop
     if start < len(labels):
         raise EOFError(f"{start} of {len(labels)} examples")
-    return images, labels, values if attribute else None
+    return Split(images, labels, values if attribute else None)
 
 
 def _records(split, attribute):
@@ -156,11 +168,8 @@ def _decode_with_tensorflow(encoded, image_size):
 
 
 def _decode_with_pillow(encoded, image_size):
-    def decode(image):
-        return np.asarray(pictures.resize(pictures.decode(image, at_least=image_size), image_size))
-
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        return np.stack(list(pool.map(decode, encoded)))
+        return np.stack(list(pool.map(lambda image: pictures.decode_square(image, image_size), encoded)))
 
 
 def _damaged(name, path, error):
