@@ -103,10 +103,8 @@ class Bench:
             restored, more = restore()
             seconds = round(time.monotonic() - started, 1)
             measured, ssim = leakage(restored, self.test, self.judge)
-            # From the worst restored to the best.
-            chosen = np.argsort(ssim)[
-                np.linspace(0, len(ssim) - 1, min(picture_grid.SAMPLES, len(ssim))).round().astype(int)
-            ]
+            shown = np.linspace(0, len(ssim) - 1, min(picture_grid.SAMPLES, len(ssim))).round().astype(int)
+            chosen = np.argsort(ssim)[shown]  # from the worst restored to the best
             rows = (self.test.images, target.protected, restored)
             self.memory.save_samples(name, *(images[chosen] for images in rows))
             return specification | measured | {"seconds": seconds} | more
