@@ -82,7 +82,7 @@ def _classifier(batch_size):
 
 def _inverse(architecture, batch_size):
     """With the published loss, the pixels' mean squared error."""
-    specification = SUITES["standard"].controls[0]
+    specification = SUITES["standard"].sanity_checks[0]
     training = dataclasses.replace(specification.training, batch_size=batch_size)
     specification = dataclasses.replace(specification, architecture=architecture, loss="mse", training=training)
     return Workload(f"inverse network, {architecture}", "inverse", specification)

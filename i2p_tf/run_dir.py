@@ -12,7 +12,7 @@ from i2p_tf.config import Config
 from i2p_tf.errors import InputError
 from i2p_tf.files import TEMPORARY, parse_json, read_json, remove, write_atomically, write_json
 from i2p_tf.fingerprint import Fingerprint
-from i2p_tf.results import SCHEMA
+from i2p_tf.results import SCHEMA, is_known, translated
 
 LOCK = ".lock"
 RESULT = "result.json"  # of one attack
@@ -176,14 +176,14 @@ class RunDir:
             remove(left_over)
 
     def read_results(self):
-        """The dictionary in results.json; empty where there is none yet."""
+        """The dictionary in results.json, in the words of this version; empty where there is none yet."""
         results = read_json(self.results) if self.results.is_file() else {}
-        schema = results.get("schema", SCHEMA)
-        if not isinstance(schema, int) or schema > SCHEMA:
+        schema = results.get("schema", 1)
+        if not is_known(schema):
             raise InputError(
                 f"{self.results} has format {str(schema)[:20]}; this version of i2p_tf reads format {SCHEMA}"
             )
-        return results
+        return translated(results)
 
     def read_environment(self):
         """The dictionary in environment.json; empty where there is none yet."""

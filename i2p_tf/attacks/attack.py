@@ -1,4 +1,4 @@
-"""Attacks a protection by a suite: attacks, floors, controls and what else leaks. Knows no files."""
+"""Attacks a protection by a suite: attacks, prior-only baselines, sanity checks and what else leaks. Knows no files."""
 
 import dataclasses
 import functools
@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from i2p_tf import inference
-from i2p_tf.attacks import controls, floors
+from i2p_tf.attacks import prior_only, sanity_checks
 from i2p_tf.attacks.bench import Bench
 from i2p_tf.attacks.memory import NoMemory
 from i2p_tf.attacks.outcome import Outcome
@@ -71,16 +71,16 @@ def carry_out(bench, suite_name, others=None):
     attacks = _attack_protection(bench)
     if others and bench.suite.learner:
         attacks |= _learn_from_others(bench, others)
-    guesses = _measure_floors(bench)
-    control_results, failures = _attack_controls(bench, guesses["mean_image"]["ssim"]["mean"])
+    guesses = _measure_prior_only(bench)
+    sanity_check_results, failures = _attack_sanity_checks(bench, guesses["mean_image"]["ssim"]["mean"])
     return Outcome(
         suite=suite_name,
         attacks=attacks,
-        controls=control_results,
-        failed_controls=failures,
-        floors=guesses,
+        sanity_checks=sanity_check_results,
+        failed_sanity_checks=failures,
+        prior_only=guesses,
         parts=_read(bench),
-        judge=bench.judge_accuracy(),
+        evaluation_classifier=bench.evaluation_classifier_accuracy(),
         networks=bench.target.networks,
         environment=describe_environment(),
     )
@@ -92,7 +92,7 @@ def probabilities(logits):
 
 
 def _attack_protection(bench):
-    """Results of the attacks that restore pictures, by name."""
+    """Results of the attacks that reconstruct pictures, by name."""
     results = {}
     for attack in bench.suite.everything:
         if ATTACKS[attack.kind].part or _left_out(bench, attack):
@@ -104,7 +104,7 @@ def _attack_protection(bench):
 
 
 def _read(bench):
-    """Results of the attacks that restore no pictures, by part of results.json."""
+    """Results of the attacks that reconstruct no pictures, by part of results.json."""
     parts = {}
     for attack in bench.suite.everything:
         row = ATTACKS[attack.kind]
@@ -126,21 +126,21 @@ def _left_out(bench, attack):
     return reason is not None
 
 
-def _attack_controls(bench, mean_image_ssim):
-    """Results by name of the control, and what is wrong with them, in lines."""
+def _attack_sanity_checks(bench, mean_image_ssim):
+    """Results by name of the sanity check, and what is wrong with them, in lines."""
     results, failures = {}, []
-    for place, attack in enumerate(bench.suite.controls):
+    for place, attack in enumerate(bench.suite.sanity_checks):
         if attack.left_out(bench.target) is not None:
             continue
-        for name in ATTACKS[attack.kind].controls:
-            if name not in controls.CONTROLS or not attack.fits_control(name, bench.target):
+        for name in ATTACKS[attack.kind].sanity_checks:
+            if name not in sanity_checks.SANITY_CHECKS or not attack.fits_sanity_check(name, bench.target):
                 continue
-            control, said = controls.CONTROLS[name], attack.name if place else None
+            sanity_check, said = sanity_checks.SANITY_CHECKS[name], attack.name if place else None
             key = f"{said}_{name}" if said else name
-            target = bench.target.another(control.protect, transform=load(control.transform))
-            result = bench.carry_out(attack, target, bench.seed, f"control_{key}", control=True)
-            floor = result.get("mean_image_ssim", mean_image_ssim)
-            failures.append(controls.misbehaviour(name, result["ssim"]["mean"], floor, said, attack.draws))
+            target = bench.target.another(sanity_check.protect, transform=load(sanity_check.transform))
+            result = bench.carry_out(attack, target, bench.seed, f"sanity_check_{key}", sanity_check=True)
+            baseline = result.get("mean_image_ssim", mean_image_ssim)
+            failures.append(sanity_checks.misbehaviour(name, result["ssim"]["mean"], baseline, said, attack.draws))
             results[key] = result
     return results, [failure for failure in failures if failure]
 
@@ -161,21 +161,21 @@ def _learn_from_others(bench, others):
     return results
 
 
-def _measure_floors(bench):
+def _measure_prior_only(bench):
     target, seed, training = bench.target, bench.seed, bench.suite.label_only
     train, count = target.train, len(target.test.labels)
 
     def label_only():
         protected, plain = target.known
         seen = target.probabilities(target.protected)
-        return floors.label_only((target.probabilities(protected), plain), seen, training, seed, bench.say), {}
+        return prior_only.label_only((target.probabilities(protected), plain), seen, training, seed, bench.say), {}
 
     def measure(name, guess, **trained):
-        return bench.measure(f"floor_{name}", {"control": False, "seed": seed} | trained, guess)
+        return bench.measure(f"prior_only_{name}", {"sanity_check": False, "seed": seed} | trained, guess)
 
     return {
-        "mean_image": measure("mean_image", lambda: (floors.mean_image(train, count), {})),
-        "random_image": measure("random_image", lambda: (floors.random_image(train, count, seed), {})),
+        "mean_image": measure("mean_image", lambda: (prior_only.mean_image(train, count), {})),
+        "random_image": measure("random_image", lambda: (prior_only.random_image(train, count, seed), {})),
         "label_only": measure("label_only", label_only, training=dataclasses.asdict(training)),
     }
 

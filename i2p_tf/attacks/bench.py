@@ -6,8 +6,8 @@ import time
 import numpy as np
 
 from i2p_tf import inference, picture_grid
-from i2p_tf.attacks import floors
-from i2p_tf.attacks.judge import train_classifier
+from i2p_tf.attacks import prior_only
+from i2p_tf.attacks.evaluation_classifier import train_classifier
 from i2p_tf.attacks.leakage import leakage
 from i2p_tf.attacks.rows import ATTACKS
 from i2p_tf.tables import load
@@ -20,7 +20,7 @@ class Bench:
         target: the `Target` that is attacked.
         suite: a `Suite`.
         classes: how many there are.
-        seed: of the judge and of the first repetition.
+        seed: of the evaluation classifier and of the first repetition.
         say: called with each line of progress.
         memory: a `NoMemory` or `RunMemory`.
     """
@@ -36,47 +36,49 @@ class Bench:
         return range(self.seed, self.seed + self.suite.repetitions)
 
     @functools.cached_property
-    def judge(self):
-        """The independent classifier, trained once."""
+    def evaluation_classifier(self):
+        """The evaluation classifier, trained once."""
 
         def train():
-            self.say("judge: training a classifier that reads restored images")
+            self.say("evaluation classifier: training a classifier that reads reconstructed images")
             known = self.target.train
-            return train_classifier(known.images, known.labels, self.classes, self.suite.judge, self.seed, self.say)
+            return train_classifier(
+                known.images, known.labels, self.classes, self.suite.evaluation_classifier, self.seed, self.say
+            )
 
-        return self.memory.network("judge", train)
+        return self.memory.network("evaluation_classifier", train)
 
-    def judge_accuracy(self):
-        """What the judge reads on plain and on protected test images."""
+    def evaluation_classifier_accuracy(self):
+        """What the evaluation classifier reads on plain and on protected test images."""
         accuracy = {
-            kind: float(np.mean(inference.classify(self.judge, images) == self.test.labels))
+            kind: float(np.mean(inference.classify(self.evaluation_classifier, images) == self.test.labels))
             for kind, images in (("plain", self.test.images), ("protected", self.target.protected))
         }
         return accuracy | {"n": len(self.test.labels)}
 
-    def carry_out(self, attack, target, seed, name, control=False, about=None):
-        """The result of an attack that restores pictures.
+    def carry_out(self, attack, target, seed, name, sanity_check=False, about=None):
+        """The result of an attack that reconstructs pictures.
 
         Args:
             attack: a `Specification`.
             target: the `Target`.
             seed: of an attack that is trained; what needs none is recorded without.
             name: of the folder of its result.
-            control: whether the target is a control.
+            sanity check: whether the target is a sanity check.
             about: what the result says besides what the specification does, as JSON.
         """
-        recorded = {"control": control, "seed": seed if attack.seeded else None}
+        recorded = {"sanity_check": sanity_check, "seed": seed if attack.seeded else None}
         specification = attack.about(target) | recorded | (about or {})
         code = load(ATTACKS[attack.kind].code)
         result = self.measure(name, specification, lambda: code(attack, target, seed, self.say), target)
         if attack.sample is None:
             return result
-        floor = floors.mean_image(target.train, result["n"])
-        ssim = inference.visual_distance(floor, self.test.images[: result["n"]])["ssim"]
+        baseline = prior_only.mean_image(target.train, result["n"])
+        ssim = inference.visual_distance(baseline, self.test.images[: result["n"]])["ssim"]
         return result | {"mean_image_ssim": float(np.mean(ssim))}
 
     def read(self, attack, seed):
-        """The result of an attack that restores no pictures."""
+        """The result of an attack that reconstructs no pictures."""
         target, name = self.target, attack.result_name(self.target)
         specification = attack.about(target) | ({"seed": seed} if attack.seeded else {})
 
@@ -86,13 +88,13 @@ class Bench:
 
         return self.memory.result(name, specification, target.networks, compute)
 
-    def measure(self, name, specification, restore, target=None):
+    def measure(self, name, specification, reconstruct, target=None):
         """What guesses of the test images give away, as results.json has it.
 
         Args:
             name: of the folder of the result.
             specification: what the result says besides what is measured, as JSON.
-            restore: function without arguments to uint8 guesses and what else is to be in the result.
+            reconstruct: function without arguments to uint8 guesses and what else is to be in the result.
             target: the `Target` whose protected images samples.png shows; the bench's if not given.
         """
         target = target or self.target
@@ -100,12 +102,12 @@ class Bench:
         def compute():
             self.say(name)
             started = time.monotonic()
-            restored, more = restore()
+            reconstructed, more = reconstruct()
             seconds = round(time.monotonic() - started, 1)
-            measured, ssim = leakage(restored, self.test, self.judge)
+            measured, ssim = leakage(reconstructed, self.test, self.evaluation_classifier)
             shown = np.linspace(0, len(ssim) - 1, min(picture_grid.SAMPLES, len(ssim))).round().astype(int)
-            chosen = np.argsort(ssim)[shown]  # from the worst restored to the best
-            rows = (self.test.images, target.protected, restored)
+            chosen = np.argsort(ssim)[shown]  # from the worst reconstructed to the best
+            rows = (self.test.images, target.protected, reconstructed)
             self.memory.save_samples(name, *(images[chosen] for images in rows))
             return specification | measured | {"seconds": seconds} | more
 

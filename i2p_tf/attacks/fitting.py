@@ -15,14 +15,14 @@ ROUNDS = 10  # after each the network is validated
 SSIM_WEIGHT = 0.1  # brings both terms to one order of magnitude
 
 
-def mse(plain, restored):
+def mse(plain, reconstructed):
     """Mean squared error of images in [0, 1]: the published attack's."""
-    return ops.mean(ops.square(restored - plain))
+    return ops.mean(ops.square(reconstructed - plain))
 
 
-def mse_ssim(plain, restored):
+def mse_ssim(plain, reconstructed):
     """Adds what the results are counted in, the SSIM: sharper pictures than `mse` alone."""
-    return mse(plain, restored) + SSIM_WEIGHT * (1.0 - ops.mean(metrics.ssim(restored, plain)))
+    return mse(plain, reconstructed) + SSIM_WEIGHT * (1.0 - ops.mean(metrics.ssim(reconstructed, plain)))
 
 
 LOSSES = {"mse": mse, "mse_ssim": mse_ssim}

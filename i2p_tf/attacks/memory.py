@@ -11,8 +11,6 @@ from i2p_tf import inference, picture_grid
 from i2p_tf.files import write_atomically
 from i2p_tf.run_dir import RESULT
 
-JUDGE = "judge"
-
 
 class NoMemory:
     """Computes everything, and keeps nothing."""
@@ -35,12 +33,12 @@ class RunMemory:
         suite_name: of the folder.
         setting: what all results depend on, as JSON.
         say: called with a line for each result that is there already.
-        controls_from: another `RunDir` whose results are taken where they fit; or None.
+        sanity_checks_from: another `RunDir` whose results are taken where they fit; or None.
     """
 
-    def __init__(self, run_dir, suite_name, setting, say, controls_from=None):
+    def __init__(self, run_dir, suite_name, setting, say, sanity_checks_from=None):
         self.run_dir, self.suite_name, self.setting, self.say = run_dir, suite_name, setting, say
-        self.places = [run_dir, controls_from] if controls_from else [run_dir]
+        self.places = [run_dir, sanity_checks_from] if sanity_checks_from else [run_dir]
 
     def result(self, name, specification, networks, compute):
         """What `compute` returns, from an earlier command if that has finished it.
@@ -98,16 +96,20 @@ class RunMemory:
         return self.run_dir.attack(self.suite_name, name)
 
 
-def setting(train, test, judge, seed):
+def setting(train, test, evaluation_classifier, seed):
     """Whatever changes every result, as JSON; the files' names do not.
 
     Args:
         train, test: the `Split`s of the attacks.
-        judge: the suite's training of the judge, as a dictionary.
+        evaluation_classifier: the suite's training of it, as a dictionary.
         seed: of that training.
     """
     digest = hashlib.sha256()
     for split in (train, test):
         digest.update(np.ascontiguousarray(split.images))
         digest.update(np.ascontiguousarray(split.labels))
-    return {"i2p_tf": i2p_tf.__version__, "images": digest.hexdigest(), "judge": judge | {"seed": seed}}
+    return {
+        "i2p_tf": i2p_tf.__version__,
+        "images": digest.hexdigest(),
+        "evaluation_classifier": evaluation_classifier | {"seed": seed},
+    }

@@ -11,30 +11,30 @@ class Outcome:
 
     Attributes:
         suite: its name.
-        attacks: results of the attacks that restore pictures, as in results.json, by name.
-        controls: those of the controls, likewise.
-        failed_controls: what is wrong with them, in lines.
-        floors: results of guesses that need no protected image.
+        attacks: results of the attacks that reconstruct pictures, as in results.json, by name.
+        sanity checks: those of the sanity checks, likewise.
+        failed_sanity_checks: what is wrong with them, in lines.
+        prior-only baselines: results of guesses that need no protected image.
         parts: what else leaks, by part of results.json.
-        judge: accuracy of the independent classifier on `plain` and `protected` test images, and `n`.
+        evaluation classifier: accuracy of the evaluation classifier on `plain` and `protected` test images, and `n`.
         networks: digests of the networks that were attacked; empty where they are not known.
         environment: versions and processor.
     """
 
     suite: str
     attacks: dict[str, dict]
-    controls: dict[str, dict]
-    failed_controls: list[str]
-    floors: dict[str, dict]
+    sanity_checks: dict[str, dict]
+    failed_sanity_checks: list[str]
+    prior_only: dict[str, dict]
     parts: dict[str, dict]
-    judge: dict[str, float]
+    evaluation_classifier: dict[str, float]
     networks: dict[str, str]
     environment: dict
 
     @property
     def valid(self):
-        """Whether all controls behave; if not, the attacks are too weak to prove anything."""
-        return not self.failed_controls
+        """Whether all sanity checks behave; if not, the attacks are too weak to prove anything."""
+        return not self.failed_sanity_checks
 
     @property
     def strongest(self):
@@ -44,15 +44,15 @@ class Outcome:
     def results(self):
         """The parts of results.json that attacks write."""
         return {
-            "attacks": self.attacks | {f"control_{name}": result for name, result in self.controls.items()},
-            "floors": self.floors,
+            "attacks": self.attacks | {f"sanity_check_{name}": result for name, result in self.sanity_checks.items()},
+            "prior_only": self.prior_only,
             **self.parts,
             "attack_suite": {
                 "name": self.suite,
                 "valid": self.valid,
-                "failed_controls": self.failed_controls,
+                "failed_sanity_checks": self.failed_sanity_checks,
                 "strongest": self.strongest,
-                "judge": self.judge,
+                "evaluation_classifier": self.evaluation_classifier,
                 "networks": self.networks,
                 "environment": self.environment,
             },

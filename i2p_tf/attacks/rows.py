@@ -13,7 +13,7 @@ from i2p_tf.attacks.threat_models import T0, T1, T2, ThreatModel
 from i2p_tf.tables import Table
 
 KINDS = "i2p_tf.attacks.kinds"
-MOVED = ("identity", "fixed_key_pe", "shifted", "constant")  # controls of who looks at each place's surroundings
+MOVED = ("identity", "fixed_key_pe", "shifted", "constant")  # sanity checks of who looks at each place's surroundings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Attack:
         code: `"module:function"`, or the function: of a specification, a `Target`, a seed and `say` to uint8 guesses of
             the first test images and a dictionary of what else is to be in the result. Of an attack that guesses no
             pictures (`part`) that dictionary alone.
-        controls: keys of `controls.CONTROLS` that it is tried on.
+        sanity checks: keys of `sanity_checks.SANITY_CHECKS` that it is tried on.
         part: where its result stands in results.json, if it guesses no pictures.
         by_name: whether that part has several results, by `Specification.entry`.
     """
@@ -40,7 +40,7 @@ class Attack:
     threat_model: ThreatModel
     specification: type[Specification]
     code: str | Callable
-    controls: tuple[str, ...] = ()
+    sanity_checks: tuple[str, ...] = ()
     part: str | None = None
     by_name: bool = False
 
@@ -91,12 +91,12 @@ ATTACKS.register(
 ATTACKS.register(
     Attack(
         "inverse_network",
-        help="ITN-Attack: a network that learns from pairs to restore the plain image",
+        help="ITN-Attack: a network that learns from pairs to reconstruct the plain image",
         title="inverse network",
         threat_model=T1,
         specification=specifications.InverseNetwork,
         code=f"{KINDS}.inverse_network:attack",
-        controls=MOVED,
+        sanity_checks=MOVED,
     )
 )
 ATTACKS.register(
@@ -107,7 +107,7 @@ ATTACKS.register(
         threat_model=T1,
         specification=specifications.LinearMap,
         code=f"{KINDS}.linear_map:attack",
-        controls=("fixed_key_etc", "constant"),
+        sanity_checks=("fixed_key_etc", "constant"),
     )
 )
 ATTACKS.register(
@@ -118,7 +118,7 @@ ATTACKS.register(
         threat_model=T1,
         specification=specifications.Flow,
         code=f"{KINDS}.flow:attack",
-        controls=("identity", "shifted", "constant"),
+        sanity_checks=("identity", "shifted", "constant"),
     )
 )
 ATTACKS.register(
@@ -139,7 +139,7 @@ ATTACKS.register(
         threat_model=T2,
         specification=specifications.GradientInversion,
         code=f"{KINDS}.gradient_inversion:attack",
-        controls=("identity", "shifted", "constant"),
+        sanity_checks=("identity", "shifted", "constant"),
     )
 )
 ATTACKS.register(

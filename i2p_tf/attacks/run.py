@@ -14,7 +14,9 @@ from i2p_tf.files import write_json
 from i2p_tf.results import SCHEMA
 
 
-def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=None, controls_from=None, others=None):
+def run_suite(
+    run_dir, dataset, name, seed, say, repetitions=None, attribute=None, sanity_checks_from=None, others=None
+):
     """Attacks what protects the pictures of a run, into results.json; what is finished is not repeated.
 
     Args:
@@ -26,8 +28,8 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
         say: called with each line of progress.
         repetitions: with how many seeds each attack is run that is trained; the suite's number if not given.
         attribute: the name of the attribute that `dataset` has been loaded with; None for none.
-        controls_from: a `RunDir` that has been attacked, or None. What does not depend on h_θ, the judge and the
-            controls, is taken from there if it was made with the same images, suite and seed.
+        sanity_checks_from: a `RunDir` that has been attacked, or None. What does not depend on h_θ, the evaluation
+            classifier and the sanity checks, is taken from there if it was made with the same images, suite and seed.
         others: another `Dataset` of the same image size, from whose training images an attacker makes pairs; or None.
 
     Returns:
@@ -41,18 +43,18 @@ def run_suite(run_dir, dataset, name, seed, say, repetitions=None, attribute=Non
     suite = dataclasses.replace(suite, repetitions=repetitions or suite.repetitions)
     suite.check(name, dataset.image_size)
     run_dir.remove_left_overs()
-    bench = bench_of(run_dir, dataset, name, suite, seed, say, attribute, controls_from)
+    bench = bench_of(run_dir, dataset, name, suite, seed, say, attribute, sanity_checks_from)
     results = former | {"schema": SCHEMA} | _beside(former, carry_out(bench, name, others).results())
     write_json(run_dir.results, results)
     return results
 
 
-def bench_of(run_dir, dataset, name, suite, seed, say, attribute=None, controls_from=None):
+def bench_of(run_dir, dataset, name, suite, seed, say, attribute=None, sanity_checks_from=None):
     """The `Bench` of a run: its networks, its data, and a memory in its folder. Arguments as of `run_suite`."""
     config = run_dir.load_config()
     classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
     test = dataset.test.take(slice(suite.test_images))
-    setting = memory.setting(dataset.train, test, dataclasses.asdict(suite.judge), seed)
+    setting = memory.setting(dataset.train, test, dataclasses.asdict(suite.evaluation_classifier), seed)
     target = Target(
         inference.load_protection(run_dir, config, dataset.image_size),
         dataset.train,
@@ -65,7 +67,7 @@ def bench_of(run_dir, dataset, name, suite, seed, say, attribute=None, controls_
         attribute_values=len(dataset.attribute_values),
         networks=run_dir.network_digests(),
     )
-    kept = memory.RunMemory(run_dir, name, setting, say, controls_from)
+    kept = memory.RunMemory(run_dir, name, setting, say, sanity_checks_from)
     return Bench(target, suite, dataset.num_classes, seed, say, kept)
 
 

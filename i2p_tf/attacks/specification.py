@@ -31,7 +31,7 @@ class Specification:
         pairs: how many of protected and plain images its attacker has; None for all training images.
         sample: how many test images are attacked, the first ones; None for all.
         draws: whether it draws pictures instead of guessing the mean of what is possible; where nothing is left to
-            restore, such a picture resembles the plain one less than the mean image does.
+            reconstruct, such a picture resembles the plain one less than the mean image does.
     """
 
     kind: ClassVar[str]
@@ -62,8 +62,8 @@ class Specification:
         """Why it can't be carried out against a `Target`: None if it can, an empty text if nobody need be told."""
         return None
 
-    def fits_control(self, name, target):
-        """Whether a control can be asked for with as many pairs as there are."""
+    def fits_sanity_check(self, name, target):
+        """Whether a sanity check can be asked for with as many pairs as there are."""
         return True
 
 

@@ -29,7 +29,7 @@ class FeatureReconstruction(AsIs):
 
 @dataclasses.dataclass(frozen=True)
 class InverseNetwork(Specification):
-    """An ITN-Attack: a network that learns from pairs to restore the plain image from the protected one.
+    """An ITN-Attack: a network that learns from pairs to reconstruct the plain image from the protected one.
 
     Attributes:
         architecture: a key of `rows.NETWORKS`.
@@ -82,7 +82,7 @@ class LinearMap(Specification):
         size = target.image_size
         return f"images of {size}x{size} have too many values" if symbols(size, True) > MOST_SYMBOLS else None
 
-    def fits_control(self, name, target):
+    def fits_sanity_check(self, name, target):
         """What moves far can be asked for only where there are more pairs to learn from than values."""
         pairs = target.count(self.pairs)
         return name == "constant" or pairs - held_out(pairs) > symbols(target.image_size, halves=False)

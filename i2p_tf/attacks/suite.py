@@ -21,7 +21,7 @@ from i2p_tf.errors import InputError, unknown_name
 
 OWN = "own"  # the name of a suite that is not one of `SUITES`
 ALWAYS = (AsIs(), FeatureReconstruction())  # take no training
-READING = (Linkage(), BruteForce())  # restore no pictures
+READING = (Linkage(), BruteForce())  # reconstruct no pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Suite:
 
     Attributes:
         attacks: `Specification`s; those of `ALWAYS` and `READING` are run besides.
-        controls: those that are tried on the controls; weaker than what they speak for, where they differ at all. The
-            first one's controls are called by their names alone.
-        judge: how the independent classifier is trained that reads restored images, and that of an attribute.
+        sanity_checks: those that are tried on the sanity checks; weaker than what they speak for, where they differ at
+            all. The first one's sanity checks are called by their names alone.
+        evaluation_classifier: how the classifier is trained that reads reconstructed images, and that of an attribute.
         label_only: how the network is trained that draws pictures from the class alone.
         repetitions: with how many seeds each attack is run.
         test_images: how many are attacked, the first ones; None for all.
     """
 
     attacks: tuple[Specification, ...]
-    controls: tuple[Specification, ...]
-    judge: Training
+    sanity_checks: tuple[Specification, ...]
+    evaluation_classifier: Training
     label_only: Training
     repetitions: int = 1
     test_images: int | None = None
@@ -48,12 +48,12 @@ class Suite:
     @property
     def everything(self):
         """All attacks in the order in which they are run."""
-        return (*ALWAYS, *self.attacks, *READING, AttributeInference(self.judge))
+        return (*ALWAYS, *self.attacks, *READING, AttributeInference(self.evaluation_classifier))
 
     @property
     def most_pairs(self):
         """How many pairs the attackers need at most; None for all training images."""
-        pairs = [attack.pairs for attack in (*self.attacks, *self.controls)]
+        pairs = [attack.pairs for attack in (*self.attacks, *self.sanity_checks)]
         return None if None in pairs else max(pairs, default=0) or None
 
     @property
@@ -64,7 +64,7 @@ class Suite:
 
     def check(self, name, image_size):
         """Raises an `InputError`, where this suite called `name` has a network that takes no images of that size."""
-        attacks = (*self.attacks, *self.controls)
+        attacks = (*self.attacks, *self.sanity_checks)
         for network in dict.fromkeys(network for attack in attacks for network in attack.networks):
             multiple = NETWORKS.find(network).multiple
             if image_size % multiple:
@@ -85,8 +85,8 @@ def _quick():
     linear, descent = LinearMap(pairs=10_000), GradientInversion(images=20, steps=200)
     return Suite(
         (paper_loss, dataclasses.replace(paper_loss, loss="mse_ssim"), linear, descent),
-        controls=(dataclasses.replace(paper_loss, training=Training(steps=200)), descent, linear),
-        judge=Training(steps=600),
+        sanity_checks=(dataclasses.replace(paper_loss, training=Training(steps=200)), descent, linear),
+        evaluation_classifier=Training(steps=600),
         label_only=training,
         test_images=2_000,
     )
@@ -115,8 +115,8 @@ def _standard():
     ]
     return Suite(
         (paper_loss, best_loss, perceptual, *others, decoder, asking, leak, linear, flow, gan, descent),
-        controls=(weaker[0], descent, linear, *weaker[1:]),
-        judge=Training(steps=1_500),
+        sanity_checks=(weaker[0], descent, linear, *weaker[1:]),
+        evaluation_classifier=Training(steps=1_500),
         label_only=training,
     )
 
@@ -143,8 +143,8 @@ def _full():
     ]
     return Suite(
         (paper_loss, best_loss, perceptual, *others, decoder, asking, *leaks, linear, flow, gan, descent),
-        controls=(weaker[0], descent, linear, *weaker[1:]),
-        judge=Training(steps=6_000),
+        sanity_checks=(weaker[0], descent, linear, *weaker[1:]),
+        evaluation_classifier=Training(steps=6_000),
         label_only=training,
         repetitions=3,
     )

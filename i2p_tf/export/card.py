@@ -17,7 +17,8 @@ _CODEBOOK = (
 )
 _PICTURE = (
     "The transformation network changes the picture, and what it sends depends on all of it. How much of it an "
-    "attacker gets back is a matter of measurement; assume that it can be restored where nothing is measured below."
+    "attacker gets back is a matter of measurement; assume that it can be reconstructed where nothing is measured "
+    "below."
 )
 
 
@@ -130,16 +131,16 @@ def _lowest_class(confusion, kind):
 
 def _attacked(results):
     suite = results["attack_suite"]
-    valid = "all controls behave" if suite["valid"] else "NOT VALID: a control misbehaves"
+    valid = "all sanity checks behave" if suite["valid"] else "NOT VALID: a sanity check misbehaves"
     rows = [(f"attacks: suite {suite['name']}", valid, "")]
     for metric, title in (("ssim", "reconstructed, SSIM mean"), ("reidentification_top1", "re-identification top-1")):
         best = suite["strongest"][metric]
         value = f"{best['value']:.4f} ({best['attack']})"
         rows.append((f"{title}, strongest attack", value, results["attacks"][best["attack"]]["n"]))
         for name in ("label_only", "mean_image"):
-            floor = results["floors"][name]
-            value = floor[metric]["mean"] if isinstance(floor[metric], dict) else floor[metric]
-            rows.append((f"{title}, floor {name}", f"{value:.4f}", floor["n"]))
+            baseline = results["prior_only"][name]
+            value = baseline[metric]["mean"] if isinstance(baseline[metric], dict) else baseline[metric]
+            rows.append((f"{title}, prior-only baseline {name}", f"{value:.4f}", baseline["n"]))
     if linked := results.get("linkage"):
         rows.append(("two views of one picture linked, top-1", f"{linked['protected']['top1']:.4f}", linked["n"]))
     return rows

@@ -1,10 +1,10 @@
-"""Plain names for attacks and floors; the names in results.json are those of the folders in attacks/."""
+"""Plain names for attacks and prior-only baselines; the names in results.json are those of the folders in attacks/."""
 
 import re
 
 from i2p_tf.attacks.rows import ATTACKS, NETWORKS
 
-FLOORS = {
+PRIOR_ONLY = {
     "mean_image": "mean image",
     "random_image": "some other picture",
     "label_only": "class alone",
@@ -17,10 +17,10 @@ LOSSES = {
 
 
 def plain(name):
-    """The name of an attack or floor in words; of one that is not known, its own without underscores."""
+    """The name of an attack or prior-only baseline in words; of one that is not known, its own without underscores."""
     if match := _pattern().fullmatch(name):
         return _in_words(*match.groups())
-    return FLOORS.get(name, name.replace("_", " "))
+    return PRIOR_ONLY.get(name, name.replace("_", " "))
 
 
 def _pattern():

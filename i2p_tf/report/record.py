@@ -10,6 +10,7 @@ from i2p_tf.config import CODEBOOKS, Config
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
+from i2p_tf.results import former_name
 from i2p_tf.run_dir import RunDir
 from i2p_tf.transport import TRANSPORTS
 
@@ -17,7 +18,7 @@ from i2p_tf.transport import TRANSPORTS
 _SUMMARY = dict.fromkeys(("mean", "median", "p95", "max"), float)
 _SUMMARIES = dict.fromkeys(("ssim", "psnr"), _SUMMARY) | {"n": int}
 _LEAKAGE = dict.fromkeys(METRICS, float) | _SUMMARIES
-_ATTACK = _LEAKAGE | {"control": bool, "threat_model": str, "pairs": float}
+_ATTACK = _LEAKAGE | {"sanity_check": bool, "threat_model": str, "pairs": float}
 _ATTRIBUTE = dict.fromkeys(("protected", "plain", "majority", "majority_given_class"), float) | {"n": int}
 _STRONGEST = {"attack": str, "value": float, "range": list}
 _CONFIDENCE = {"expected_calibration_error": float, "rejection": {}}
@@ -31,7 +32,7 @@ PARTS = {
     "cost": {"classifier_parameters": float},
     "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},
     "attacks": {},
-    "floors": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
+    "prior_only": {"mean_image": _LEAKAGE, "label_only": _LEAKAGE},
     "linkage": dict.fromkeys(("protected", "plain", "chance"), {"top1": float, "top5": float}) | {"n": int},
     "brute_force": dict.fromkeys(("choices_bits", "key_bits", "shrunken_key_bits", "recognised", "chance"), float)
     | {"n": int},
@@ -39,9 +40,9 @@ PARTS = {
     "attack_suite": {
         "name": str,
         "valid": bool,
-        "failed_controls": list,
+        "failed_sanity_checks": list,
         "strongest": dict.fromkeys(METRICS, _STRONGEST),
-        "judge": {"plain": float, "protected": float, "n": int},
+        "evaluation_classifier": {"plain": float, "protected": float, "n": int},
     },
 }
 # What a keyed method or an older version leaves out. The keys of one form go together.
@@ -121,8 +122,14 @@ class Record:
         """samples.png of an attack or, without one, of the run: RGB `PIL.Image.Image`, or None if it can't be had."""
         path = self.run_dir.samples
         if attack:
-            path = self.run_dir.attack(self.results["attack_suite"]["name"], attack) / path.name
+            path = self._attack(attack) / path.name
         return _picture(path)
+
+    def _attack(self, name):
+        """The folder of an attack, which an earlier version may have called otherwise."""
+        suite = self.results["attack_suite"]["name"]
+        folder = self.run_dir.attack(suite, name)
+        return folder if folder.is_dir() else self.run_dir.attack(suite, former_name(name))
 
     def codewords(self):
         """codewords.png, the pictures of a codebook in one row, as `samples`."""
@@ -171,14 +178,14 @@ def _check_results(results):
         _check(read, _ATTRIBUTE, f"attribute_inference.{name}")
     if "attack_suite" not in results:
         return
-    _check(results, dict.fromkeys(("attacks", "floors"), {}), "")
+    _check(results, dict.fromkeys(("attacks", "prior_only"), {}), "")
     for name, attack in results["attacks"].items():
         _check(attack, {}, f"attacks.{name}")
         _check_optional(attack, _OPTIONAL_IN_ATTACKS, f"attacks.{name}")
-        if "ssim" in attack:  # others restore no pictures
+        if "ssim" in attack:  # others reconstruct no pictures
             _check(attack, _ATTACK, f"attacks.{name}")
-    for name, floor in results["floors"].items():
-        _check(floor, _LEAKAGE, f"floors.{name}")
+    for name, baseline in results["prior_only"].items():
+        _check(baseline, _LEAKAGE, f"prior_only.{name}")
     _check_suite(results["attack_suite"], results["attacks"])
 
 
@@ -212,11 +219,11 @@ def _check_confusion(confusion):
 
 
 def _check_suite(suite, attacks):
-    for number, line in enumerate(suite["failed_controls"]):
-        _check(line, str, f"attack_suite.failed_controls.{number}")
+    for number, line in enumerate(suite["failed_sanity_checks"]):
+        _check(line, str, f"attack_suite.failed_sanity_checks.{number}")
     for metric in METRICS:
         best, place = suite["strongest"][metric], f"attack_suite.strongest.{metric}"
-        if attacks.get(best["attack"], {}).get("control") is not False:
+        if attacks.get(best["attack"], {}).get("sanity_check") is not False:
             raise ValueError(f"{place}.attack is not among the attacks")
         _check(attacks[best["attack"]], _ATTACK, f"attacks.{best['attack']}")
         if len(best["range"]) != 2:

@@ -46,16 +46,16 @@ def toys(monkeypatch):
     for table in (rows.ATTACKS, rows.NETWORKS):
         monkeypatch.setattr(table, "_rows", dict(table._rows))
     rows.ATTACKS.register(
-        rows.Attack("negative", "inverts", "negative", T0, Negative, negative, controls=("identity",))
+        rows.Attack("negative", "inverts", "negative", T0, Negative, negative, sanity_checks=("identity",))
     )
     rows.NETWORKS.register(rows.Network("toy", "one convolution", "toy network", toy))
 
 
 @pytest.fixture
 def only_identity(monkeypatch):
-    from i2p_tf.attacks import controls
+    from i2p_tf.attacks import sanity_checks
 
-    monkeypatch.setattr(controls, "CONTROLS", {"identity": controls.CONTROLS["identity"]})
+    monkeypatch.setattr(sanity_checks, "SANITY_CHECKS", {"identity": sanity_checks.SANITY_CHECKS["identity"]})
 
 
 def classify(images):
@@ -70,16 +70,20 @@ def splits(digits):
 
 def test_a_toy_attack_and_a_toy_network_from_outside_are_run(digits, toys, only_identity):
     learner = InverseNetwork("toy", "mse", BRIEF)
-    own = suite.Suite((Negative(), learner), controls=(learner,), judge=BRIEF, label_only=BRIEF)
+    own = suite.Suite((Negative(), learner), sanity_checks=(learner,), evaluation_classifier=BRIEF, label_only=BRIEF)
     lines = []
     found = attack(lambda images: 255 - images, classify, *splits(digits), suite=own, say=lines.append)
     assert list(found.attacks) == ["as_is", "feature_reconstruction", "negative", "inverse_network_toy_mse_seed0"]
     result = found.attacks["negative"]
     assert result["ssim"]["mean"] == 1.0 and result["toy"] and result["threat_model"] == "T0" and result["n"] == 40
-    assert found.valid and found.controls["identity"]["control"] and found.strongest["ssim"]["attack"] == "negative"
+    assert (
+        found.valid
+        and found.sanity_checks["identity"]["sanity_check"]
+        and found.strongest["ssim"]["attack"] == "negative"
+    )
     assert names.plain("inverse_network_toy_mse") == "inverse network, toy network, squared error"
     assert "strongest by ssim: 1.0000, negative" in str(found) and "as_is" in lines
-    assert set(found.results()) == {"attacks", "floors", "linkage", "attack_suite"}
+    assert set(found.results()) == {"attacks", "prior_only", "linkage", "attack_suite"}
 
 
 def test_a_keras_model_is_a_classifier(digits, only_identity):
@@ -87,7 +91,7 @@ def test_a_keras_model_is_a_classifier(digits, only_identity):
     model = keras.Sequential([keras.Input((16, 16, 3)), keras.layers.Flatten(), keras.layers.Dense(10)])
     own = suite.Suite((InverseNetwork("wide", "mse", BRIEF, asks_classifier=True),), (), BRIEF, BRIEF)
     found = attack(lambda images: images // 2, model, *splits(digits), suite=own, seed=3, say=lambda line: None)
-    assert "inverse_network_wide_mse_class_seed3" in found.attacks and found.judge["n"] == 40
+    assert "inverse_network_wide_mse_class_seed3" in found.attacks and found.evaluation_classifier["n"] == 40
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""An attribute that shows, in a protection that keeps it, in one that doesn't, and beside its floors."""
+"""An attribute that shows, in a protection that keeps it, in one that doesn't, and beside its prior_only."""
 
 import numpy as np
 import pytest

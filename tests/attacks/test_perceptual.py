@@ -36,6 +36,6 @@ def test_an_inverse_network_learns_with_it(digits):
 
     specification = InverseNetwork("wide", "mse_perceptual", Training(steps=60, batch_size=32))
     known, plain = (blur(digits.train.images), digits.train.images), digits.test.images[:100]
-    restored, _ = inverse_network.restore(specification, known, blur(plain), None, 0, lambda line: None)
-    before, after = (inference.visual_distance(images, plain)["ssim"].mean() for images in (blur(plain), restored))
+    reconstructed, _ = inverse_network.reconstruct(specification, known, blur(plain), None, 0, lambda line: None)
+    before, after = (inference.visual_distance(images, plain)["ssim"].mean() for images in (blur(plain), reconstructed))
     assert after > before + 0.05

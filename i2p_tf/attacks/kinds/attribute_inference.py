@@ -3,7 +3,7 @@
 import numpy as np
 
 from i2p_tf import inference
-from i2p_tf.attacks.judge import train_classifier
+from i2p_tf.attacks.evaluation_classifier import train_classifier
 
 
 def attack(specification, target, seed, say):

@@ -21,17 +21,19 @@ GREY, SPREAD = 0.5, 0.5  # mean and standard deviation of the noise, about those
 def attack(specification, target, seed, say):
     """As a row of `rows.ATTACKS` has it."""
     seen = target.protected[: specification.images]
-    restored, losses = restore(specification, target.pairs(specification.pairs), seen, target.protect, seed, say)
-    return restored, {"losses": losses}
+    reconstructed, losses = reconstruct(
+        specification, target.pairs(specification.pairs), seen, target.protect, seed, say
+    )
+    return reconstructed, {"losses": losses}
 
 
-def restore(specification, known, protected, protect, seed, say):
+def reconstruct(specification, known, protected, protect, seed, say):
     """Trains a flow, draws candidates for each protected image and chooses among them.
 
     Args:
         specification: a `Flow`.
         known: tuple of protected and plain images that the attacker has, uint8 `(n, size, size, 3)`.
-        protected: uint8 images to restore.
+        protected: uint8 images to reconstruct.
         protect: function of uint8 images to protected ones.
         seed: of initialisation, order and noise.
         say: called with each line of progress.
@@ -63,8 +65,8 @@ def _denoiser(architecture, protected, plain):
     guess = PlacewiseMap(*placewise_map(protected, plain), name="guess")(images)
     everywhere = layers.UpSampling2D(plain.shape[1], name="share_everywhere")(share)
     seen = layers.Concatenate()([images, guess, noisy, everywhere])
-    restored = layers.Add(name="restored")([guess, correction(architecture, seen)])
-    return keras.Model([images, noisy, share], restored, name="denoiser")
+    reconstructed = layers.Add(name="reconstructed")([guess, correction(architecture, seen)])
+    return keras.Model([images, noisy, share], reconstructed, name="denoiser")
 
 
 def _through_noise(denoiser, seed):

@@ -11,8 +11,8 @@ import tensorflow as tf
 from keras import ops
 
 from i2p_tf import inference
-from i2p_tf.attacks.controls import GREY, SHIFT
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, placewise_map
+from i2p_tf.attacks.sanity_checks import GREY, SHIFT
 
 BATCH = 100
 EPSILON = 1e-10  # of Adam: small, as gradients through saturated layers are
@@ -23,10 +23,10 @@ def attack(specification, target, seed, say):
     plain = target.train.images[: specification.pairs]
     known = target.protect(plain), plain
     seen = target.protected[: specification.images]
-    return restore(specification, target.transform, known, seen, say), {}
+    return reconstruct(specification, target.transform, known, seen, say), {}
 
 
-def restore(specification, transform, known, protected, say):
+def reconstruct(specification, transform, known, protected, say):
     """Searches for the plain images of protected ones.
 
     Args:
@@ -81,12 +81,12 @@ def total_variation(images):
 
 
 def identity(images):
-    """A control."""
+    """A sanity check."""
     return images
 
 
 def shifted(images):
-    """A control, as `controls` has it, that can be differentiated."""
+    """A sanity check, as `sanity_checks` has it, that can be differentiated."""
     return ops.roll(images, SHIFT, axis=(1, 2))
 
 

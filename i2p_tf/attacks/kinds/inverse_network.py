@@ -1,4 +1,4 @@
-"""The ITN-Attack: a network, trained on pairs of protected and plain images, that restores the plain one.
+"""The ITN-Attack: a network, trained on pairs of protected and plain images, that reconstructs the plain one.
 
 The published attack is a U-Net with the pixels' mean squared error. Here each network gets a head start: what a linear
 map of each pixel's colours, another one at each place, makes of the protected image. It is fitted in closed form and
@@ -21,24 +21,24 @@ _FIT_BATCH = 2_000
 def attack(specification, target, seed, say):
     """As a row of `rows.ATTACKS` has it."""
     known, seen = target.pairs(specification.pairs), target.protected
-    restored, losses = restore(specification, known, seen, target.probabilities, seed, say)
-    return restored, {"losses": losses}
+    reconstructed, losses = reconstruct(specification, known, seen, target.probabilities, seed, say)
+    return reconstructed, {"losses": losses}
 
 
-def restore(specification, known, protected, probabilities, seed, say):
+def reconstruct(specification, known, protected, probabilities, seed, say):
     """Trains an inverse network and applies it.
 
     Args:
         specification: an `InverseNetwork`.
         known: tuple of protected and plain images that the attacker has, uint8 `(n, height, width, 3)`.
-        protected: uint8 images to restore.
+        protected: uint8 images to reconstruct.
         probabilities: function of protected images to those that ψ gives the classes, float32 `(n, classes)`; called
             if the specification says so.
         seed: of initialisation and order.
         say: called with each line of progress.
 
     Returns:
-        The restored images, uint8, of the shape of `protected`; and the losses of `fitting.fit`.
+        The reconstructed images, uint8, of the shape of `protected`; and the losses of `fitting.fit`.
 
     Raises:
         AttackError: if the loss is not finite.
@@ -71,13 +71,13 @@ def inverse_network(architecture, protected, plain):
             have more channels.
 
     Returns:
-        A functional model: protected images in [0, 1] to restored ones, not clipped.
+        A functional model: protected images in [0, 1] to reconstructed ones, not clipped.
     """
     images = keras.Input(protected.shape[1:], name="protected")
     guess = PlacewiseMap(*placewise_map(protected, plain), name="guess")(images)
     seen = layers.Concatenate()([images, guess])
-    restored = layers.Add(name="restored")([guess, correction(architecture, seen)])
-    return keras.Model(images, restored, name="inverse_network")
+    reconstructed = layers.Add(name="reconstructed")([guess, correction(architecture, seen)])
+    return keras.Model(images, reconstructed, name="inverse_network")
 
 
 def correction(architecture, seen):

@@ -15,20 +15,20 @@ _BATCH = 2_000
 
 def attack(specification, target, seed, say):
     """As a row of `rows.ATTACKS` has it."""
-    return restore(target.pairs(specification.pairs), target.protected, target.halves, say), {}
+    return reconstruct(target.pairs(specification.pairs), target.protected, target.halves, say), {}
 
 
-def restore(known, protected, halves, say):
+def reconstruct(known, protected, halves, say):
     """Fits the map and applies it.
 
     Args:
         known: tuple of protected and plain images that the attacker has, uint8 `(n, size, size, 3)`; at least 2.
-        protected: uint8 images to restore.
+        protected: uint8 images to reconstruct.
         halves: whether the symbols are upper and lower halves of bytes, as in LE and ELE, or bytes.
         say: called with each line of progress.
 
     Returns:
-        The restored images, uint8, of the shape of `protected`.
+        The reconstructed images, uint8, of the shape of `protected`.
     """
     symbols, plain = _symbols(known[0], halves), _symbols(known[1], halves=False)
     held_out = specification.held_out(len(symbols))
@@ -42,8 +42,8 @@ def restore(known, protected, halves, say):
         say(f"  ridge {ridge:g}  validation {error:.3g}")
         if error < lowest:
             best, lowest = slopes, error
-    restored = (_symbols(protected, halves) - shift) @ best + goal
-    return inference.to_uint8(restored.reshape(protected.shape))
+    reconstructed = (_symbols(protected, halves) - shift) @ best + goal
+    return inference.to_uint8(reconstructed.reshape(protected.shape))
 
 
 def _symbols(images, halves):

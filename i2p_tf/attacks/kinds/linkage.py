@@ -1,4 +1,4 @@
-"""Linkage: do two pictures of one thing stay recognisable as such when both are protected? Nothing is restored."""
+"""Linkage: do two pictures of one thing stay recognisable as such when both are protected? Nothing is reconstructed."""
 
 import numpy as np
 

@@ -1,7 +1,7 @@
-"""An independent classifier that reads restored images.
+"""The evaluation classifier, which reads reconstructed images.
 
-ψ itself is no judge: h_θ was trained so that ψ reads the protected image, and a restored one may still carry what ψ
-reads and no picture shows.
+It is independent of ψ: h_θ was trained so that ψ reads the protected image, and a reconstructed one may still carry
+what ψ reads and no picture shows.
 """
 
 import keras
@@ -15,7 +15,7 @@ STACKWISE_FILTERS = (32, 64, 128)  # the resolution is halved at each but the fi
 
 
 def train_classifier(images, labels, classes, training, seed, say):
-    """Trains a small convolutional network: the judge, on plain training images, or one that reads an attribute.
+    """Trains a small convolutional network on plain images and labels, or on an attribute instead.
 
     Args:
         images: uint8 `(n, size, size, 3)`.
@@ -35,7 +35,7 @@ def train_classifier(images, labels, classes, training, seed, say):
         x = layers.Conv2D(filters, 3, strides=2 if index else 1, padding="same", use_bias=False)(x)
         x = layers.ReLU()(BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
     x = layers.GlobalAveragePooling2D()(x)
-    network = keras.Model(inputs, layers.Dense(classes, name="logits")(x), name="judge")
+    network = keras.Model(inputs, layers.Dense(classes, name="logits")(x), name="evaluation_classifier")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     fitting.fit(network, (images, labels), loss, training, seed, say)
     return network

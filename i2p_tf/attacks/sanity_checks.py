@@ -16,13 +16,13 @@ REMEDY = "the attack is too weak to prove anything on these data: take a longer 
 
 
 @dataclasses.dataclass(frozen=True)
-class Control:
+class SanityCheck:
     """A protection and what the attack must make of it.
 
     Attributes:
         protect: uint8 images to protected ones.
-        at_least: the mean SSIM of restored images that the attack must reach; None where nothing is left to restore,
-            and the attack must get what guessing the mean image gets.
+        at_least: the mean SSIM of reconstructed images that the attack must reach; None where nothing is left to
+            reconstruct, and the attack must get what guessing the mean image gets.
         transform: `"module:function"`, `protect` as a function of images in [0, 1] that can be differentiated; None if
             there is none.
     """
@@ -52,31 +52,31 @@ def _constant(images):
     return np.full_like(images, GREY)
 
 
-CONTROLS = {
-    "identity": Control(_identity, at_least=0.95, transform=f"{DIFFERENTIABLE}:identity"),
-    "fixed_key_pe": Control(_fixed_key_pe, at_least=0.8),
+SANITY_CHECKS = {
+    "identity": SanityCheck(_identity, at_least=0.95, transform=f"{DIFFERENTIABLE}:identity"),
+    "fixed_key_pe": SanityCheck(_fixed_key_pe, at_least=0.8),
     # The first guess of `inverse_network` undoes the two above by itself; here the network has to learn something.
-    "shifted": Control(_shifted, at_least=0.8, transform=f"{DIFFERENTIABLE}:shifted"),
+    "shifted": SanityCheck(_shifted, at_least=0.8, transform=f"{DIFFERENTIABLE}:shifted"),
     # It moves symbols so far that `linear_map` alone can be expected to find them again.
-    "fixed_key_etc": Control(_fixed_key_etc, at_least=0.95),
-    "constant": Control(_constant, at_least=None, transform=f"{DIFFERENTIABLE}:constant"),
+    "fixed_key_etc": SanityCheck(_fixed_key_etc, at_least=0.95),
+    "constant": SanityCheck(_constant, at_least=None, transform=f"{DIFFERENTIABLE}:constant"),
 }
 
 
 def misbehaviour(name, ssim, mean_image_ssim, attack=None, draws=False):
-    """What is wrong with a control's result, in a line; None if nothing is.
+    """What is wrong with a sanity check's result, in a line; None if nothing is.
 
     Args:
-        name: a key of `CONTROLS`.
-        ssim: mean SSIM of its restored images.
+        name: a key of `SANITY_CHECKS`.
+        ssim: mean SSIM of its reconstructed images.
         mean_image_ssim: mean SSIM of the mean image as a guess of the same pictures.
-        attack: the attack that was tried on it; None for the one of the suite whose controls are run without its name.
+        attack: the attack that was tried on it; None for the one of the suite whose sanity checks go without its name.
         draws: whether the attack draws pictures: of what is gone they resemble the plain ones less than the mean image.
     """
-    at_least = CONTROLS[name].at_least
+    at_least = SANITY_CHECKS[name].at_least
     name = f"{attack}_{name}" if attack else name
     if at_least is not None and not ssim >= at_least:
-        return f"{name} is restored with a mean SSIM of {ssim:.3f} where at least {at_least} is due; {REMEDY}"
+        return f"{name} is reconstructed with a mean SSIM of {ssim:.3f} where at least {at_least} is due; {REMEDY}"
     surplus = ssim - mean_image_ssim
     if at_least is None and not (surplus if draws else abs(surplus)) <= TOLERANCE:
         return f"{name} gives a mean SSIM of {ssim:.3f} where the mean image gives {mean_image_ssim:.3f}; {REMEDY}"
