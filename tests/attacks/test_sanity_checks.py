@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from absl.testing import flagsaver
 
 from i2p_tf.attacks import sanity_checks
 from i2p_tf.attacks.kinds import feature_reconstruction
@@ -62,3 +63,15 @@ def test_no_two_attacks_of_a_suite_share_a_name(name):
     assert (
         SUITES[name].sanity_checks[0].loss == "mse"
     )  # the mean image, which the constant must give, is best in this loss
+
+
+@pytest.mark.parametrize("flag", ["sanity_checks_from", "controls_from"])
+def test_the_former_flag_still_says_whose_sanity_checks_are_taken(flag):
+    from i2p_tf.cli import attack
+
+    before = flagsaver.save_flag_values(attack.FLAGS)
+    try:
+        attack.FLAGS(["attack", f"--{flag}=another"])
+        assert attack.FLAGS.sanity_checks_from == "another"
+    finally:
+        flagsaver.restore_flag_values(before, attack.FLAGS)
