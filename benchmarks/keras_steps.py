@@ -14,7 +14,7 @@ from workloads import CLASSES, IMAGE_SIZE
 
 from i2p_tf import evaluation, inference, models, presets
 from i2p_tf.attacks import fitting
-from i2p_tf.attacks.inverse_network import inverse_network
+from i2p_tf.attacks.kinds.inverse_network import inverse_network
 from i2p_tf.channels.table import measured
 from i2p_tf.data import pipeline, sources
 from i2p_tf.data.dataset import Dataset, Split

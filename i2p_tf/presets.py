@@ -35,7 +35,7 @@ def two_cores(dataset):
 
 
 def paper_two_cores(dataset):
-    """The paper's kind of objective, with networks and epochs for two cores; its pictures can be restored.
+    """The paper's kind of objective, with networks and epochs for two cores; its pictures can be reconstructed.
 
     All: 2 cores of an AMD EPYC (Zen 3, no AVX-512), float32, TensorFlow 2.21.0, Keras 3.15.1, one run.
 
@@ -80,11 +80,11 @@ def paper_two_cores(dataset):
 
 
 def adversarial(dataset):
-    """As `paper_two_cores`, with a transform without skips that is trained against a network that restores.
+    """As `paper_two_cores`, with a transform without skips that is trained against a network that reconstructs.
 
     Of digits, the transform alone (ψ given), machine and versions as above: 2 min 33 s. n = 359: plain 0.9972,
-    protected 0.9972, and too much is restored. Of CIFAR-10 shorter recipes are measured only: docs/results/NOTES.md
-    and docs/results/frontier/.
+    protected 0.9972, and too much is reconstructed. Of CIFAR-10 shorter recipes are measured only:
+    docs/results/NOTES.md and docs/results/privacy_utility/.
     """
     return dataclasses.replace(
         paper_two_cores(dataset),

@@ -10,12 +10,12 @@ import numpy as np
 
 from i2p_tf.errors import InputError
 from i2p_tf.files import read_json
+from i2p_tf.former_results import translated
 from i2p_tf.forms import Count, require
 
-SCHEMA = 1  # of this version; files before it had no number
-_FORMER_PARTS = {"transport": "channels"}  # of earlier versions
-OF_ATTACKS = ("attacks", "floors", "linkage", "brute_force", "attribute_inference", "attack_suite")
-METRICS = ("ssim", "psnr", "accuracy_on_restored", "reidentification_top1", "reidentification_top5")
+SCHEMA = 2  # of this version; files before the first had no number
+OF_ATTACKS = ("attacks", "prior_only", "linkage", "brute_force", "attribute_inference", "attack_suite")
+METRICS = ("ssim", "psnr", "accuracy_on_reconstructed", "reidentification_top1", "reidentification_top5")
 
 KINDS = ("plain", "protected")
 
@@ -84,13 +84,13 @@ class Distances(typing.TypedDict):
 class Leakage(Distances):
     """What guesses of plain images give away."""
 
-    accuracy_on_restored: float
+    accuracy_on_reconstructed: float
     reidentification_top1: float
     reidentification_top5: float
 
 
 class AnyAttack(typing.TypedDict):
-    """Of one attack, whether it restores pictures or not."""
+    """Of one attack, whether it reconstructs pictures or not."""
 
     attack: typing.NotRequired[str | None]
     seed: typing.NotRequired[float | None]
@@ -98,9 +98,9 @@ class AnyAttack(typing.TypedDict):
 
 
 class Attack(Leakage):
-    """Of one that restores pictures; a `control` is one whose result is known beforehand."""
+    """Of one that reconstructs pictures; a `sanity_check` is one whose result is known beforehand."""
 
-    control: bool
+    sanity_check: bool
     threat_model: str
     pairs: float
 
@@ -168,8 +168,8 @@ class Strongest(typing.TypedDict):
     range: list[float]
 
 
-class Judge(typing.TypedDict):
-    """Accuracy of the independent classifier that reads the class of restored images."""
+class EvaluationClassifier(typing.TypedDict):
+    """Accuracy of the independent classifier that reads the class of reconstructed images."""
 
     plain: float
     protected: float
@@ -177,18 +177,18 @@ class Judge(typing.TypedDict):
 
 
 class Suite(typing.TypedDict):
-    """Of all attacks; not `valid` where a control failed, each of which has a line; `strongest` by metric."""
+    """Of all attacks; not `valid` where a sanity check failed, each of which has a line; `strongest` by metric."""
 
     name: str
     valid: bool
-    failed_controls: list[str]
+    failed_sanity_checks: list[str]
     strongest: dict[str, Strongest]
-    judge: Judge
+    evaluation_classifier: EvaluationClassifier
     environment: typing.NotRequired[dict | None]
 
 
 class Results(typing.TypedDict, total=False):
-    """The whole file. Any part may be missing, but that a suite has its attacks and floors."""
+    """The whole file. Any part may be missing, but that a suite has its attacks and baselines."""
 
     schema: int
     accuracy: Accuracy
@@ -201,7 +201,7 @@ class Results(typing.TypedDict, total=False):
     cost: Cost
     bytes: Bytes
     attacks: dict[str, dict]
-    floors: dict[str, Leakage]
+    prior_only: dict[str, Leakage]
     linkage: Linkage
     brute_force: BruteForce
     attribute_inference: dict[str, Attribute]
@@ -215,10 +215,15 @@ def read(path):
         InputError: if it is damaged, or of a later version.
     """
     results = read_json(path) if path.is_file() else {}
-    schema = results.get("schema", SCHEMA)
-    if not isinstance(schema, int) or schema > SCHEMA:
+    schema = results.get("schema", 1)
+    if not is_known(schema):
         raise InputError(f"{path} has format {str(schema)[:20]}; this version of i2p_tf reads format {SCHEMA}")
-    return {_FORMER_PARTS.get(part, part): value for part, value in results.items()}
+    return results if schema == SCHEMA else translated(results) | {"schema": SCHEMA} if results else {}
+
+
+def is_known(schema):
+    """Whether this version reads results of that schema."""
+    return type(schema) is int and 1 <= schema <= SCHEMA
 
 
 def summary(values):
@@ -281,16 +286,16 @@ def _check_counts(confusion):
 
 
 def _check_suite(results):
-    require(results, {"attacks": dict, "floors": {"mean_image": dict, "label_only": dict}}, "")
+    require(results, {"attacks": dict, "prior_only": {"mean_image": dict, "label_only": dict}}, "")
     attacks, strongest = results["attacks"], results["attack_suite"]["strongest"]
     for name, attack in attacks.items():
         require(attack, AnyAttack, f"attacks.{name}")
-        if "ssim" in attack:  # others restore no pictures
+        if "ssim" in attack:  # others reconstruct no pictures
             require(attack, Attack, f"attacks.{name}")
     require(strongest, dict.fromkeys(METRICS, dict), "attack_suite.strongest")
     for metric in METRICS:
         best, place = strongest[metric], f"attack_suite.strongest.{metric}"
-        if attacks.get(best["attack"], {}).get("control") is not False:
+        if attacks.get(best["attack"], {}).get("sanity_check") is not False:
             raise ValueError(f"{place}.attack is not among the attacks")
         require(attacks[best["attack"]], Attack, f"attacks.{best['attack']}")
         if len(best["range"]) != 2:

@@ -176,7 +176,7 @@ class RunDir:
             remove(left_over)
 
     def read_results(self):
-        """The dictionary in results.json; empty where there is none yet."""
+        """The dictionary in results.json, in the words of this version; empty where there is none yet."""
         return results.read(self.results)
 
     def read_environment(self):

@@ -64,11 +64,13 @@ def main(arguments: list[str]) -> None:
     _step("protect", f"--export={export}", f"--output={protected}", "--overwrite", plain)
     with _server(export) as address:
         answers = _classify(address, export, labels)
-    failed_controls = _attack(run_dir)
+    failed_sanity_checks = _attack(run_dir)
     _step("report", f"--run_dir={run_dir.path}")
     _summarize(run_dir, labels, answers, time.monotonic() - started)
-    if failed_controls:
-        raise DemoError(f"the attacks are not valid: {'; '.join(f'control {line}' for line in failed_controls)}")
+    if failed_sanity_checks:
+        raise DemoError(
+            f"the attacks are not valid: {'; '.join(f'sanity check {line}' for line in failed_sanity_checks)}"
+        )
     if FLAGS.web:
         arguments, _ = _serve_flags(export)
         _step("serve", *arguments, "--web")
@@ -164,14 +166,14 @@ def _classify(address, export, labels):
 
 
 def _attack(run_dir):
-    """bin/attack; returns what is wrong with its controls: then it fails, but there is a suite to report on."""
+    """bin/attack; returns what is wrong with its sanity checks: then it fails, but there is a suite to report on."""
     before = run_dir.results.stat().st_mtime_ns
     try:
         _step("attack", f"--run_dir={run_dir.path}")
     except DemoError:
         if run_dir.results.stat().st_mtime_ns == before:  # it has not come to the end
             raise
-    return run_dir.read_results()["attack_suite"]["failed_controls"]
+    return run_dir.read_results()["attack_suite"]["failed_sanity_checks"]
 
 
 def _summarize(run_dir, labels, answers, seconds):

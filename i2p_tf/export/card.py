@@ -114,15 +114,15 @@ def _lowest_class(confusion, kind):
 
 def _attacked(results):
     suite = results["attack_suite"]
-    valid = "all controls behave" if suite["valid"] else "NOT VALID: a control misbehaves"
+    valid = "all sanity checks behave" if suite["valid"] else "NOT VALID: a sanity check misbehaves"
     rows = [(f"attacks: suite {suite['name']}", valid, "")]
     for metric, title in (("ssim", "reconstructed, SSIM mean"), ("reidentification_top1", "re-identification top-1")):
         best = suite["strongest"][metric]
         text = f"{best['value']:.4f} ({best['attack']})"
         rows.append((f"{title}, strongest attack", text, results["attacks"][best["attack"]]["n"]))
         for name in ("label_only", "mean_image"):
-            floor = results["floors"][name]
-            rows.append((f"{title}, floor {name}", f"{value(floor, metric):.4f}", floor["n"]))
+            baseline = results["prior_only"][name]
+            rows.append((f"{title}, prior-only baseline {name}", f"{value(baseline, metric):.4f}", baseline["n"]))
     if linked := results.get("linkage"):
         rows.append(("two views of one picture linked, top-1", f"{linked['protected']['top1']:.4f}", linked["n"]))
     return rows

@@ -15,7 +15,7 @@ from i2p_tf.export import quantize, tflite
 from i2p_tf.training.recipe import fitted
 
 if TYPE_CHECKING:
-    from i2p_tf.data.sources import Split
+    from i2p_tf.data.dataset import Split
 
 STEPS = 300
 LEARNING_RATE = 1e-4  # of Adam: the network is trained already

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from i2p_tf.data.sources import Split
+    from i2p_tf.data.dataset import Split
 
 
 REPRESENTATIVE_IMAGES = 200

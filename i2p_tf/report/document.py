@@ -87,7 +87,7 @@ def _leaks(record):
     by_ssim, by_top1 = findings.strongest(results, SSIM), findings.strongest(results, TOP1)
     return (
         f"{spread(by_ssim['range'], ssim)}, {_n(by_ssim, results)}",
-        ssim(SSIM.of(results["floors"]["label_only"])),
+        ssim(SSIM.of(results["prior_only"]["label_only"])),
         f"{spread(by_top1['range'], share)}, {_n(by_top1, results)}",
         share(findings.chance(results, TOP1)),
         share(results["linkage"]["protected"]["top1"]) if "linkage" in results else tables.NONE,
@@ -100,11 +100,11 @@ def _n(best, results):
 
 def _setting(record):
     """What two runs must share for their attacks to be compared."""
-    suite = record.results.get("attack_suite", {"name": None, "judge": {"n": None}})
+    suite = record.results.get("attack_suite", {"name": None, "evaluation_classifier": {"n": None}})
     return {
         "data": (record.run_dir.read_data() or record.config["dataset"], record.config["image_size"]),
         "suite": suite["name"],
-        "test images": suite["judge"]["n"],
+        "test images": suite["evaluation_classifier"]["n"],
         "attackers": record.pairs_from,
     }
 
@@ -164,10 +164,10 @@ def _attacks(record, prefix):
         yield tables.headline(results)
         yield plots.attacks(results, SSIM)
         yield plots.attacks(results, TOP1)
-        if gallery := _restored(record, prefix):
+        if gallery := _reconstructed(record, prefix):
             yield gallery
         yield Details("All attacks, and who attacks", (tables.attacks(results), Paragraph(_who(record))))
-        yield Details("Controls: do the attacks work at all?", (tables.controls(results),))
+        yield Details("Sanity checks: do the attacks work at all?", (tables.sanity_checks(results),))
         if others := tuple(_others(results)):
             yield Details("What else was measured", others)
         yield Details("Names of the attacks in results.json", (tables.attack_names(results),))
@@ -178,7 +178,7 @@ def _attacks(record, prefix):
         yield Details("The protected image, not attacked", (tables.protection(results), Paragraph(warning)))
 
 
-def _restored(record, prefix):
+def _reconstructed(record, prefix):
     best = findings.strongest(record.results, SSIM)["attack"]
     samples = record.samples(best)
     kind = names.plain(record.results["attacks"][best].get("attack", best))
@@ -186,22 +186,22 @@ def _restored(record, prefix):
         f"The strongest by SSIM, {kind}: test images at even distances in the order of their SSIM, from the worst "
         "reconstructed to the best."
     )
-    return samples and galleries.restored(caption, samples, prefix)
+    return samples and galleries.reconstructed(caption, samples, prefix)
 
 
 def _who(record):
     used = sorted({runs[0]["threat_model"] for runs in findings.attacks_by_kind(record.results).values()})
     words = "; ".join(f"{name}: the attacker holds {verdict.holds(record, name)}" for name in used)
-    judge = record.results["attack_suite"]["judge"]
+    reader = record.results["attack_suite"]["evaluation_classifier"]
     return (
-        f"{words}. The independent classifier that reads the class has {share(judge['plain'])} on plain and "
-        f"{share(judge['protected'])} on protected images (n = {count(judge['n'])}); chance is "
-        f"{share(1 / judge['n'])} for top-1 and {share(min(1, 5 / judge['n']))} for top-5."
+        f"{words}. The evaluation classifier, which reads the class, has {share(reader['plain'])} on plain and "
+        f"{share(reader['protected'])} on protected images (n = {count(reader['n'])}); chance is "
+        f"{share(1 / reader['n'])} for top-1 and {share(min(1, 5 / reader['n']))} for top-5."
     )
 
 
 def _others(results):
-    """What a suite measures besides restored pictures; what this version does not know, as it stands."""
+    """What a suite measures besides reconstructed pictures; what this version does not know, as it stands."""
     if "linkage" in results:
         yield tables.linkage(results)
         yield Paragraph("Equal pictures are always linked: what protects is deterministic, so they come out equal.")

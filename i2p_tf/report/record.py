@@ -7,6 +7,7 @@ from i2p_tf import pictures, results
 from i2p_tf.config import Config
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
+from i2p_tf.former_results import former_name
 from i2p_tf.pictures import PictureError
 from i2p_tf.run_dir import RunDir
 
@@ -70,8 +71,14 @@ class Record:
         """samples.png of an attack or, without one, of the run: RGB `PIL.Image.Image`, or None if it can't be had."""
         path = self.run_dir.samples
         if attack:
-            path = self.run_dir.attack(self.results["attack_suite"]["name"], attack) / path.name
+            path = self._attack(attack) / path.name
         return _picture(path)
+
+    def _attack(self, name):
+        """The folder of an attack, which an earlier version may have called otherwise."""
+        suite = self.results["attack_suite"]["name"]
+        folder = self.run_dir.attack(suite, name)
+        return folder if folder.is_dir() else self.run_dir.attack(suite, former_name(name))
 
     def codewords(self):
         """codewords.png, the pictures of a codebook in one row, as `samples`."""

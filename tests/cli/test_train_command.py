@@ -100,7 +100,7 @@ def test_a_run_has_its_files_and_its_table(finished):
     names = {"config.json", "environment.json", "classifier.keras", "transform.keras", "metrics.jsonl", "samples.png"}
     assert names | {"results.json"} <= {path.name for path in run_dir.iterdir()}
     results = json.loads((run_dir / "results.json").read_text())
-    assert results["schema"] == 1
+    assert results["schema"] == 2
     assert results["accuracy"]["n"] == results["protection"]["n"] == 359
     assert results["cost"]["transform_parameters"] == 33_051
     assert f"{results['accuracy']['protected']:.4f}" in stdout
@@ -152,7 +152,7 @@ def test_a_lost_network_is_made_again(finished, train, tmp_path):
 def test_attacks_on_another_network_do_not_stay(finished, run_command, tmp_path):
     run_dir = shutil.copytree(finished[0], tmp_path / "run")
     before = json.loads((run_dir / "results.json").read_text())
-    stale = {"attacks": {}, "floors": {}, "attack_suite": {"networks": {"transform": "00", "classifier": "00"}}}
+    stale = {"attacks": {}, "prior_only": {}, "attack_suite": {"networks": {"transform": "00", "classifier": "00"}}}
     (run_dir / "results.json").write_text(json.dumps(before | stale))
     code, _, stderr = run_command("evaluate", f"--run_dir={run_dir}")
     assert code == 0, stderr

@@ -11,23 +11,26 @@ import tensorflow as tf
 from keras import ops
 
 from i2p_tf import inference
-from i2p_tf.attacks.controls import GREY, SHIFT
-from i2p_tf.attacks.inverse_network import PlacewiseMap, placewise_map
+from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, placewise_map
+from i2p_tf.attacks.sanity_checks import GREY, SHIFT
 
 BATCH = 100
-CONTROLS = {  # those of `controls` that can be differentiated
-    "identity": lambda images: images,
-    "shifted": lambda images: ops.roll(images, SHIFT, axis=(1, 2)),
-    "constant": lambda images: ops.full_like(images, GREY / 255.0),
-}
 EPSILON = 1e-10  # of Adam: small, as gradients through saturated layers are
 
 
-def restore(specification, transform, known, protected, say):
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    plain = target.train.images[: specification.pairs]
+    known = target.protect(plain), plain
+    seen = target.protected[: specification.images]
+    return reconstruct(specification, target.transform, known, seen, say), {}
+
+
+def reconstruct(specification, transform, known, protected, say):
     """Searches for the plain images of protected ones.
 
     Args:
-        specification: a `suite.GradientInversion`.
+        specification: a `GradientInversion`.
         transform: h_θ, a function of a batch of images in [0, 1] that can be differentiated.
         known: tuple of protected and plain images of the attacker's own, uint8 `(pairs, size, size, 3)`. The start is
             fitted to them, and the prior refers to the mean of the plain ones.
@@ -75,6 +78,21 @@ def total_variation(images):
     """Sum of the absolute differences of neighbouring pixels, over a batch of images: a scalar."""
     down = ops.sum(ops.abs(images[:, 1:] - images[:, :-1]))
     return down + ops.sum(ops.abs(images[:, :, 1:] - images[:, :, :-1]))
+
+
+def identity(images):
+    """A sanity check."""
+    return images
+
+
+def shifted(images):
+    """A sanity check, as `sanity_checks` has it, that can be differentiated."""
+    return ops.roll(images, SHIFT, axis=(1, 2))
+
+
+def constant(images):
+    """As `shifted`."""
+    return ops.full_like(images, GREY / 255.0)
 
 
 def _distance(protected, goal):

@@ -29,7 +29,7 @@ def label_only(known, probabilities, training, seed, say):
     Args:
         known: tuple of probabilities, float32 `(n, classes)`, and plain images, uint8.
         probabilities: those to draw from.
-        training: a `suite.Training`.
+        training: a `Training`.
         seed: of initialisation and order.
         say: called with each line of progress.
 
@@ -47,8 +47,3 @@ def label_only(known, probabilities, training, seed, say):
     picture.set_weights([picture.get_weights()[0], mean.ravel()])
     fitting.fit(network, known, fitting.mse_ssim, training, seed, say)
     return inference.to_uint8(network.predict(probabilities, verbose=0))
-
-
-def probabilities(classifier, images):
-    """ψ's probabilities, float32 `(n, classes)`, of uint8 images."""
-    return np.asarray(keras.ops.softmax(inference.logits(classifier, images)))

@@ -1,11 +1,9 @@
-"""The ITN-Attack: a network, trained on pairs of protected and plain images, that restores the plain one.
+"""The ITN-Attack: a network, trained on pairs of protected and plain images, that reconstructs the plain one.
 
 The published attack is a U-Net with the pixels' mean squared error. Here each network gets a head start: what a linear
 map of each pixel's colours, another one at each place, makes of the protected image. It is fitted in closed form and
 undoes a fixed-key encryption of pixels by itself; the network adds the rest.
 """
-
-import functools
 
 import keras
 import numpy as np
@@ -13,36 +11,38 @@ from keras import layers
 
 from i2p_tf import inference
 from i2p_tf.attacks import fitting, perceptual
-from i2p_tf.models.layers.batch_normalization import BatchNormalization
-from i2p_tf.models.layers.minimal_filtering import Conv2D
-from i2p_tf.models.transforms.unet import unet
+from i2p_tf.attacks.rows import NETWORKS
+from i2p_tf.tables import load
 
 RIDGE = 1e-4  # per pair, against slopes that only the rounding to 8 bits supports
-RESIDUAL_FILTERS, RESIDUAL_BLOCKS = 64, 5
-WIDE_UNITS = 2048
 _FIT_BATCH = 2_000
 
 
-def restore(specification, known, protected, probabilities, seed, say):
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    known, seen = target.pairs(specification.pairs), target.protected
+    reconstructed, losses = reconstruct(specification, known, seen, target.probabilities, seed, say)
+    return reconstructed, {"losses": losses}
+
+
+def reconstruct(specification, known, protected, probabilities, seed, say):
     """Trains an inverse network and applies it.
 
     Args:
-        specification: a `suite.InverseNetwork`.
-        known: tuple of protected and plain images that the attacker has, uint8 `(n, height, width, 3)`; the first
-            `specification.pairs` are used.
-        protected: uint8 images to restore.
+        specification: an `InverseNetwork`.
+        known: tuple of protected and plain images that the attacker has, uint8 `(n, height, width, 3)`.
+        protected: uint8 images to reconstruct.
         probabilities: function of protected images to those that ψ gives the classes, float32 `(n, classes)`; called
             if the specification says so.
         seed: of initialisation and order.
         say: called with each line of progress.
 
     Returns:
-        The restored images, uint8, of the shape of `protected`; and the losses of `fitting.fit`.
+        The reconstructed images, uint8, of the shape of `protected`; and the losses of `fitting.fit`.
 
     Raises:
         AttackError: if the loss is not finite.
     """
-    known = tuple(images[: specification.pairs] for images in known)
     if specification.asks_classifier:
         of_known = probabilities(known[0])
         means = class_means(of_known, known[1])
@@ -66,19 +66,23 @@ def inverse_network(architecture, protected, plain):
     """Builds a network that starts as the best linear map of the colours at each place.
 
     Args:
-        architecture: a key of `ARCHITECTURES`.
+        architecture: a key of `rows.NETWORKS`.
         protected, plain: the pairs that the linear map is fitted to, uint8 `(n, size, size, 3)`; the protected ones may
             have more channels.
 
     Returns:
-        A functional model: protected images in [0, 1] to restored ones, not clipped.
+        A functional model: protected images in [0, 1] to reconstructed ones, not clipped.
     """
-    size = plain.shape[1]
     images = keras.Input(protected.shape[1:], name="protected")
     guess = PlacewiseMap(*placewise_map(protected, plain), name="guess")(images)
     seen = layers.Concatenate()([images, guess])
-    correction = ARCHITECTURES[architecture](size, seen.shape[-1])(seen)
-    return keras.Model(images, layers.Add(name="restored")([guess, correction]), name="inverse_network")
+    reconstructed = layers.Add(name="reconstructed")([guess, correction(architecture, seen)])
+    return keras.Model(images, reconstructed, name="inverse_network")
+
+
+def correction(architecture, seen):
+    """What a network of `rows.NETWORKS` adds to a guess, from Keras tensors `(batch, size, size, channels)`."""
+    return load(NETWORKS[architecture].code)(seen.shape[1], seen.shape[-1])(seen)
 
 
 class PlacewiseMap(layers.Layer):
@@ -139,43 +143,4 @@ def _beside(protected, pictures):
     return np.concatenate([protected, np.uint8(np.rint(pictures)).reshape(protected.shape)], axis=-1)
 
 
-def _unet(size_name, size, channels):
-    """The paper's network, without its sigmoid."""
-    network = unet(size_name, size, name="correction", channels=channels)
-    head = network.get_layer("head")
-    head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
-    return keras.Model(network.input, head.output, name="correction")
-
-
-def _residual(size, channels):
-    """At half the resolution, without skips past it: a picture must come through the bottleneck."""
-    images = keras.Input((size, size, channels))
-    x = _convolution(images, strides=2)
-    for _ in range(RESIDUAL_BLOCKS):
-        x = layers.Add()([x, _convolution(_convolution(x))])
-    x = layers.Conv2DTranspose(RESIDUAL_FILTERS // 2, 4, strides=2, padding="same", activation="relu")(x)
-    return keras.Model(images, layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros")(x), name="correction")
-
-
-def _wide(size, channels):
-    """One wide layer that sees the whole picture at once, and so can put shuffled blocks back."""
-    images = keras.Input((size, size, channels))
-    x = layers.Dense(WIDE_UNITS, activation="relu", kernel_initializer="he_normal")(layers.Flatten()(images))
-    x = layers.Dense(size * size * 3, kernel_initializer="zeros")(x)
-    return keras.Model(images, layers.Reshape((size, size, 3))(x), name="correction")
-
-
-def _convolution(x, strides=1):
-    x = Conv2D(RESIDUAL_FILTERS, 3, strides, padding="same", use_bias=False, kernel_initializer="he_normal")(x)
-    return layers.ReLU()(BatchNormalization(momentum=0.9, epsilon=1e-5)(x))
-
-
-# From the size and the channels of what the network sees, the first guess among it, to a model that corrects the guess.
-ARCHITECTURES = {
-    "unet_tiny": functools.partial(_unet, "tiny"),
-    "unet_small": functools.partial(_unet, "small"),
-    "unet_paper": functools.partial(_unet, "paper"),
-    "residual": _residual,
-    "wide": _wide,
-}
 LOSSES = (*fitting.LOSSES, perceptual.NAME)

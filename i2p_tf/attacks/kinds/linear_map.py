@@ -7,27 +7,31 @@ as many pairs of one key as an image has symbols, where a convolution that looks
 import numpy as np
 
 from i2p_tf import inference
-from i2p_tf.attacks import fitting
+from i2p_tf.attacks import specification
 
 RIDGES = (1e-6, 1e-3, 1e-1)  # penalties on the slopes, per pair; the held-out pairs decide
-MOST_SYMBOLS = 12_288  # the halves of bytes of 45x45 pixels; the time grows with the third power
 _BATCH = 2_000
 
 
-def restore(known, protected, halves, say):
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    return reconstruct(target.pairs(specification.pairs), target.protected, target.halves, say), {}
+
+
+def reconstruct(known, protected, halves, say):
     """Fits the map and applies it.
 
     Args:
         known: tuple of protected and plain images that the attacker has, uint8 `(n, size, size, 3)`; at least 2.
-        protected: uint8 images to restore.
+        protected: uint8 images to reconstruct.
         halves: whether the symbols are upper and lower halves of bytes, as in LE and ELE, or bytes.
         say: called with each line of progress.
 
     Returns:
-        The restored images, uint8, of the shape of `protected`.
+        The reconstructed images, uint8, of the shape of `protected`.
     """
     symbols, plain = _symbols(known[0], halves), _symbols(known[1], halves=False)
-    held_out = fitting.held_out(len(symbols))
+    held_out = specification.held_out(len(symbols))
     shift, goal = symbols[:-held_out].mean(axis=0), plain[:-held_out].mean(axis=0)
     gram, products = _moments(symbols[:-held_out], plain[:-held_out], shift, goal)
     best, lowest = None, np.inf
@@ -38,13 +42,8 @@ def restore(known, protected, halves, say):
         say(f"  ridge {ridge:g}  validation {error:.3g}")
         if error < lowest:
             best, lowest = slopes, error
-    restored = (_symbols(protected, halves) - shift) @ best + goal
-    return inference.to_uint8(restored.reshape(protected.shape))
-
-
-def symbols(image_size, halves):
-    """How many symbols an image has: what the map has to be learned for."""
-    return image_size**2 * 3 * (2 if halves else 1)
+    reconstructed = (_symbols(protected, halves) - shift) @ best + goal
+    return inference.to_uint8(reconstructed.reshape(protected.shape))
 
 
 def _symbols(images, halves):

@@ -3,7 +3,13 @@
 import numpy as np
 
 from i2p_tf import inference
-from i2p_tf.attacks.judge import train_classifier
+from i2p_tf.attacks.evaluation_classifier import train_classifier
+
+
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    values, training = target.attribute_values, specification.training
+    return attribute_inference(target.train, target.test, values, target.protect, training, seed, say)
 
 
 def attribute_inference(train, test, values, protect, training, seed, say):
@@ -13,7 +19,7 @@ def attribute_inference(train, test, values, protect, training, seed, say):
         train, test: `data.dataset.Split`s with an attribute.
         values: how many values the attribute can have.
         protect: function of uint8 images to protected ones.
-        training: a `suite.Training`.
+        training: a `Training`.
         seed: of initialisation and order.
         say: called with each line of progress.
 

@@ -1,7 +1,7 @@
 """The GAN-Attack: translation from protected to plain images without a single pair, a CycleGAN (Zhu et al. 2017).
 
-One network restores, another protects; each has a critic that tells its pictures, patch by patch, from real ones, and
-what goes through both has to come back as it was. Both kinds have the least-squares losses of Mao et al. 2017.
+One network reconstructs, another protects; each has a critic that tells its pictures, patch by patch, from real ones,
+and what goes through both has to come back as it was. Both kinds have the least-squares losses of Mao et al. 2017.
 """
 
 import math
@@ -14,26 +14,34 @@ from keras import layers, ops
 from i2p_tf import inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.errors import AttackError
-from i2p_tf.attacks.inverse_network import ARCHITECTURES, PlacewiseMap
+from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, correction
 
 CYCLE_WEIGHT = 10.0
 CRITIC_FILTERS = (64, 128)
 BETA_1 = 0.5  # of Adam, as published
 
 
-def restore(specification, protected, plain, seen, seed, say):
-    """Trains a CycleGAN and applies its restoring half.
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    images = target.train.images[: specification.images]
+    half = len(images) // 2
+    protected = target.protect(images[half : 2 * half])  # of other pictures than the plain ones
+    return reconstruct(specification, protected, images[:half], target.protected, seed, say), {}
+
+
+def reconstruct(specification, protected, plain, seen, seed, say):
+    """Trains a CycleGAN and applies its reconstructing half.
 
     Args:
-        specification: a `suite.Gan`.
+        specification: a `Gan`.
         protected: protected images, uint8 `(n, size, size, 3)`.
         plain: plain images of other pictures, of the same shape.
-        seen: protected images to restore, uint8.
+        seen: protected images to reconstruct, uint8.
         seed: of initialisation and order.
         say: called with each line of progress.
 
     Returns:
-        The restored images, uint8, of the shape of `seen`.
+        The reconstructed images, uint8, of the shape of `seen`.
 
     Raises:
         AttackError: if the loss is not finite.
@@ -54,7 +62,7 @@ def restore(specification, protected, plain, seen, seed, say):
     ).history
     if not math.isfinite(sum(history["loss"])):
         raise AttackError(f"the loss of the GAN became {history['loss'][-1]}; try another --seed")
-    return inference.protect(gan.restorer, seen)
+    return inference.protect(gan.reconstructor, seen)
 
 
 def _unpaired_batches(protected, plain, batch_size, seed):
@@ -68,13 +76,13 @@ class CycleGan(keras.Model):
     """Trains two translators against two critics on batches of protected and plain images in [0, 1].
 
     Args:
-        architecture: of the translators, a key of `inverse_network.ARCHITECTURES`.
+        architecture: of the translators, a key of `rows.NETWORKS`.
         protected, plain: images whose means the translators start from, uint8 `(n, size, size, 3)`.
     """
 
     def __init__(self, architecture, protected, plain):
         super().__init__(name="cycle_gan")
-        self.restorer, self.protector = _translator(architecture, plain), _translator(architecture, protected)
+        self.reconstructor, self.protector = _translator(architecture, plain), _translator(architecture, protected)
         self.plain_critic, self.protected_critic = _critic(plain.shape[1]), _critic(plain.shape[1])
 
     def compile(self, optimizer, critic_optimizer):
@@ -84,14 +92,17 @@ class CycleGan(keras.Model):
     def train_step(self, data):
         protected, plain = data
         with tf.GradientTape() as tape, tf.GradientTape() as critic_tape:
-            restored, reprotected = self.restorer(protected, training=True), self.protector(plain, training=True)
-            cycle = _distance(self.protector(restored, training=True), protected)
-            cycle += _distance(self.restorer(reprotected, training=True), plain)
-            on_restored, on_reprotected = self.plain_critic(restored), self.protected_critic(reprotected)
-            loss = _to(1.0, on_restored) + _to(1.0, on_reprotected) + CYCLE_WEIGHT * cycle
+            reconstructed, reprotected = (
+                self.reconstructor(protected, training=True),
+                self.protector(plain, training=True),
+            )
+            cycle = _distance(self.protector(reconstructed, training=True), protected)
+            cycle += _distance(self.reconstructor(reprotected, training=True), plain)
+            on_reconstructed, on_reprotected = self.plain_critic(reconstructed), self.protected_critic(reprotected)
+            loss = _to(1.0, on_reconstructed) + _to(1.0, on_reprotected) + CYCLE_WEIGHT * cycle
             critic_loss = _to(1.0, self.plain_critic(plain)) + _to(1.0, self.protected_critic(protected))
-            critic_loss += _to(0.0, on_restored) + _to(0.0, on_reprotected)
-        translators = self.restorer.trainable_variables + self.protector.trainable_variables
+            critic_loss += _to(0.0, on_reconstructed) + _to(0.0, on_reprotected)
+        translators = self.reconstructor.trainable_variables + self.protector.trainable_variables
         critics = self.plain_critic.trainable_variables + self.protected_critic.trainable_variables
         self.optimizer.apply(tape.gradient(loss, translators), translators)
         self.critic_optimizer.apply(critic_tape.gradient(critic_loss, critics), critics)
@@ -103,8 +114,8 @@ def _translator(architecture, goal):
     mean = np.float32(goal.mean(axis=0)) / np.float32(255.0)
     images = keras.Input(mean.shape)
     guess = PlacewiseMap(np.zeros((*mean.shape, 3), np.float32), mean)(images)
-    correction = ARCHITECTURES[architecture](mean.shape[0], 6)(layers.Concatenate()([images, guess]))
-    return keras.Model(images, layers.Add()([guess, correction]))
+    seen = layers.Concatenate()([images, guess])
+    return keras.Model(images, layers.Add()([guess, correction(architecture, seen)]))
 
 
 def _critic(size):

@@ -1,22 +1,22 @@
-"""Linkage: do two pictures of one thing stay recognisable as such when both are protected? Nothing is restored."""
+"""Linkage: do two pictures of one thing stay recognisable as such when both are protected? Nothing is reconstructed."""
 
 import numpy as np
 
 from i2p_tf.attacks.leakage import reidentification_ranks, share_found
-from i2p_tf.attacks.threat_models import T0
-
-SHIFT = 1  # pixel to the right; the left edge is repeated
-BRIGHTER = 8  # levels of 255
-
-SPECIFICATION = {"threat_model": T0.name, "shift": SHIFT, "brighter": BRIGHTER}
 
 
-def linkage(plain, protect):
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    return linkage(specification, target.test.images, target.protect)
+
+
+def linkage(specification, plain, protect):
     """Searches each protected image in a gallery of protected images of the same pictures, slightly altered.
 
     Resemblance is the correlation of the pixels, as in `leakage.reidentification_ranks`.
 
     Args:
+        specification: a `Linkage`.
         plain: uint8 `(n, height, width, 3)`.
         protect: function of such images to such images.
 
@@ -24,7 +24,7 @@ def linkage(plain, protect):
         A dictionary: `protected` and, for comparison, `plain` (the same search without protection), each with `top1`
         and `top5`; `chance`, the same of a guess; `n`.
     """
-    another = altered(plain)
+    another = altered(plain, specification.shift, specification.brighter)
     return {
         "protected": _found(reidentification_ranks(protect(plain), protect(another))),
         "plain": _found(reidentification_ranks(plain, another)),
@@ -33,10 +33,10 @@ def linkage(plain, protect):
     }
 
 
-def altered(images):
-    """Another view of each picture: moved by a pixel and a little brighter. uint8 to uint8."""
-    moved = np.concatenate([images[:, :, :SHIFT], images[:, :, :-SHIFT]], axis=2)
-    return np.uint8(np.minimum(np.int16(moved) + BRIGHTER, 255))
+def altered(images, shift, brighter):
+    """Another view of each picture: moved by `shift` pixels and `brighter` by so many levels. uint8 to uint8."""
+    moved = np.concatenate([images[:, :, :shift], images[:, :, :-shift]], axis=2)
+    return np.uint8(np.minimum(np.int16(moved) + brighter, 255))
 
 
 def _found(ranks):

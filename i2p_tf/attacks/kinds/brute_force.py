@@ -9,22 +9,23 @@ import math
 import numpy as np
 
 from i2p_tf import encryption
-from i2p_tf.attacks.threat_models import T0
 from i2p_tf.encryption.learnable import SYMBOLS
 from i2p_tf.encryption.table import BLOCK
 
-SHRUNKEN_BITS = 12
-PICTURES = 20
 
-SPECIFICATION = {"threat_model": T0.name, "shrunken_key_bits": SHRUNKEN_BITS}
+def attack(specification, target, seed, say):
+    """As a row of `rows.ATTACKS` has it."""
+    plain = target.test.images[: specification.pictures]
+    return brute_force(target.encryption, plain, specification.shrunken_key_bits, seed, say)
 
 
-def brute_force(name, plain, seed, say):
+def brute_force(name, plain, shrunken_bits, seed, say):
     """Counts the keys of a method and tries all keys of a shrunken one.
 
     Args:
         name: a key of `encryption.SCHEMES`.
         plain: uint8 `(n, size, size, 3)`; each picture is encrypted by a shrunken key of its own.
+        shrunken_bits: how long they are.
         seed: of these keys.
         say: called with each line of progress.
 
@@ -34,25 +35,25 @@ def brute_force(name, plain, seed, say):
         smoothest of all decryptions is the picture; `chance`, that share for a blind guess.
     """
     size = plain.shape[1]
-    secrets = np.random.default_rng(seed).integers(2**SHRUNKEN_BITS, size=len(plain))
+    secrets = np.random.default_rng(seed).integers(2**shrunken_bits, size=len(plain))
     encrypted = np.concatenate(
         [_scheme(name, secret, size).encrypt(plain[i : i + 1]) for i, secret in enumerate(secrets)]
     )
     smoothest, guesses = np.full(len(plain), np.inf), np.zeros_like(plain)
-    for key in range(2**SHRUNKEN_BITS):
+    for key in range(2**shrunken_bits):
         decrypted = _scheme(name, key, size).decrypt(encrypted)
         roughness = total_variation(decrypted)
         better = roughness < smoothest
         smoothest[better], guesses[better] = roughness[better], decrypted[better]
         if (key + 1) % 1024 == 0:
-            say(f"  {key + 1}/{2**SHRUNKEN_BITS} keys")
+            say(f"  {key + 1}/{2**shrunken_bits} keys")
     bits = choices_bits(name, size)
     return {
         "method": name,
         "choices_bits": bits,
         "key_bits": min(bits, 8.0 * encryption.KEY_BYTES),
         "recognised": float(np.mean(np.all(guesses == plain, axis=(1, 2, 3)))),
-        "chance": 2.0**-SHRUNKEN_BITS,
+        "chance": 2.0**-shrunken_bits,
     }
 
 
