@@ -38,7 +38,7 @@ def rows_with(parameter):
 
 def owners(parameter):
     """The entries that have a parameter, in words."""
-    names = {}
+    names: dict[str, list[str]] = {}
     for concept, name in rows_with(parameter):
         names.setdefault(concept, []).append(f"{APPLICATION}NAME" if name.startswith(APPLICATION) else name)
     return " and ".join(f"the {concept} {', '.join(dict.fromkeys(rows))}" for concept, rows in names.items())

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from i2p_tf import encryption, key_file, metrics
+from i2p_tf import encryption, key_file, metrics, models
 from i2p_tf.errors import InputError
 from i2p_tf.models.classifiers.own import import_custom_objects
 from i2p_tf.run_dir import RunDir
@@ -19,6 +19,7 @@ def load_network(path):
     """A network of a run, for inference; `InputError` says what is missing or damaged."""
     if not path.is_file():
         raise InputError(f"{path} does not exist; bin/train with --run_dir={path.parent} finishes the run")
+    models.import_builders()
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras raises whatever the damaged file made it stumble over

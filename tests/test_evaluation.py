@@ -98,7 +98,7 @@ def test_a_training_that_taught_nothing_says_so_last(measured):
 
 
 def test_what_is_written_has_the_form_of_the_file(measured):
-    from i2p_tf.results import check
+    from i2p_tf.results_check import check
 
     check(measured[0])
 

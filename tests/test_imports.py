@@ -18,7 +18,7 @@ LAYERS = [
     {"evaluation"},
     {"inference"},
     {"key_file"},
-    {"run_dir", "data", "models", "metrics", "confidence", "chance", "environment", "presets"},
+    {"run_dir", "data", "models", "metrics", "confidence", "chance", "environment", "presets", "results_check"},
     {"config", "fingerprint", "pictures", "encryption", "channels", "results", "picture_grid"},
     {"concepts", "recipe"},
     {"rows"},  # files called table.py

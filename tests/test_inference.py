@@ -1,5 +1,7 @@
 """Many images are computed as one graph, few operation by operation: the results are the same."""
 
+import subprocess
+import sys
 import types
 
 import numpy as np
@@ -41,3 +43,20 @@ def test_large_images_are_computed_in_smaller_batches():
     from i2p_tf import inference
 
     assert [inference.batch_size(size) for size in (16, 32, 64, 224, 10_000)] == [500, 500, 125, 10, 1]
+
+
+def test_another_process_loads_the_networks(tmp_path):
+    """Their layers are registered where they are defined, and a process that only loads has not built any."""
+    from i2p_tf import models
+
+    models.transform("tiny", 8, 3).save(tmp_path / "unet.keras")
+    models.transform("codebook_tiny", 8, 3).save(tmp_path / "codebook.keras")
+    models.classifier("resnet20", 8, 3).save(tmp_path / "classifier.keras")
+    code = """if True:
+        import pathlib, sys
+        from i2p_tf import inference
+        print(*(inference.load_network(path).output_shape for path in sorted(pathlib.Path(sys.argv[1]).iterdir())))
+    """
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert process.stdout == "(None, 3) (None, 8, 8, 3) (None, 8, 8, 3)\n", process.stderr

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from i2p_tf import results
+from i2p_tf import results, results_check
 from i2p_tf.errors import InputError
 from i2p_tf.former_results import former_name, translated
 from i2p_tf.report import document, record
@@ -78,7 +78,7 @@ def test_a_file_of_an_earlier_version_is_read_and_one_of_a_later_is_refused(tmp_
     path = tmp_path / "results.json"
     assert results.read(path) == {}
     path.write_text(json.dumps({"accuracy": {"protected": 0.9, "n": 10}}))
-    results.check(results.read(path))
+    results_check.check(results.read(path))
     path.write_text(json.dumps({"schema": results.SCHEMA + 1}))
     with pytest.raises(InputError, match="this version of i2p_tf reads format 2"):
         results.read(path)
@@ -96,8 +96,8 @@ def test_ways_of_travelling_are_read_without_their_n():
 @pytest.mark.parametrize("n", [0, True, None, "5", float("nan")])
 def test_what_is_divided_by_is_above_zero(n):
     with pytest.raises(ValueError, match="accuracy.n is not a number above 0"):
-        results.check({"accuracy": {"protected": 0.9, "n": n}})
+        results_check.check({"accuracy": {"protected": 0.9, "n": n}})
 
 
 def test_what_the_evaluation_writes_has_the_form(write_run):
-    results.check(write_run().read_results())
+    results_check.check(write_run().read_results())

@@ -22,7 +22,7 @@ CHROMINANCE = (
     (47, 66, 99, 99, 99, 99, 99, 99),
     *((99,) * 8,) * 4,
 )
-TO_YCBCR = np.float32([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+TO_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
 
 def jpeg(images, quality):
@@ -61,7 +61,7 @@ def jpeg_75(images):
 def _quantised(channels, table, quality):
     """Each block's cosine coefficients in whole multiples of the table's steps."""
     steps = np.clip(np.floor((np.float32(table) * (200 - 2 * quality) + 50) / 100), 1, 255)
-    steps = np.float32(steps)[:, np.newaxis, :, np.newaxis]
+    steps = steps.astype(np.float32)[:, np.newaxis, :, np.newaxis]
     _, height, width, count = channels.shape
     blocks = ops.reshape(channels, (-1, height // SIDE, SIDE, width // SIDE, SIDE, count))
     coefficients = ops.einsum("ui,naibjc,vj->naubvc", _COSINES, blocks, _COSINES)

@@ -2,6 +2,7 @@
 
 from i2p_tf.models.classifiers.table import CLASSIFIERS
 from i2p_tf.models.transforms.table import TRANSFORMS
+from i2p_tf.tables import load
 
 
 def classifier(name, image_size, num_classes, encryption=None):
@@ -24,3 +25,10 @@ def transform(name, image_size, num_classes, parameters=None):
         parameters: of the row, values by name; those that are missing have their defaults.
     """
     return TRANSFORMS.find(name).build(image_size, num_classes, parameters)
+
+
+def import_builders():
+    """Imports what builds the networks of all rows, and so registers their layers: a saved network needs them."""
+    for row in (*CLASSIFIERS.values(), *TRANSFORMS.values()):
+        load(row.builder)
+        load(getattr(row, "reader", None))

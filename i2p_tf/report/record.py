@@ -3,7 +3,7 @@
 import dataclasses
 import shlex
 
-from i2p_tf import pictures, results
+from i2p_tf import pictures, results_check
 from i2p_tf.config import Config
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
@@ -102,7 +102,7 @@ def read(path):
     config = run_dir.load_config().to_json()
     found, environment = run_dir.read_results(), run_dir.read_environment()
     try:
-        results.check(found)
+        results_check.check(found)
     except ValueError as error:
         message = f"{run_dir.results} is damaged: {error}; delete it, and bin/evaluate and bin/attack write it again"
         raise InputError(message) from error

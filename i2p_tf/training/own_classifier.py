@@ -7,6 +7,7 @@ import pathlib
 import keras
 import numpy as np
 
+from i2p_tf import models
 from i2p_tf.chance import is_at_chance
 from i2p_tf.errors import InputError
 from i2p_tf.inference import classify
@@ -25,6 +26,7 @@ def load(config):
     """
     if config.custom_objects:
         own.import_custom_objects(config.custom_objects)
+    models.import_builders()  # the file may be a classifier of this package
     try:
         model = keras.models.load_model(config.classifier_path, compile=False)
     except Exception as error:  # Keras raises whatever the file made it stumble over

@@ -3,7 +3,7 @@
 from i2p_tf import evaluation
 from i2p_tf.export import card
 from i2p_tf.report import tables
-from i2p_tf.results import check
+from i2p_tf.results_check import check
 
 COST = {
     "transform_macs": 1_000_000,

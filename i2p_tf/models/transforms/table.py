@@ -16,7 +16,8 @@ ENCODER_START = Parameter(
 )
 _PICTURE_CARD = (
     "The transformation network changes the picture, and what it sends depends on all of it. How much of it an "
-    "attacker gets back is a matter of measurement; assume that it can be restored where nothing is measured below."
+    "attacker gets back is a matter of measurement; assume that it can be reconstructed where nothing is measured "
+    "below."
 )
 _CODEWORD_CARD = (
     "The transformation network is a codebook: it classifies the picture on the device and sends the one picture that "
