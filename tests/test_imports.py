@@ -19,7 +19,7 @@ LAYERS = [
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
     {"config", "fingerprint", "pictures", "encryption", "channels"},
-    {"tables"},
+    {"tables", "drawing"},
     {"errors", "jpeg_end", "picture_memory"},
 ]
 NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
