@@ -15,7 +15,7 @@ from workloads import CLASSES, IMAGE_SIZE
 from i2p_tf import evaluation, models, presets
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.inverse_network import inverse_network
-from i2p_tf.channels.files import TRANSPORTS
+from i2p_tf.channels.table import measured
 from i2p_tf.data import pipeline, sources
 from i2p_tf.data.sources import Dataset, Split
 from i2p_tf.environment import describe_environment
@@ -163,7 +163,7 @@ def evaluation_seconds(count, rounds):
 
     Returns:
         Tuple of two lists, a value a round: all that is evaluated; h_θ once and ψ as often as it is in it, on plain, on
-        protected images and on those after each transport but PNG, which changes nothing.
+        protected images and on those after each channel but PNG, which changes nothing.
     """
     config = presets.paper_two_cores("cifar10")
     transform = models.transform(config.transform, IMAGE_SIZE, CLASSES)
@@ -176,7 +176,7 @@ def evaluation_seconds(count, rounds):
     @tf.function
     def forward(images):
         protected = transform(images, training=True)
-        return [frozen(read, training=False) for read in (images, *[protected] * len(TRANSPORTS))]
+        return [frozen(read, training=False) for read in (images, *[protected] * len(measured()))]
 
     def evaluate():
         evaluation.measure(classifier, test, dataset.class_names, evaluation.protect(transform, test.images))

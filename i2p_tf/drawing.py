@@ -11,20 +11,12 @@ has changed.
 
 import numpy as np
 
-from i2p_tf.errors import InputError
-
 GRID = 16  # blocks in a row and in a column
 ELEMENTS = GRID**2
 BITS_AN_ELEMENT = 2
 LEVELS = np.array([0, 64, 191, 255], np.uint8)  # of the element's four values
 NOT_SENT = 128
 BITS = (8, 16, 32, 64, 128, 256, 512)  # that may be sent
-
-
-def check_bits(bits):
-    """Raises `InputError` unless `bits` is a member of `BITS`."""
-    if bits not in BITS:
-        raise InputError(f"bits must be one of {', '.join(map(str, BITS))}. Received: {bits}")
 
 
 def draw(code, image_size):

@@ -12,8 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 from i2p_tf import confidence, encryption, key_file, metrics
-from i2p_tf.channels import files
-from i2p_tf.config import CODEBOOKS
+from i2p_tf.channels.table import measured
 from i2p_tf.errors import InputError
 from i2p_tf.models import cost
 from i2p_tf.models.classifiers.own import import_custom_objects
@@ -52,7 +51,7 @@ def evaluate_run(run_dir, dataset, say):
     results = _still_true(run_dir.read_results(), run_dir.network_digests())
     results |= {"schema": RESULTS_SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected)
     results["cost"] = costs(classifier, transform)
-    if transform and config.transform in CODEBOOKS:
+    if config.sends_codewords:
         results["codewords"] = dataset.num_classes
         with write_atomically(run_dir.codewords) as temporary:
             save_samples(temporary, to_uint8(codebook.codewords(transform)[: confidence.MOST_CLASSES]))
@@ -147,7 +146,7 @@ def measure(classifier, test, class_names, protected):
     return {
         "accuracy": accuracy | {"n": len(test.labels)},
         **_certainty(answers, test.labels, class_names),
-        "transport": _after_transport(classifier, protected, test.labels, unchanged) | {"n": len(test.labels)},
+        "channels": _after_channels(classifier, protected, test.labels, unchanged) | {"n": len(test.labels)},
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
         "bytes": {
             "raw": test.images[0].nbytes,
@@ -173,10 +172,10 @@ def _certainty(answers, labels, class_names):
     return parts
 
 
-def _after_transport(classifier, protected, labels, unchanged):
-    """ψ's accuracy on protected images after each of `files.TRANSPORTS`; `unchanged` where all arrive as sent."""
+def _after_channels(classifier, protected, labels, unchanged):
+    """ψ's accuracy on protected images after each channel that has a file; `unchanged` where all arrive as sent."""
     accuracy = {}
-    for name, travel in files.TRANSPORTS.items():
+    for name, travel in measured().items():
         arrived = np.stack([travel(image) for image in protected])
         same = np.array_equal(arrived, protected)
         accuracy[name] = unchanged if same else _accuracy(classifier, arrived, labels)
@@ -233,7 +232,7 @@ def table(results):
         ("accuracy on protected images", f"{accuracy['protected']:.4f}", f"n = {accuracy['n']}"),
     ]
     rows += _certainty_rows(results["confidence"])
-    travelled = results["transport"]
+    travelled = results["channels"]
     rows += [
         (f"  after {name}", f"{travelled[name]:.4f}", f"n = {travelled['n']}") for name in travelled if name != "n"
     ]

@@ -23,7 +23,7 @@ def two_cores(dataset):
         paper_two_cores(dataset),
         transform="codebook",
         objective="codebook",
-        transport="jpeg",  # costs a codebook nothing: its pictures are found before its encoder is trained
+        channel="jpeg",  # costs a codebook nothing: its pictures are found before its encoder is trained
         transform_recipe=recipe,
     )
 
@@ -61,6 +61,7 @@ def paper_two_cores(dataset):
         feature_loss_weight=0.35,
         feature_distance="cosine",
         feature_batch_fraction=0.25,
+        feature_substitute="classifier",
     )
 
 
@@ -98,13 +99,24 @@ def smoke(dataset):
         feature_loss_weight=0.35,
         feature_distance="cosine",
         feature_batch_fraction=0.25,
+        feature_substitute="classifier",
     )
 
 
 def paper(dataset):
-    """Networks, schedule and distance of the published code, for a GPU.
+    """Networks, schedule, distance and units of the published code, for a GPU; φ is ImageNet's VGG16 or it stops.
 
-    Its λ of 0.01 counts in variances of φ's features here; the published one does not.
+    --feature_unit=variance counts λ in variances of φ's features on plain images, in which it means the same for every
+    release of VGG16; environment.json has the variance. In published units, those of φ as it is, its weight depends on
+    the scale of the release's features.
+
+    What stays different from the published recipe:
+    - φ is the release of VGG16 in Keras, which takes 0..255 with the mean subtracted; the one there takes [0, 1]
+      normalised: one λ in published units is another weight;
+    - biases and the parameters of batch normalisation do not decay; there they do, by the same 5e-4;
+    - ψ and φ see protected images rounded to 8 bits, as they travel, with the gradient of the identity;
+    - --precision=auto computes in mixed_float16 on a GPU; --precision=float32 as there. environment.json has which;
+    - weights begin as He et al. 2015 have it, there as PyTorch draws them.
 
     not yet measured
     """
@@ -116,6 +128,8 @@ def paper(dataset):
         classifier_recipe=recipe,
         transform_recipe=recipe,
         feature_loss_weight=0.01,
+        feature_unit="published",
+        feature_substitute="none",
     )
 
 

@@ -18,6 +18,7 @@ _TEMPORARY = ".unfinished-"
 LOCK = ".lock"
 RESULT = "result.json"  # of one attack
 RESULTS_SCHEMA = 1  # of results.json
+_FORMER_PARTS = {"transport": "channels"}  # of results.json of earlier versions
 
 
 @contextlib.contextmanager
@@ -225,7 +226,7 @@ class RunDir:
             raise InputError(
                 f"{self.results} has format {str(schema)[:20]}; this version of i2p_tf reads format {RESULTS_SCHEMA}"
             )
-        return results
+        return {_FORMER_PARTS.get(part, part): value for part, value in results.items()}
 
     def read_environment(self):
         """The dictionary in environment.json; empty where there is none yet."""

@@ -6,9 +6,53 @@ adds a row by `register`; the rows of this one stand in the file of the concept'
 """
 
 import collections.abc
+import dataclasses
 import importlib
 
+from i2p_tf import checks
 from i2p_tf.errors import unknown_name
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A setting that the entries of a table have, where others have none.
+
+    Attributes:
+        name: of the field of a `Config` and of the flag.
+        default: the value where none is given; its type is that of all values: a text, a truth value, an integer or a
+            number.
+        help: what it sets, in a line.
+        allowed: the words or integers, if it is one of some.
+        file: whether it may be the path of a file instead of one of the words.
+        minimum, maximum: of a number; no `maximum` stands for any.
+        zero: whether a number may be 0.
+    """
+
+    name: str
+    default: object
+    help: str
+    allowed: tuple = ()
+    file: bool = False
+    minimum: float = 0
+    maximum: float | None = None
+    zero: bool = True
+
+    def check(self, value):
+        """Raises an `InputError` unless the value is one that it may have."""
+        if self.allowed and isinstance(self.default, int):
+            checks.member(self.name, value, self.allowed)
+        elif isinstance(self.default, bool):
+            checks.truth(self.name, value)
+        elif isinstance(self.default, int):
+            checks.integer(
+                self.name, value, self.minimum, checks.LARGEST_INTEGER if self.maximum is None else self.maximum
+            )
+        elif isinstance(self.default, float):
+            checks.number(self.name, value, self.minimum, self.maximum, self.zero)
+        elif self.allowed and not self.file:
+            checks.choice(self.name, value, self.allowed)
+        else:
+            checks.text(self.name, value)
 
 
 class Table(collections.abc.Mapping):

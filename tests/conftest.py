@@ -323,7 +323,7 @@ def write_run(tmp_path):
                 "protected": [[2900, 400, 33], [200, 3033, 100], [90, 465, 2779]],
                 "n": 10_000,
             },
-            "transport": {"png": 0.8711, "jpeg_90": 0.8701, "jpeg_75": 0.8601, "resize_2x": 0.8501, "n": 10_000},
+            "channels": {"png": 0.8711, "jpeg_90": 0.8701, "jpeg_75": 0.8601, "resize_2x": 0.8501, "n": 10_000},
             "protection": {"ssim": summary, "psnr": summary, "n": 10_000},
             "cost": {
                 "transform_macs": 48_857_088,

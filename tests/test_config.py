@@ -1,18 +1,20 @@
+import copy
 import dataclasses
 import json
 import math
+import pickle
 
 import pytest
 
-from i2p_tf import encryption, presets
-from i2p_tf.config import BOTTLENECKS, CLASSIFIER_MULTIPLES, CODEBOOKS, ENCRYPTIONS, TRANSFORM_MULTIPLES, Config, Recipe
+from i2p_tf import concepts, presets
+from i2p_tf.config import Config, Recipe
 from i2p_tf.errors import InputError
 
 RECIPE = Recipe(epochs=2, batch_size=8, learning_rate=0.1)
 
 
 def config(**changes):
-    values = {"dataset": "digits", "classifier_recipe": RECIPE, "transform_recipe": RECIPE, "feature_loss_weight": 0.1}
+    values = {"dataset": "digits", "classifier_recipe": RECIPE, "transform_recipe": RECIPE}
     return Config(**(values | changes))
 
 
@@ -36,14 +38,22 @@ def test_json_gives_back_an_equal_configuration(preset, dataset):
         ({"feature_distance": "cosin"}, ["feature_distance", "squared", "cosine", "cosin"]),
         ({"feature_batch_fraction": 0.0}, ["feature_batch_fraction", "0.0"]),
         ({"objective": "adversary"}, ["objective", "'adversary'", "Did you mean adversarial?"]),
-        ({"transport": "gif"}, ["transport", "png", "jpeg", "'gif'"]),
-        ({"objective": "codebook"}, ["'codebook'", "codebook_tiny", "'small'"]),
+        ({"channel": "gif"}, ["channel", "png", "jpeg", "'gif'"]),
+        ({"encryption": "aes"}, ["encryption", "'aes'", "'le', 'ele', 'pe', 'etc'"]),
+        ({"objective": "codebook"}, ["'codebook'", "codebook_tiny", "'small'", "adversarial, paper"]),
         ({"transform": "codebook"}, ["'paper'", "bottleneck", "'codebook'"]),
-        ({"transport": "jpeg", "transform_recipe": Recipe(1, 3, 0.1)}, ["batch_size", "at least 4", "'jpeg'", "3"]),
-        ({"encoder_start": "zeros"}, ["encoder_start", "classifier", "random", "'zeros'"]),
+        ({"channel": "jpeg", "transform_recipe": Recipe(1, 3, 0.1)}, ["batch_size", "at least 4", "'jpeg'", "3"]),
+        ({"transform": "bottleneck", "encoder_start": "zeros"}, ["encoder_start", "classifier", "random", "'zeros'"]),
         ({"adversary_weight": -1.0}, ["adversary_weight", "at least 0", "-1.0"]),
         ({"adversary_weight": math.nan}, ["adversary_weight", "nan"]),
-        ({"distillation_weight": 1.5}, ["distillation_weight", "0 to 1", "1.5"]),
+        ({"distillation_weight": 1.5}, ["distillation_weight", "at least 0 and at most 1", "1.5"]),
+        (
+            {"adversary_weight": 1.0},
+            ["adversary_weight", "for the objective adversarial only", "the objective 'paper'"],
+        ),
+        ({"encoder_start": "random"}, ["encoder_start", "bottleneck_small, codebook", "the transform 'small'"]),
+        ({"classifier_weights": "random"}, ["classifier_weights", "applications:NAME", "the classifier 'resnet20'"]),
+        ({"feature_weights": 3}, ["feature_weights must be a text", "3"]),
         ({"seed": -1}, ["seed", "-1"]),
         ({"dataset": None}, ["dataset must be a text", "None"]),
         ({"classifier": 20}, ["classifier must be a text", "20"]),
@@ -120,10 +130,6 @@ def test_a_foreign_json_is_refused():
         Config.from_json("abc")
 
 
-def test_the_methods_are_those_of_the_package():
-    assert set(ENCRYPTIONS) == set(encryption.SCHEMES)
-
-
 def test_with_encryption_the_transform_sets_no_image_size():
     assert config(encryption="pe", image_size=36).image_size == 36
     with pytest.raises(InputError, match="multiple of 4 for the classifier 'resnet20'; the next one is 40"):
@@ -135,20 +141,60 @@ def test_a_classifier_that_is_there_can_not_read_a_new_key():
         config(encryption="le", classifier_path="classifier.keras")
 
 
+def test_the_entries_it_names_have_parameters_of_their_own():
+    one = config(objective="adversarial", adversary_weight=3.0)
+    assert one.parameters == {"adversary_weight": 3.0, "distillation_weight": 0.5}
+    assert one.adversary_weight == 3.0 and not hasattr(one, "feature_loss_weight")
+    other = dataclasses.replace(one, objective="paper", feature_distance="cosine")
+    assert other.feature_distance == "cosine" and not hasattr(other, "adversary_weight")
+    assert dataclasses.replace(other, seed=1).feature_distance == "cosine"
+    with pytest.raises(TypeError, match="adversery_weight"):
+        config(adversery_weight=1.0)
+    assert copy.deepcopy(one) == pickle.loads(pickle.dumps(one)) == one and hash(one) == hash(copy.copy(one))
+
+
+def test_no_parameter_is_called_like_a_field_and_equal_names_have_equal_types():
+    fields = {field.name for field in dataclasses.fields(Config)}
+    for table in concepts.TABLES.values():
+        for row in table.values():
+            for parameter in row.parameters:
+                assert parameter.name not in fields
+                assert type(parameter.default) is type(concepts.all_parameters()[parameter.name].default)
+                parameter.check(parameter.default)
+
+
+def test_the_configuration_of_an_earlier_version_is_read():
+    values = config(objective="adversarial", channel="jpeg").to_json()
+    del values["channel"]
+    former = values | {"transport": "jpeg", "feature_loss_weight": 0.35, "feature_weights": "imagenet"}
+    former |= {"classifier_weights": "imagenet", "encoder_start": "classifier"}
+    assert Config.from_json(former) == config(objective="adversarial", channel="jpeg")
+
+
 @pytest.mark.slow
 def test_image_sizes_that_fit_the_configuration_fit_the_networks():
     from i2p_tf.models import classifier, transform
-    from i2p_tf.models.transforms import bottleneck, codebook
-    from i2p_tf.models.transforms.unet import STACKWISE_FILTERS
+    from i2p_tf.models.classifiers.table import CLASSIFIERS
+    from i2p_tf.models.transforms import bottleneck, codebook, unet
+    from i2p_tf.models.transforms.table import TRANSFORMS
+    from i2p_tf.objectives.table import trained_by
 
-    of_unets = {size: 2 ** (len(f) - 1) for size, f in STACKWISE_FILTERS.items()}
+    of_unets = {size: 2 ** (len(f) - 1) for size, f in unet.STACKWISE_FILTERS.items()}
     of_codebooks = dict.fromkeys(codebook.STACKWISE_BLOCKS, codebook.IMAGE_MULTIPLE)
     of_bottlenecks = dict.fromkeys(bottleneck.SIZES, bottleneck.IMAGE_MULTIPLE)
-    assert of_unets | of_bottlenecks | of_codebooks == TRANSFORM_MULTIPLES
-    assert set(of_codebooks) == set(CODEBOOKS) and set(of_bottlenecks) == set(BOTTLENECKS)
-    for size in TRANSFORM_MULTIPLES:
-        objective = "codebook" if size in CODEBOOKS else "paper"
-        config(transform=size, objective=objective).check_image_size(48)
-        assert transform(size, 48, 3).output_shape == (None, 48, 48, 3)
-    for name, multiple in CLASSIFIER_MULTIPLES.items():
-        assert classifier(name, multiple, 3).output_shape == (None, 3)
+    multiples = {name: row.image_multiple for name, row in TRANSFORMS.items()}
+    assert of_unets | of_bottlenecks | of_codebooks == multiples
+    assert {name for name, row in TRANSFORMS.items() if row.sends_codewords} == set(of_codebooks)
+    for name, row in TRANSFORMS.items():
+        config(transform=name, objective=trained_by(row)[0].name).check_image_size(48)
+        assert transform(name, 48, 3).output_shape == (None, 48, 48, 3)
+    for row in CLASSIFIERS.values():
+        if not row.application:
+            assert classifier(row.name, row.image_multiple, 3).output_shape == (None, 3)
+
+
+def test_what_leaves_the_device_at_most():
+    from i2p_tf.models.transforms.table import TRANSFORMS
+
+    assert TRANSFORMS["codebook"].most_bits(config(transform="codebook", objective="codebook"), 16) == 4.0
+    assert TRANSFORMS["small"].most_bits(config(), 16) is None

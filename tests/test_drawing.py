@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from i2p_tf import drawing
-from i2p_tf.errors import InputError
 
 
 def codes(n, bits=512):
@@ -54,8 +53,3 @@ def test_a_picture_with_one_other_pixel_is_no_drawing(place):
     pictures[place] ^= 1
     with pytest.raises(ValueError, match="none"):
         drawing.read(pictures)
-
-
-def test_bits_that_cannot_be_sent_are_named():
-    with pytest.raises(InputError, match="bits must be one of 8, 16, 32, 64, 128, 256, 512. Received: 65"):
-        drawing.check_bits(65)

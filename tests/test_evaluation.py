@@ -5,7 +5,8 @@ import types
 import numpy as np
 import pytest
 
-from i2p_tf.channels import files
+from i2p_tf.channels import table
+from i2p_tf.tables import Table
 
 pytestmark = pytest.mark.slow
 
@@ -42,14 +43,15 @@ def test_a_graph_gives_what_operations_give(images, monkeypatch):
 def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
     from i2p_tf import evaluation
 
-    monkeypatch.setattr(files, "TRANSPORTS", {"png": files.png, "dark": lambda image: image // 2})
+    rows = [table.CHANNELS["png"], table.Channel("dark", "half as bright", file=lambda image: image // 2)]
+    monkeypatch.setattr(table, "CHANNELS", Table("channel", rows))
     asked = []
 
     def classifier(batch, training):
         asked.append(batch)
         return np.eye(2)[np.int64(batch.mean(axis=(1, 2, 3)) > 0.4)]
 
-    accuracy = evaluation._after_transport(classifier, images, np.ones(9, int), 0.75)
+    accuracy = evaluation._after_channels(classifier, images, np.ones(9, int), 0.75)
     assert accuracy == {"png": 0.75, "dark": 0.0}
     assert len(asked) == 1
 

@@ -19,7 +19,10 @@ LAYERS = [
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
     {"config", "fingerprint", "pictures", "encryption", "channels"},
-    {"tables", "drawing"},
+    {"concepts", "recipe"},
+    {"rows"},  # files called table.py
+    {"tables"},
+    {"checks", "drawing"},
     {"errors", "jpeg_end", "picture_memory"},
 ]
 NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
@@ -27,7 +30,7 @@ KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "channel
 
 
 def part(path):
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    return "rows" if path.stem == "table" else path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imported_parts(path):
@@ -39,7 +42,9 @@ def imported_parts(path):
             names = [alias.name for alias in node.names]
         else:
             continue
-        yield from (name.split(".")[1] for name in names if name.startswith("i2p_tf."))
+        yield from (
+            "rows" if ".table." in f"{name}." else name.split(".")[1] for name in names if name.startswith("i2p_tf.")
+        )
 
 
 def height(name):

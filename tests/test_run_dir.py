@@ -191,6 +191,12 @@ def test_a_configuration_of_any_values_is_one_line(name, value, tmp_path):
     assert "\n" not in str(error.value) and len(str(error.value)) < 500
 
 
+def test_results_of_an_earlier_version_are_read(tmp_path):
+    run_dir = RunDir(tmp_path)
+    run_dir.results.write_text('{"schema": 1, "transport": {"png": 0.5, "n": 2}}')
+    assert run_dir.read_results() == {"schema": 1, "channels": {"png": 0.5, "n": 2}}
+
+
 @pytest.mark.parametrize("schema", ["2", '"two"', "1e999", "null"])
 def test_results_of_a_later_version_are_refused(schema, tmp_path):
     run_dir = RunDir(tmp_path)

@@ -26,7 +26,7 @@ class TransformLoss(nn.Module):
         self.network = UNet(start["stackwise_filters"])
         self.classifier = ResNet20(classes).eval().requires_grad_(False)
         self.features = Features().eval().requires_grad_(False)
-        for name, values in start["distance"].items():  # "variance" of the squared distance, "mean" of the cosine one
+        for name, values in start["distance"].items():  # "unit" of the squared distance, "mean" of the cosine one
             self.register_buffer(name, torch.tensor(values).view(-1, 1, 1))
 
     def forward(self, images, labels):
@@ -43,7 +43,7 @@ class TransformLoss(nn.Module):
     def distance(self, a, b):
         """The `SquaredDistance` or `CosineDistance` of the objective, averaged over the batch."""
         if self.config.feature_distance == "squared":
-            return functional.mse_loss(a, b) / self.variance.squeeze()
+            return functional.mse_loss(a, b) / self.unit.squeeze()
         return 1.0 - functional.cosine_similarity(a - self.mean, b - self.mean, dim=1).mean()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from i2p_tf import encryption
 from i2p_tf.attacks.threat_models import T0
 from i2p_tf.encryption.learnable import SYMBOLS
-from i2p_tf.encryption.scrambling import BLOCK
+from i2p_tf.encryption.table import BLOCK
 
 SHRUNKEN_BITS = 12
 PICTURES = 20

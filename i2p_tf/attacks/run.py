@@ -188,7 +188,7 @@ def _train_inverse_network(bench, name, attack, subject, seed, control, known=No
 
 def _fit_linear_map(bench, name, subject, control):
     attack = bench.suite.linear_map
-    halves = not control and bench.encryption in encryption.HALVING
+    halves = bool(not control and bench.encryption and encryption.SCHEMES[bench.encryption].splits_bytes)
     specification = dataclasses.asdict(attack) | {
         "attack": attack.name,
         "control": control,

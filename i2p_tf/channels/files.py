@@ -1,4 +1,7 @@
-"""What may happen to a protected image on its way to ψ, with real files."""
+"""What may happen to a protected image on its way to ψ, with real files.
+
+Functions of one uint8 image `(height, width, 3)` to another of the same shape.
+"""
 
 import io
 
@@ -26,10 +29,6 @@ def resize_2x(image):
     height, width = image.shape[:2]
     larger = Image.fromarray(image).resize((2 * width, 2 * height), Image.Resampling.BILINEAR)
     return np.asarray(larger.resize((width, height), Image.Resampling.BILINEAR))
-
-
-# Functions of one uint8 image `(height, width, 3)` to another of the same shape.
-TRANSPORTS = {transport.__name__: transport for transport in (png, jpeg_90, jpeg_75, resize_2x)}
 
 
 def _through_file(image, **options):

@@ -3,7 +3,6 @@
 import numpy as np
 from keras import ops
 
-QUALITIES = (90, 75)
 SIDE = 8  # of the blocks that are transformed, in pixels
 # The example tables of T.81, annex K, which libjpeg scales by the quality.
 LUMINANCE = (
@@ -47,6 +46,16 @@ def jpeg(images, quality):
     colours = ops.image.resize(colours, (height + below, width + right), interpolation="bilinear")
     x = ops.matmul(ops.concatenate([luminance, colours], axis=-1), np.linalg.inv(TO_YCBCR).T)
     return ops.clip(_rounded(x[:, :height, :width]), 0.0, 255.0) / 255.0
+
+
+def jpeg_90(images):
+    """As `jpeg`, of quality 90."""
+    return jpeg(images, 90)
+
+
+def jpeg_75(images):
+    """As `jpeg`, of quality 75."""
+    return jpeg(images, 75)
 
 
 def _quantised(channels, table, quality):

@@ -13,7 +13,6 @@ from absl import flags
 
 from i2p_tf.cli import app, run_data
 from i2p_tf.client.transform import MANIFEST
-from i2p_tf.config import BOTTLENECKS
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS
 
@@ -44,7 +43,8 @@ def main(arguments):
             f"{run_dir.path} has no transform to export: its pictures are encrypted by {config.encryption}; "
             "bin/protect --encryption does that"
         )
-    if "qat" in FLAGS.variants and (config.objective != "paper" or config.transform in BOTTLENECKS):
+    rows = config.rows()
+    if "qat" in FLAGS.variants and not all(rows[name].quantization_aware for name in ("transform", "objective")):
         raise InputError(
             f"the variant 'qat' is there for U-Nets with the paper's objective only; {run_dir.path} has the transform "
             f"{config.transform!r} and the objective {config.objective!r}"

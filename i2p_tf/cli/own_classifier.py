@@ -4,8 +4,8 @@ import os
 import pathlib
 import zipfile
 
-from i2p_tf.config import APPLICATION, CLASSIFIERS
 from i2p_tf.errors import InputError
+from i2p_tf.models.classifiers.table import APPLICATION, CLASSIFIERS
 
 ENDINGS = (".keras", ".h5", ".hdf5")
 _HDF5 = b"\x89HDF\r\n\x1a\n"

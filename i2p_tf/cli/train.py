@@ -13,11 +13,11 @@ import pathlib
 
 from absl import flags
 
-from i2p_tf import presets
+from i2p_tf import concepts, presets
 from i2p_tf.cli import app, own_classifier
-from i2p_tf.config import PATHS
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.models.classifiers.table import APPLICATION
 from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
@@ -42,12 +42,6 @@ _define(
     flags.DEFINE_integer, "image_size", "height and width in pixels; if not given the data set's own, of folders 32"
 )
 _define(flags.DEFINE_integer, "training_images", "train on only this many images; all if not given")
-_define(
-    flags.DEFINE_string,
-    "classifier",
-    "resnet20, resnet32, resnet44, resnet56 or vgg16; applications:NAME, a network of keras.applications; or the file "
-    "of any trained Keras classifier (.keras or .h5), which is taken as it is",
-)
 _define(flags.DEFINE_string, "classifier_path", "the same as --classifier with a file")
 _define(
     flags.DEFINE_string,
@@ -63,52 +57,9 @@ _define(
 _define(flags.DEFINE_string, "custom_objects", "module, or file, that registers the layers of an own classifier")
 _define(
     flags.DEFINE_string,
-    "classifier_weights",
-    "of applications:NAME to begin with: imagenet (downloaded), random, or a file of the network without its top",
-)
-_define(
-    flags.DEFINE_string,
     "class_names",
     "a,b,c or a file with a name a line: the classes in the order of the classifier's outputs; that of the data if not "
     "given",
-)
-_define(
-    flags.DEFINE_string,
-    "encryption",
-    "'le', 'ele', 'pe' or 'etc', instead of a transform: the classifier learns from encrypted pictures; the key is "
-    "made, and kept in the run directory",
-)
-_define(
-    flags.DEFINE_string,
-    "transform",
-    "size of the U-Net: paper, small or tiny; of a network without skips: bottleneck or bottleneck_small; of one with "
-    "one picture for each class: codebook, codebook_small or codebook_tiny",
-)
-_define(flags.DEFINE_string, "encoder_start", "weights that a bottleneck or codebook begins with: classifier or random")
-_define(
-    flags.DEFINE_string,
-    "objective",
-    "codebook (for a codebook), paper (cross entropy and the feature term) or adversarial (classification "
-    "against a network that restores)",
-)
-_define(
-    flags.DEFINE_string,
-    "transport",
-    "how protected images travel in training: png (unchanged) or jpeg (some as JPEG files, some scaled and back)",
-)
-_define(flags.DEFINE_float, "adversary_weight", "adversarial objective: weight of the adversary, at least 0")
-_define(
-    flags.DEFINE_float,
-    "distillation_weight",
-    "codebook and adversarial objective: share of the classifier's own outputs, 0 to 1",
-)
-_define(flags.DEFINE_float, "feature_loss_weight", "paper's objective: weight of the feature term, at least 0")
-_define(flags.DEFINE_string, "feature_distance", "distance in the feature term: squared (the paper's) or cosine")
-_define(
-    flags.DEFINE_string,
-    "feature_weights",
-    "imagenet (VGG16, downloaded; where that fails the trained classifier's own features), classifier, or a file of "
-    "VGG16's weights",
 )
 _define(flags.DEFINE_integer, "epochs", "epochs of each of the two trainings, at least 1")
 _define(flags.DEFINE_integer, "batch_size", "images a step in both trainings, at least 1")
@@ -117,38 +68,44 @@ _define(flags.DEFINE_float, "clip_norm", "limit of the gradient norm in both tra
 _define(flags.DEFINE_string, "augmentation", "none, crop or flip_crop")
 _define(flags.DEFINE_string, "precision", "auto, float32, mixed_bfloat16 or mixed_float16")
 _define(flags.DEFINE_integer, "seed", "drives initialisation, order and augmentation")
-
-# Flags that replace a field of the preset's Config: those that have a meaning for a transform only, and all; and those
-# that replace a field of both its recipes.
-TRANSFORM_FLAGS = (
-    "transform",
-    "encoder_start",
-    "objective",
-    "transport",
-    "adversary_weight",
-    "distillation_weight",
-    "feature_loss_weight",
-    "feature_distance",
-    "feature_weights",
-)
 CONFIG_FLAGS = (
     "data_dir",
     "image_size",
     "training_images",
-    "classifier",
     "classifier_path",
     "classifier_range",
     "classifier_output",
     "custom_objects",
-    "classifier_weights",
     "class_names",
-    "encryption",
-    *TRANSFORM_FLAGS,
     "augmentation",
     "precision",
     "seed",
 )
 RECIPE_FLAGS = ("epochs", "batch_size", "learning_rate", "clip_norm")
+HEADS = {
+    "classifier": "the network that reads pictures; or the file of any trained Keras classifier (.keras or .h5), which "
+    "is taken as it is",
+    "transform": "the network that protects pictures",
+    "objective": "how the transform is trained",
+    "channel": "how protected images travel in training",
+    "encryption": "a keyed method instead of a transform: the classifier learns from encrypted pictures; the key is "
+    "made, and kept in the run directory",
+}
+KINDS = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
+
+
+def define_table_flags():
+    """A flag for each concept and for each parameter of its rows; rows that another package adds have theirs too."""
+    for concept in concepts.TABLES:
+        if concept not in FLAGS:
+            _define(flags.DEFINE_string, concept, "")
+        FLAGS[concept].help = _help(concept)
+    for parameter in concepts.all_parameters().values():
+        if parameter.name not in FLAGS:
+            help_text = f"of {concepts.owners(parameter.name)}: {parameter.help}"
+            _define(KINDS[type(parameter.default)], parameter.name, help_text)
+    if "transport" not in FLAGS:
+        flags.DEFINE_alias("transport", "channel", flag_values=FLAGS)
 
 
 def config_from_flags():
@@ -159,13 +116,9 @@ def config_from_flags():
     sources.check_place(dataset)
     if FLAGS.preset not in presets.PRESETS:
         raise unknown_name("preset", FLAGS.preset, tuple(presets.PRESETS))
-    if FLAGS.encryption and _given(TRANSFORM_FLAGS):
-        given = ", ".join(f"--{name}" for name in _given(TRANSFORM_FLAGS))
+    if FLAGS.encryption and _given(_transform_flags()):
+        given = ", ".join(f"--{name}" for name in _given(_transform_flags()))
         raise InputError(f"{given}: for a transform only, and --encryption takes its place; leave one of them out")
-    for name in ("feature_weights", "classifier_weights"):
-        weights, words = FLAGS[name].value, PATHS[name]
-        if weights and weights not in words and not pathlib.Path(weights).is_file():
-            raise InputError(f"--{name}: no such file: {weights}; allowed: {', '.join(words)} or a file")
     config = presets.PRESETS[FLAGS.preset](dataset)
     recipe_changes = _given(RECIPE_FLAGS)
     if "epochs" in recipe_changes:
@@ -174,13 +127,30 @@ def config_from_flags():
         name: dataclasses.replace(getattr(config, name), **recipe_changes)
         for name in ("classifier_recipe", "transform_recipe")
     }
-    files = {
-        name: os.path.abspath(FLAGS[name].value)
-        for name in ("feature_weights", "classifier_weights")
-        if FLAGS[name].value not in (None, *PATHS[name])
-    }
-    changes = _given(CONFIG_FLAGS) | files | own_classifier.fields(FLAGS) | {"data_dir": data_dir}
+    changes = _given(CONFIG_FLAGS) | _given(concepts.TABLES) | _given(concepts.all_parameters()) | _files()
+    changes |= own_classifier.fields(FLAGS) | {"data_dir": data_dir}
     return dataclasses.replace(config, **recipes, **changes)
+
+
+def _files():
+    """The parameters that are given as files, as paths that hold in every working directory."""
+    found = {}
+    for parameter in concepts.all_parameters().values():
+        path = FLAGS[parameter.name].value if parameter.file else None
+        if path and path not in parameter.allowed:
+            if not pathlib.Path(path).is_file():
+                words = ", ".join(parameter.allowed)
+                raise InputError(f"--{parameter.name}: no such file: {path}; allowed: {words} or a file")
+            found[parameter.name] = os.path.abspath(path)
+    return found
+
+
+def _transform_flags():
+    """Flags that have a meaning for a transform only."""
+    of_others = ("classifier", "encryption")
+    rows = [row for concept in concepts.TABLES if concept not in of_others for row in concepts.TABLES[concept].values()]
+    names = [concept for concept in concepts.TABLES if concept not in of_others]
+    return dict.fromkeys([*names, *(parameter.name for row in rows for parameter in row.parameters)])
 
 
 def default_run_dir(dataset, config):
@@ -219,6 +189,7 @@ def main(arguments):
 def run():
     from i2p_tf.training.errors import TrainingError
 
+    define_table_flags()
     app.run(__doc__, FLAGS, main, failures=(TrainingError,), stopped="stopped; the same command goes on from here")
 
 
@@ -232,9 +203,20 @@ def _given_from_elsewhere(config, run_dir, data):
     return read_given(config, is_there)
 
 
+def _help(concept):
+    """What a concept is, and its rows."""
+    networks = f"{APPLICATION}NAME: a network of keras.applications, for pictures of any size"
+    lines = [
+        networks if getattr(row, "application", None) else f"{row.name}: {row.help}"
+        for row in concepts.TABLES[concept].values()
+    ]
+    return "\n        ".join((HEADS[concept], *dict.fromkeys(lines)))
+
+
 def _given(names):
     return {name: FLAGS[name].value for name in names if FLAGS[name].value is not None}
 
 
+define_table_flags()
 if __name__ == "__main__":
     run()

@@ -4,20 +4,14 @@ They are baselines. None of them is a cipher in the sense of cryptography: with 
 pairs of plain and encrypted ones can learn to undo it.
 """
 
-from i2p_tf.encryption.block import etc
-from i2p_tf.encryption.learnable import ele, le
-from i2p_tf.encryption.pixel import pe
-from i2p_tf.encryption.scrambling import BLOCK, KEY_BYTES
-
-HALVING = ("le", "ele")  # they shuffle upper and lower halves of bytes, the others whole bytes
-SCHEMES = {"le": le, "ele": ele, "pe": pe, "etc": etc}
+from i2p_tf.encryption.table import BLOCK, KEY_BYTES, SCHEMES
 
 
 def scheme(name, key, image_size):
     """A keyed method, ready to use.
 
     Args:
-        name: a key of `SCHEMES`.
+        name: a row of `table.SCHEMES`.
         key: `KEY_BYTES` bytes from a cryptographic generator. Equal keys give equal results, on every machine and with
             every version of NumPy.
         image_size: height and width of the images; a multiple of `BLOCK`.
@@ -28,10 +22,8 @@ def scheme(name, key, image_size):
     Raises:
         ValueError: if one of them does not fit.
     """
-    if name not in SCHEMES:
-        raise ValueError(f"`name` must be one of {', '.join(SCHEMES)}. Received: {name!r}")
     if len(key) != KEY_BYTES:
         raise ValueError(f"`key` must have {KEY_BYTES} bytes. Received: {len(key)}")
     if image_size < BLOCK or image_size % BLOCK:
         raise ValueError(f"`image_size` must be a multiple of {BLOCK}. Received: {image_size}")
-    return SCHEMES[name](key, image_size)
+    return SCHEMES.find(name).scrambling(key, image_size)

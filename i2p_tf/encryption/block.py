@@ -6,7 +6,8 @@ The literature takes blocks of 16x16 for photographs that are sent as JPEG, and 
 import numpy as np
 
 from i2p_tf.encryption import key_stream
-from i2p_tf.encryption.scrambling import BLOCK, Scrambling, from_blocks, positions, to_blocks
+from i2p_tf.encryption.scrambling import Scrambling, from_blocks, positions, to_blocks
+from i2p_tf.encryption.table import BLOCK
 
 COLOURS = 3
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from i2p_tf.encryption import key_stream
-from i2p_tf.encryption.scrambling import BLOCK, Scrambling, from_blocks, positions, to_blocks
+from i2p_tf.encryption.scrambling import Scrambling, from_blocks, positions, to_blocks
+from i2p_tf.encryption.table import BLOCK
 
 HALVES = 6  # symbols of a pixel: three colours, each an upper and a lower half of 4 bits
 SYMBOLS = BLOCK * BLOCK * HALVES  # of a block

@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 
-KEY_BYTES = 32
-BLOCK = 4  # height and width of a block in pixels, as the literature has it for 32x32 images
+from i2p_tf.encryption.table import BLOCK
 
 
 class Scrambling:

@@ -11,7 +11,6 @@ import numpy as np
 
 from i2p_tf import evaluation
 from i2p_tf.client.transform import MANIFEST, Transform
-from i2p_tf.config import CODEBOOKS
 from i2p_tf.environment import describe_environment
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite, vectors
 from i2p_tf.export.card import card
@@ -50,7 +49,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
         classifier = evaluation.load_classifier(run_dir.classifier, dataset.num_classes)
         transform = evaluation.load_network(run_dir.transform)
         images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
-        words = dataset.num_classes if config.transform in CODEBOOKS else None
+        words = dataset.num_classes if config.sends_codewords else None
         reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images), words)
         former = _read_manifest(path)
         manifest = _describe_run(path, run_dir, dataset, config, run_id(classifier, transform), reference)

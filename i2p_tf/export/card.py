@@ -2,23 +2,7 @@
 
 import json
 
-from i2p_tf import confidence
-from i2p_tf.config import CODEBOOKS, PATHS
-
-PLACES = ("data_dir", *PATHS)  # on the computer of whoever trained
-_CODEBOOK = (
-    "The transformation network is a codebook: it classifies the picture on the device and sends the one picture that "
-    "stands for the class. So a protected image says which of {words} words was chosen and nothing else of the "
-    "picture, whatever is done with it (and which of the files below made it, as theirs differ slightly); and the "
-    "classifier can't be right more often than the network on the device is: the accuracy on protected images is the "
-    "device's own, and a table of {words} entries would do what the classifier does. Its probabilities are constants "
-    "of the word and carry no confidence. The word is no secret: everybody who has this network can list the pictures, "
-    "and so read the class of what they see."
-)
-_PICTURE = (
-    "The transformation network changes the picture, and what it sends depends on all of it. How much of it an "
-    "attacker gets back is a matter of measurement; assume that it can be restored where nothing is measured below."
-)
+from i2p_tf import concepts, confidence
 
 
 def card(manifest, config, results):
@@ -45,7 +29,7 @@ def table(manifest):
 
 def _purpose(manifest, config):
     keras, networks = manifest["keras"], manifest["networks"]
-    nature = _CODEBOOK if config.transform in CODEBOOKS else _PICTURE
+    nature = config.rows()["transform"].card
     return f"""# {manifest["name"]}
 
 A transformation network for the device ({networks["transform"]}) and the classifier for the cloud that reads what it
@@ -88,8 +72,8 @@ def _measured(results):
         rows += [row for kind in ("plain", "protected") for row in _confidence(results["confidence"], kind)]
     if "confusion" in results:
         rows += [_lowest_class(results["confusion"], kind) for kind in ("plain", "protected")]
-    if "transport" in results:
-        travelled = results["transport"]
+    if "channels" in results:
+        travelled = results["channels"]
         rows += [
             (f"accuracy, protected, after {name}", f"{travelled[name]:.4f}", travelled["n"])
             for name in travelled
@@ -147,7 +131,8 @@ def _attacked(results):
 
 def _making(manifest, config):
     environment = manifest["environment"]
-    settings = {name: value for name, value in config.to_json().items() if name not in PLACES}
+    places = ("data_dir", *concepts.paths())  # on the computer of whoever trained
+    settings = {name: value for name, value in config.to_json().items() if name not in places}
     settings["dataset"] = manifest["dataset"]  # a folder's without its path
     return f"""## How it was made
 

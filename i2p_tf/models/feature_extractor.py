@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from i2p_tf.errors import InputError
-from i2p_tf.models.classifiers.own import feature_maps
+from i2p_tf.models.inner_layers import feature_maps
 from i2p_tf.models.layers.minimal_filtering import Conv2D
 
 # Filters of the convolutions; "pool" is a 2x2 maximum. Names are those of `keras.applications.VGG16`.

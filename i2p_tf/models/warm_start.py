@@ -1,6 +1,6 @@
 """An encoder that begins where ψ ended."""
 
-from i2p_tf.models.classifiers.own import plain_layers
+from i2p_tf.models.inner_layers import plain_layers
 
 
 def start_encoder(transform, classifier):

@@ -3,9 +3,9 @@
 import keras
 from keras import ops
 
-from i2p_tf.channels.differentiable import lossy_transport
+from i2p_tf.channels.table import CHANNELS
+from i2p_tf.tables import load
 
-TRANSPORTS = {"png": None, "jpeg": lossy_transport}
 TEMPERATURE = 4.0  # by which logits are divided before they are distilled
 
 
@@ -19,18 +19,20 @@ class Classification:
         classifier: ψ, images in [0, 1] to logits.
         distillation_weight: d, in [0, 1].
         label_smoothing: share of the label spread over all classes in the cross entropy.
-        transport: function of 8-bit images to what arrives of them, both in [0, 1]; None if they arrive as they are.
+        channel: function of 8-bit images to what arrives of them, both in [0, 1]; None if they arrive as they are.
+        ways: that the images of a batch go in the channel.
     """
 
-    def __init__(self, classifier, distillation_weight=0.0, label_smoothing=0.0, transport=None):
+    def __init__(self, classifier, distillation_weight=0.0, label_smoothing=0.0, channel=None, ways=1):
         self.classifier = classifier
         self.distillation_weight = distillation_weight
         self.label_smoothing = label_smoothing
-        self.transport = transport
+        self.channel = channel
+        self.ways = ways
 
     def read(self, protected):
         """What ψ makes of protected images: RGB at the 256 levels in [0, 1] to float32 logits `(batch, classes)`."""
-        arrived = self.transport(protected) if self.transport else protected
+        arrived = self.channel(protected) if self.channel else protected
         return ops.cast(self.classifier(arrived, training=False), "float32")
 
     def __call__(self, plain, logits, labels):
@@ -70,12 +72,13 @@ def classification(config, classifier):
     """Builds the part that all objectives share.
 
     Args:
-        config: a `Config`; in the paper's objective the labels are all there is to learn from.
+        config: a `Config`; where its objective distils nothing the labels are all there is to learn from.
         classifier: ψ, frozen.
 
     Returns:
         A `Classification`.
     """
-    distillation_weight = 0.0 if config.objective == "paper" else config.distillation_weight
+    distillation_weight = config.parameters.get("distillation_weight", 0.0)
+    channel = CHANNELS[config.channel]
     label_smoothing = config.transform_recipe.label_smoothing
-    return Classification(classifier, distillation_weight, label_smoothing, TRANSPORTS[config.transport])
+    return Classification(classifier, distillation_weight, label_smoothing, load(channel.twin), channel.ways)

@@ -8,8 +8,8 @@ import tensorflow as tf
 from keras import ops
 
 from i2p_tf import metrics
-from i2p_tf.channels.differentiable import WAYS
 from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.objectives.classification import classification
 from i2p_tf.objectives.trainer import Trainer, accuracy
 
 STEPS = 300
@@ -48,6 +48,11 @@ class CodebookTrainer(Trainer):
         return values
 
 
+def trainer(setting):
+    """The `CodebookTrainer` of a `setting.Setting`."""
+    return CodebookTrainer(setting.new_transform(), classification(setting.config, setting.classifier))
+
+
 def fit_pictures(transform, classification, batch_size):
     """Moves the pictures of a codebook from noise to where ψ reads them rightly.
 
@@ -62,7 +67,7 @@ def fit_pictures(transform, classification, batch_size):
     """
     layer = transform.get_layer("pictures")
     show = keras.Sequential(transform.layers[transform.layers.index(layer) + 1 :])
-    ways = WAYS if classification.transport else 1  # each picture goes each way
+    ways = classification.ways  # each picture goes each of them
     rows, lowest, most = layer.kernel.numpy(), 1.0, max(1, batch_size // ways)
     for start in range(0, len(rows), most):
         chosen = slice(start, start + most)

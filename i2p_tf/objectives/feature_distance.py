@@ -4,19 +4,23 @@ from keras import ops
 
 
 class SquaredDistance:
-    """The paper's distance of features, mean((a - b)²), in units of their variance over plain images.
+    """The paper's distance of features, mean((a - b)²) / unit. It grows without bound with the protected contrast.
 
-    The releases of VGG16 differ by orders of magnitude in the scale of their features. In these units one λ means the
-    same for each of them, and two unrelated pictures are 2 apart. It grows without bound with the contrast of the
-    protected image.
+    In published units, 1, it is that of the features as φ gives them. The releases of VGG16 differ by orders of
+    magnitude in the scale of these; in units of their variance over plain images one λ means the same for each of
+    them, and two unrelated pictures are 2 apart.
+
+    Args:
+        plain_features: of plain training images, `(n, height, width, channels)`.
+        unit: `"variance"` or `"published"`.
     """
 
-    def __init__(self, plain_features):
-        self.variance = ops.mean(ops.var(plain_features, axis=(0, 1, 2)))
+    def __init__(self, plain_features, unit="variance"):
+        self.unit = ops.mean(ops.var(plain_features, axis=(0, 1, 2))) if unit == "variance" else ops.ones(())
 
     def __call__(self, a, b):
         """Feature maps `(n, height, width, channels)` to distances `(n,)`."""
-        return ops.mean(ops.square(a - b), axis=(1, 2, 3)) / self.variance
+        return ops.mean(ops.square(a - b), axis=(1, 2, 3)) / self.unit
 
 
 class CosineDistance:
@@ -40,4 +44,8 @@ class CosineDistance:
         return centred * ops.rsqrt(ops.sum(ops.square(centred), axis=-1, keepdims=True) + 1e-6)
 
 
-DISTANCES = {"squared": SquaredDistance, "cosine": CosineDistance}
+def distance(config, plain_features):
+    """The distance that a `Config` names, calibrated on features of plain images."""
+    if config.feature_distance == "cosine":
+        return CosineDistance(plain_features)
+    return SquaredDistance(plain_features, config.feature_unit)

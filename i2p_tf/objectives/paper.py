@@ -6,17 +6,19 @@ It takes from the training images: φ's features on plain ones, which distances 
 import contextlib
 import hashlib
 import pathlib
+import sys
 
 import numpy as np
 from keras import ops
 
 from i2p_tf.channels.rounding import round_to_8_bits
-from i2p_tf.config import FEATURE_WEIGHTS
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import batch_size
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
 from i2p_tf.objectives.classification import classification
-from i2p_tf.objectives.feature_distance import DISTANCES
+from i2p_tf.objectives.feature_distance import distance
+from i2p_tf.objectives.trainer import TransformTrainer
+from i2p_tf.run_dir import write_json
 
 FEWEST_IMAGES = 50  # of plain ones that φ is calibrated on; of small images more
 
@@ -24,13 +26,13 @@ FEWEST_IMAGES = 50  # of plain ones that φ is calibrated on; of small images mo
 class PaperObjective:
     """loss = classification - λ * distance(φ(p), φ(x)), with p = h_θ(x) rounded to 8 bits.
 
-    φ runs in inference mode. With `SquaredDistance`, and a classification by labels alone, this is the paper's, its λ
-    multiplied by the variance.
+    φ runs in inference mode. With `SquaredDistance` in published units, and a classification by labels alone, this is
+    the paper's; in units of the variance it is too, with a λ that is multiplied by the variance.
 
     Args:
         classification: a `Classification`.
         feature_extractor: φ, images in [0, 1] to feature maps.
-        distance: a member of `DISTANCES`, made from features of plain training images.
+        distance: of `feature_distance`, calibrated on features of plain training images.
         feature_loss_weight: λ.
         feature_batch_fraction: the feature term is the mean over this first share of the batch. Batches are drawn at
             random, so its expectation does not depend on it; its cost does.
@@ -68,6 +70,19 @@ class PaperObjective:
         return ops.mean(self.distance(of_protected, ops.stop_gradient(of_plain)))
 
 
+def trainer(setting):
+    """The `TransformTrainer` of a `setting.Setting`; records where φ came from, and requires the one of before."""
+    config, run_dir = setting.config, setting.run_dir
+    objective, description = setting.build(
+        lambda: calibrated_objective(config, setting.dataset, setting.classifier, setting.progress)
+    )
+    environment = run_dir.read_environment()
+    if any(run_dir.checkpoints.glob("transform-*")):
+        require_same_features(description, environment, run_dir.path)
+    write_json(run_dir.environment, environment | {"feature_extractor": description})
+    return TransformTrainer(setting.new_transform(), objective)
+
+
 def calibrated_objective(config, dataset, classifier, progress):
     """Builds the paper's objective.
 
@@ -92,17 +107,28 @@ def calibrated_objective(config, dataset, classifier, progress):
     objective = PaperObjective(
         classification(config, classifier),
         extractor,
-        DISTANCES[config.feature_distance](features),
+        distance(config, features),
         config.feature_loss_weight,
         config.feature_batch_fraction,
     )
     return objective, description | {"variance": variance}
 
 
-def check_feature_weights(config, dataset):
-    """Raises an `InputError` now, not after hours, where φ is to come from a file that holds something else."""
-    if config.objective == "paper" and config.feature_weights not in FEATURE_WEIGHTS:
+def check(config, dataset, classifier=None):
+    """Raises an `InputError` now, not after ψ's epochs, where φ can't be had.
+
+    Args:
+        config: a `Config`.
+        dataset: its `data.sources.Dataset`.
+        classifier: ψ, if it is there; None if it is yet to be trained.
+    """
+    if config.feature_weights == "classifier":
+        if classifier is not None:
+            classifier_features(classifier)
+    elif config.feature_weights != "imagenet":
         _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
+    elif config.feature_substitute == "none":
+        _stock_features(dataset.image_size)
 
 
 def require_same_features(description, environment, path):
@@ -132,19 +158,31 @@ def _features(extractor, images, size=FEWEST_IMAGES):
 
 
 def _feature_extractor(config, dataset, classifier, progress):
-    """φ and where it came from; the classifier's own features where the stock weights can't be had."""
+    """φ and where it came from; the classifier's own features where the stock weights can't be had and need not."""
     own = {"source": f"{config.classifier_name}'s own features"}
     if config.feature_weights == "classifier":
         return classifier_features(classifier), own
     if config.feature_weights != "imagenet":
         return _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
     try:
-        with contextlib.redirect_stdout(progress.stream):  # Keras announces its download on stdout
-            return vgg16_features(dataset.image_size, "imagenet"), {"source": "VGG16 of keras.applications"}
-    except Exception as error:  # Keras raises a bare Exception when the download fails
-        reason = " ".join(str(error).split())
-        progress.warn(f"no ImageNet weights ({reason}); the features are those of the trained classifier")
+        return _stock_features(dataset.image_size), {"source": "VGG16 of keras.applications"}
+    except InputError as error:
+        if config.feature_substitute == "none":
+            raise
+        progress.warn(f"{error}. The features are those of the trained classifier")
         return classifier_features(classifier), own
+
+
+def _stock_features(image_size):
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # Keras announces its download on stdout
+            return vgg16_features(image_size, "imagenet")
+    except Exception as error:  # Keras raises a bare Exception when the download fails
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"ImageNet weights of VGG16 can't be had ({reason}); give --feature_weights=FILE, which "
+            "keras.applications.VGG16(include_top=False) has written or downloaded elsewhere, or =classifier"
+        ) from error
 
 
 def _features_from_file(path, image_size):

@@ -3,7 +3,9 @@
 import pathlib
 import shlex
 
-from i2p_tf.config import PATHS
+from i2p_tf import concepts
+from i2p_tf.encryption import SCHEMES
+from i2p_tf.objectives.table import OBJECTIVES
 from i2p_tf.report import certainty, codewords, findings, galleries, glance, names, plots, reading, tables, verdict
 from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
@@ -119,7 +121,7 @@ def _subject(record, prefix):
     config = record.config
     if record.encryption:
         yield Paragraph(
-            f"Pictures of {code(record.dataset)} were encrypted by {verdict.KEYED_METHODS[record.encryption]}, all "
+            f"Pictures of {code(record.dataset)} were encrypted by {SCHEMES[record.encryption].help}, all "
             f"with one key; the classifier ψ ({code(record.classifier)}) was trained on encrypted pictures. A "
             "keyed method, to compare with; not the transformation network of this project."
         )
@@ -128,13 +130,7 @@ def _subject(record, prefix):
             "of plain and encrypted pictures of this key (T1), as anybody gets them who can have pictures encrypted."
         )
         return
-    if config["objective"] == "codebook":
-        objective = "one picture for each class"
-    elif config["objective"] == "adversarial":
-        objective = f"the adversarial objective, weight {config['adversary_weight']:g}"
-    else:
-        distance = code(config["feature_distance"])
-        objective = f"the paper's objective, λ = {config['feature_loss_weight']:g}, {distance} distance"
+    objective = OBJECTIVES[config["objective"]].description.format_map(config)
     yield Paragraph(
         f"Pictures of {code(record.dataset)} go through a transformation network h_θ on the device "
         f"({code(config['transform'])}, trained with {objective}), and only what comes out is sent, in 8 bits. The "
@@ -158,8 +154,8 @@ def _accuracy(record):
     if record.is_codebook:
         yield Paragraph(certainty.device_alone(record))
     yield from certainty.blocks(record)
-    if "transport" in record.results:
-        yield Details("After JPEG and a change of size", (tables.transport(record.results),))
+    if "channels" in record.results:
+        yield Details("After JPEG and a change of size", (tables.channels(record.results),))
 
 
 def _attacks(record, prefix):
@@ -275,4 +271,4 @@ def _options(record):
 def _settings(record):
     shown = {name: value for name, value in record.config.items() if name != "data_dir"} | {"dataset": record.dataset}
     # Where something lies on the computer of whoever trained is nobody else's business.
-    return shown | {name: pathlib.Path(shown[name]).name for name in PATHS if shown.get(name)}
+    return shown | {name: pathlib.Path(shown[name]).name for name in concepts.paths() if shown.get(name)}

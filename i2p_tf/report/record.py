@@ -6,8 +6,8 @@ import sys
 
 from i2p_tf import pictures
 from i2p_tf.attacks.summary import METRICS
-from i2p_tf.channels.files import TRANSPORTS
-from i2p_tf.config import CODEBOOKS, Config
+from i2p_tf.channels.table import measured
+from i2p_tf.config import Config
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
 from i2p_tf.pictures import PictureError
@@ -26,7 +26,7 @@ PARTS = {
     "confidence": {"plain": _CONFIDENCE, "protected": _CONFIDENCE, "n": int},
     "confusion": {"classes": list, "plain": list, "protected": list, "n": int},
     "codewords": int,
-    "transport": {"n": int},
+    "channels": {"n": int},
     "protection": _SUMMARIES,
     "cost": {"classifier_parameters": float},
     "bytes": {"raw": int, "plain_png": float, "protected_png": float, "n": int},
@@ -47,7 +47,7 @@ PARTS = {
 # What a keyed method or an older version leaves out. The keys of one form go together.
 _OPTIONAL = {
     "accuracy": ({"plain": float},),
-    "transport": tuple({name: float} for name in TRANSPORTS),
+    "channels": tuple({name: float} for name in measured()),
     "cost": ({"transform_macs": float, "transform_parameters": float}, {"classifier_macs": int}),
     "attack_suite": ({"environment": {}},),
 }
@@ -94,7 +94,7 @@ class Record:
     @property
     def is_codebook(self):
         """Whether h_θ sends one of some fixed pictures, whatever it gets."""
-        return not self.encryption and self.config["transform"] in CODEBOOKS
+        return Config.from_json(self.config).sends_codewords
 
     @property
     def classifier(self):

@@ -21,9 +21,9 @@ def accuracy(results, encryption):
     return Table("Accuracy of the classifier ψ", ("ψ reads", "accuracy", "n"), tuple(rows))
 
 
-def transport(results):
+def channels(results):
     """What ψ still reads when protected images do not travel as they are."""
-    measured = results["transport"]
+    measured = results["channels"]
     titles = {
         "png": "PNG: as they were",
         "jpeg_90": "JPEG, quality 90",
@@ -34,7 +34,7 @@ def transport(results):
         (title, share(measured[name]), count(measured["n"])) if name in measured else (title, "not measured", "")
         for name, title in titles.items()
     ]
-    return Table("Accuracy on protected images after transport", ("arriving as", "accuracy", "n"), tuple(rows))
+    return Table("Accuracy on protected images after each channel", ("arriving as", "accuracy", "n"), tuple(rows))
 
 
 def protection(results):

@@ -3,17 +3,13 @@
 from i2p_tf.attacks.controls import TOLERANCE
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.attacks.threat_models import THREAT_MODELS
+from i2p_tf.encryption import SCHEMES
+from i2p_tf.objectives.table import OBJECTIVES
 from i2p_tf.report import codewords, findings, names
 from i2p_tf.report.blocks import Alarm, Notice
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
 
-KEYED_METHODS = {
-    "le": "LE, learnable image encryption, one key for all blocks",
-    "ele": "ELE, extended learnable image encryption, a key for each block",
-    "pe": "PE, pixel-based encryption",
-    "etc": "EtC, encryption then compression, on blocks",
-}
 # What an attacker on a keyed method holds, where h_θ is not what there is to hold.
 KEYED_HOLDS = {
     "T1": "any number of pairs of plain and encrypted images of the one key, which stays unknown",
@@ -59,13 +55,9 @@ def method(record):
     """How the run protects, in a cell of a table."""
     config = record.config
     if record.encryption:
-        return f"{KEYED_METHODS[record.encryption].partition(',')[0]}, keyed"
+        return f"{SCHEMES[record.encryption].help.partition(',')[0]}, keyed"
     network = code(config["transform"])
-    if config["objective"] == "codebook":
-        return f"one picture for each class; {network}"
-    if config["objective"] == "adversarial":
-        return f"adversarial, weight {config['adversary_weight']:g}; {network}"
-    return f"paper's, λ = {config['feature_loss_weight']:g}, {config['feature_distance']}; {network}"
+    return f"{OBJECTIVES[config['objective']].label.format_map(config)}; {network}"
 
 
 def holds(record, threat_model):

@@ -11,7 +11,8 @@ import numpy as np
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import classify
 from i2p_tf.models.classifiers import own
-from i2p_tf.models.feature_extractor import classifier_features
+from i2p_tf.objectives.table import OBJECTIVES
+from i2p_tf.tables import load as load_reference
 
 TRIED = 1_000  # pictures on which its accuracy is looked at
 DEVIATIONS = 2.0  # above chance, in standard deviations, is a classifier that reads something
@@ -67,8 +68,8 @@ def fit_to(config, model, dataset):
         output = own.recognised_output(model, input_range, dataset.image_size, config.classifier_output)
         classifier = own.wrap(model, input_range, output, dataset.image_size)
         _check_accuracy(classifier, dataset, input_range)
-        if config.objective == "paper" and config.feature_weights == "classifier":
-            classifier_features(classifier)  # raises now what would be raised after hours
+        if check := OBJECTIVES[config.objective].check:
+            load_reference(check)(config, dataset, classifier)
     path = pathlib.Path(config.classifier_path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return classifier, {"file": path.name, "sha256": digest, "range": input_range, "output": output}

@@ -4,6 +4,7 @@ With a conventional keyed method there is no h_θ: ψ alone is trained, on encry
 """
 
 import dataclasses
+import functools
 
 import keras
 
@@ -14,12 +15,11 @@ from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run, load_classifier, load_protection
 from i2p_tf.models.classifiers import applications
 from i2p_tf.models.warm_start import start_encoder
-from i2p_tf.objectives.adversarial import AdversarialTrainer, adversarial_objective
-from i2p_tf.objectives.classification import classification
-from i2p_tf.objectives.codebook import CodebookTrainer
-from i2p_tf.objectives.paper import calibrated_objective, check_feature_weights, require_same_features
-from i2p_tf.objectives.trainer import ClassifierTrainer, TransformTrainer
+from i2p_tf.objectives.setting import Setting
+from i2p_tf.objectives.table import OBJECTIVES
+from i2p_tf.objectives.trainer import ClassifierTrainer
 from i2p_tf.run_dir import write_atomically, write_json
+from i2p_tf.tables import load
 from i2p_tf.training import own_classifier, precision
 from i2p_tf.training.fit import fit
 
@@ -82,13 +82,12 @@ def train_and_evaluate(config, run_dir, progress, given=None):
     """
     given = given or read_given(config, run_dir.classifier.is_file())
     dataset = given.dataset
-    if config.encryption is None:
-        check_feature_weights(config, dataset)
-    else:
+    if config.encryption:
         _make_key(run_dir)
     _report_data(dataset, progress)
     networks = [run_dir.classifier] if config.encryption else [run_dir.classifier, run_dir.transform]
     if not all(file.is_file() for file in networks):
+        _check_objective(config, dataset)
         _train(config, given, run_dir, progress)
     return evaluate_run(run_dir, dataset, progress.say)
 
@@ -103,6 +102,13 @@ def _train(config, given, run_dir, progress):
     classifier = _classifier(config, given, policy, run_dir, progress)
     if config.encryption is None and not run_dir.transform.is_file():
         _train_transform(config, dataset, policy, classifier, run_dir, progress)
+
+
+def _check_objective(config, dataset):
+    """Raises an `InputError` now where the objective would raise it when ψ has been trained."""
+    check = OBJECTIVES[config.objective].check
+    if check and config.encryption is None:
+        load(check)(config, dataset)
 
 
 def _record_environment(run_dir, policy):
@@ -152,44 +158,29 @@ def _classifier(config, given, policy, run_dir, progress):
 
 
 def _train_transform(config, dataset, policy, classifier, run_dir, progress):
-    """Trains and saves h_θ."""
-    frozen_classifier = classifier
-    if not config.classifier_path:  # an own one stays in float32
-        frozen_classifier = _build(policy, lambda: _new_classifier(config, dataset))
-        frozen_classifier.set_weights(classifier.get_weights())
-    frozen_classifier.trainable = False
-    make_trainer = {
-        "codebook": _codebook_trainer,
-        "paper": _paper_trainer,
-        "adversarial": _adversarial_trainer,
-    }[config.objective]
-    trainer = make_trainer(config, dataset, policy, frozen_classifier, run_dir, progress)
+    """Trains and saves h_θ by the objective of the `Config`."""
+
+    def new_transform():
+        keras.utils.set_random_seed(config.seed)
+        return build(lambda: _new_transform(config, dataset, classifier))
+
+    build = functools.partial(_build, policy)
+    frozen = _frozen(config, dataset, policy, classifier)
+    setting = Setting(config, dataset, frozen, new_transform, build, run_dir, progress)
+    trainer = load(OBJECTIVES[config.objective].trainer)(setting)
     recipe = config.transform_recipe
     fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
     _save(_in_float32(trainer.network, lambda: _new_transform(config, dataset, classifier)), run_dir.transform)
 
 
-def _paper_trainer(config, dataset, policy, classifier, run_dir, progress):
-    """Records where φ came from."""
-    objective, description = _build(policy, lambda: calibrated_objective(config, dataset, classifier, progress))
-    environment = run_dir.read_environment()
-    if any(run_dir.checkpoints.glob("transform-*")):
-        require_same_features(description, environment, run_dir.path)
-    write_json(run_dir.environment, environment | {"feature_extractor": description})
-    keras.utils.set_random_seed(config.seed)
-    return TransformTrainer(_build(policy, lambda: _new_transform(config, dataset, classifier)), objective)
-
-
-def _codebook_trainer(config, dataset, policy, classifier, run_dir, progress):
-    keras.utils.set_random_seed(config.seed)
-    transform = _build(policy, lambda: _new_transform(config, dataset, classifier))
-    return CodebookTrainer(transform, classification(config, classifier))
-
-
-def _adversarial_trainer(config, dataset, policy, classifier, run_dir, progress):
-    keras.utils.set_random_seed(config.seed)
-    transform = _build(policy, lambda: _new_transform(config, dataset, classifier))
-    return AdversarialTrainer(transform, _build(policy, lambda: adversarial_objective(config, dataset, classifier)))
+def _frozen(config, dataset, policy, classifier):
+    """ψ for the training of h_θ, in its numbers; an own one stays in float32."""
+    frozen = classifier
+    if not config.classifier_path:
+        frozen = _build(policy, lambda: _new_classifier(config, dataset))
+        frozen.set_weights(classifier.get_weights())
+    frozen.trainable = False
+    return frozen
 
 
 def _warn_of_random_encoder(config, dataset, progress, own=None):
@@ -197,15 +188,16 @@ def _warn_of_random_encoder(config, dataset, progress, own=None):
 
     Of an `own` ψ they are those that the recipe gives to one that is trained.
     """
-    if config.encryption or config.objective != "codebook":
+    start = config.parameters.get("encoder_start")
+    if not config.sends_codewords or start is None:
         return
     images = len(dataset.train.labels)
     recipes = config.transform_recipe, config.classifier_recipe
     ours, of_classifier = (recipe.total_epochs(max(1, images // recipe.batch_size)) for recipe in recipes)
     if ours >= of_classifier:
         return
-    transform = models.transform(config.transform, dataset.image_size, dataset.num_classes)
-    if config.encoder_start == "random" or not start_encoder(transform, own or _new_classifier(config, dataset)):
+    transform = models.transform(config.transform, dataset.image_size, dataset.num_classes, config.parameters)
+    if start == "random" or not start_encoder(transform, own or _new_classifier(config, dataset)):
         progress.warn(
             f"the transform's encoder begins with random weights and has {ours} epochs, where the classifier has "
             f"{of_classifier}; --epochs={of_classifier} gives it as many"
@@ -217,8 +209,8 @@ def _new_classifier(config, dataset):
 
 
 def _new_transform(config, dataset, classifier):
-    transform = models.transform(config.transform, dataset.image_size, dataset.num_classes)
-    if config.encoder_start == "classifier":
+    transform = models.transform(config.transform, dataset.image_size, dataset.num_classes, config.parameters)
+    if config.parameters.get("encoder_start") == "classifier":
         start_encoder(transform, classifier)
     return transform
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf.channels.files import TRANSPORTS, jpeg_75, jpeg_90, png, resize_2x
-from i2p_tf.config import SMALLEST_LOSSY_BATCH
+from i2p_tf.channels.files import jpeg_75, jpeg_90, png, resize_2x
+from i2p_tf.channels.table import CHANNELS, measured
+from i2p_tf.tables import load
 
 
 @pytest.fixture
@@ -16,16 +17,16 @@ def image():
     return np.uint8(np.rint(255 * np.stack(channels, axis=-1)))
 
 
-@pytest.mark.parametrize("name", TRANSPORTS)
+@pytest.mark.parametrize("name", measured())
 def test_what_arrives_is_an_image_of_the_same_shape(name, image):
-    arrived = TRANSPORTS[name](image)
+    arrived = measured()[name](image)
     assert arrived.shape == image.shape and arrived.dtype == np.uint8
     assert np.abs(arrived.astype(int) - image).mean() < 15
 
 
 def test_png_changes_nothing_and_the_others_do(image):
     np.testing.assert_array_equal(png(image), image)
-    errors = [np.abs(transport(image).astype(int) - image).mean() for transport in (jpeg_90, jpeg_75)]
+    errors = [np.abs(channel(image).astype(int) - image).mean() for channel in (jpeg_90, jpeg_75)]
     assert 0 < errors[0] < errors[1]
     larger = np.asarray(Image.fromarray(image).resize((64, 64), Image.Resampling.BILINEAR))
     back = np.asarray(Image.fromarray(larger).resize((32, 32), Image.Resampling.BILINEAR))
@@ -57,7 +58,7 @@ class TestTheStandIn:
         np.testing.assert_allclose(jpeg(grey, 75), grey, atol=1.01 / 255)
 
     def test_scaling_is_close_to_that_of_pictures(self, image):
-        from i2p_tf.channels.differentiable import resized_2x
+        from i2p_tf.channels.scaling import resized_2x
 
         noise = np.random.default_rng(0).integers(0, 256, image.shape, np.uint8)
         images = np.stack([image, noise])
@@ -66,27 +67,28 @@ class TestTheStandIn:
 
     @pytest.mark.parametrize("count", [3, 7, 8])
     def test_each_quarter_of_a_batch_goes_another_way_and_stays_in_its_place(self, count):
-        from i2p_tf.channels.differentiable import WAYS, lossy_transport, resized_2x
         from i2p_tf.channels.jpeg import jpeg
+        from i2p_tf.channels.mixture import WAYS, lossy
+        from i2p_tf.channels.scaling import resized_2x
 
-        assert WAYS == SMALLEST_LOSSY_BATCH == 4
+        assert WAYS == CHANNELS["jpeg"].ways == 4
         levels = np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3))
         images = np.float32(levels) / 255
         quarter = -(-count // 4)
         ways = (lambda image: image, lambda image: jpeg(image, 90), lambda image: jpeg(image, 75), resized_2x)
         expected = [np.asarray(ways[index // quarter](images[index : index + 1]))[0] for index in range(count)]
-        np.testing.assert_allclose(lossy_transport(images), expected, atol=1e-6)
+        np.testing.assert_allclose(lossy(images), expected, atol=1e-6)
 
     def test_it_can_be_compiled_for_a_gpu(self, image):
         import tensorflow as tf
 
-        from i2p_tf.channels.differentiable import lossy_transport
+        from i2p_tf.channels.mixture import lossy
 
         @tf.function(jit_compile=True)
         def gradient(images):
             with tf.GradientTape() as tape:
                 tape.watch(images)
-                value = tf.reduce_sum(lossy_transport(images))
+                value = tf.reduce_sum(lossy(images))
             return tape.gradient(value, images)
 
         images = tf.constant(np.repeat(np.float32(image)[np.newaxis] / 255, 4, axis=0))
@@ -103,3 +105,8 @@ class TestTheStandIn:
             value = tf.reduce_sum(jpeg(images, 75)[0, :, :, 1])
         gradient = tape.gradient(value, images).numpy()
         np.testing.assert_allclose(gradient.sum(), 32 * 32, rtol=0.02)  # a brighter image arrives as much brighter
+
+    def test_every_channel_that_has_one_gives_images_back(self, image):
+        for row in CHANNELS.values():
+            if row.twin:
+                assert load(row.twin)(np.float32(image)[np.newaxis] / 255).shape == (1, 32, 32, 3)

@@ -48,7 +48,7 @@ def call(command, *arguments, cwd):
         ),
         (["--dataset=digits", "--objective=papre"], ["objective", "'papre'", "Did you mean paper?"]),
         (["--dataset=digits", "--adversary_weight=-1"], ["adversary_weight", "at least 0", "-1"]),
-        (["--dataset=digits", "--distillation_weight=2"], ["distillation_weight", "0 to 1", "2"]),
+        (["--dataset=digits", "--distillation_weight=2"], ["distillation_weight", "at most 1", "2"]),
         (["--dataset=digits", "--precision=half"], ["precision", "'half'"]),
         (["--dataset=digits", "--feature_weights=none.h5"], ["--feature_weights", "none.h5"]),
         (["--dataset=digits", "--classifier_path=none.keras"], ["--classifier_path", "none.keras"]),

@@ -60,6 +60,10 @@ def test_paths_are_recorded_for_every_working_directory(arguments, pictures, tmp
     assert arguments("--dataset=folder:gone", "--data_dir=pics").dataset == f"folder:{pictures}"
 
 
+def test_the_former_name_of_the_channel_is_read(arguments):
+    assert arguments("--dataset=digits", "--transport=jpeg").channel == "jpeg"
+
+
 def test_a_run_is_named_after_its_data_set():
     config = presets.smoke("digits")
     names = {"cifar10": "cifar10", "tfds:imagenette/160px": "imagenette_160px", "folder:/data/pets/": "pets"}

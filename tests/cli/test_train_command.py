@@ -218,7 +218,7 @@ def test_a_killed_adversarial_training_goes_on_to_the_same_result(finished, trai
 def test_a_killed_codebook_goes_on_to_the_same_result(finished, train, tmp_path):
     """With the pictures that it began with, found for JPEG files, of which it sends no other."""
     classifier = finished[0] / "classifier.keras"
-    arguments = ["--objective=codebook", "--transform=codebook_tiny", "--transport=jpeg", "--batch_size=40"]
+    arguments = ["--objective=codebook", "--transform=codebook_tiny", "--channel=jpeg", "--batch_size=40"]
     arguments += [f"--classifier_path={classifier}"]
     expected, run_dir = tmp_path / "expected", tmp_path / "killed"
     with what_a_kill_leaves(expected, run_dir):
@@ -233,7 +233,7 @@ def test_a_killed_codebook_goes_on_to_the_same_result(finished, train, tmp_path)
     transform = evaluation.load_network(run_dir / "transform.keras")
     assert 2 <= len(np.unique(evaluation.protect(transform, test.images), axis=0)) <= 10
     results = json.loads((run_dir / "results.json").read_text())
-    assert results["transport"]["jpeg_75"] == results["accuracy"]["protected"]
+    assert results["channels"]["jpeg_75"] == results["accuracy"]["protected"]
 
 
 def test_a_given_classifier_of_other_images_is_refused(finished, train, tmp_path):

@@ -29,7 +29,7 @@ def test_halves_are_exact(images):
 @pytest.mark.parametrize("method", ["le", "ele", "etc"])
 def test_it_starts_as_if_nothing_were_encrypted(method, images):
     inputs = keras.Input((SIZE, SIZE, 3))
-    network = keras.Model(inputs, adaptation.ADAPTATIONS[method](inputs))
+    network = keras.Model(inputs, getattr(adaptation, method)(inputs))
     plain = np.float32(images) / np.float32(255.0)
     np.testing.assert_allclose(np.asarray(network(plain)), plain, atol=1e-5)
 
@@ -38,7 +38,7 @@ def test_it_starts_as_if_nothing_were_encrypted(method, images):
 def test_there_are_weights_that_undo_a_key(method, images):
     """It learns them from pairs: the network can say what the method does."""
     inputs = keras.Input((SIZE, SIZE, 3))
-    network = keras.Model(inputs, adaptation.ADAPTATIONS[method](inputs))
+    network = keras.Model(inputs, getattr(adaptation, method)(inputs))
     encrypted = np.float32(encryption.scheme(method, KEY, SIZE).encrypt(images)) / np.float32(255.0)
     plain = np.float32(images) / np.float32(255.0)
     before = np.mean(np.square(np.asarray(network(encrypted)) - plain))

@@ -7,12 +7,12 @@ import keras
 import numpy as np
 
 from i2p_tf import metrics, models
-from i2p_tf.channels.differentiable import lossy_transport
+from i2p_tf.channels.mixture import lossy
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.objectives.adversarial import AdversarialObjective
 from i2p_tf.objectives.classification import Classification
-from i2p_tf.objectives.feature_distance import DISTANCES
+from i2p_tf.objectives.feature_distance import CosineDistance, SquaredDistance
 from i2p_tf.objectives.paper import PaperObjective
 
 TRANSFORMS = ("tiny", "bottleneck_small", "codebook_tiny")
@@ -35,7 +35,7 @@ def values():
     generator = np.random.default_rng(0)
     images = generator.random((4, 32, 32, 3), dtype=np.float32)
     labels = np.array([0, 3, 9, 3])
-    found = {"jpeg": float(keras.ops.mean(lossy_transport(images)))}
+    found = {"jpeg": float(keras.ops.mean(lossy(images)))}
     for name in ("vgg16", "resnet20"):
         classifier = models.classifier(name, 32, 10)
         set_weights(classifier, generator)
@@ -49,7 +49,7 @@ def values():
 
     extractor = classifier_features(classifier)
     features = extractor(images, training=False)
-    for name, distance in DISTANCES.items():
+    for name, distance in (("squared", SquaredDistance), ("cosine", CosineDistance)):
         classification = Classification(classifier, label_smoothing=0.1)
         terms = PaperObjective(classification, extractor, distance(features), 0.1, 0.5)(images, protected, labels)
         found[name] = [float(terms[term]) for term in ("loss", "cross_entropy", "feature_distance")]

@@ -64,6 +64,16 @@ def test_without_a_download_the_classifiers_features_are_taken_and_it_says_so(mo
     assert extractor.output_shape == (None, 16, 16, 32)
 
 
+def test_the_preset_paper_stops_instead(monkeypatch):
+    def no_network(**arguments):
+        raise Exception("URL fetch failure")
+
+    monkeypatch.setattr(keras.applications, "VGG16", no_network)
+    with pytest.raises(InputError, match=r"VGG16 can't be had \(URL fetch failure\); give --feature_weights=FILE"):
+        paper.check(presets.paper("digits"), types.SimpleNamespace(image_size=32))
+    paper.check(presets.smoke("digits"), types.SimpleNamespace(image_size=32))
+
+
 @pytest.mark.parametrize("name", ["resnet20", "vgg16"])
 def test_the_classifiers_features_have_half_its_resolution(name):
     features = classifier_features(models.classifier(name, 32, 10))

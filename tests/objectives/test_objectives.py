@@ -36,7 +36,7 @@ def test_the_value_is_the_papers_formula_on_8_bit_images(images):
     plain, protected = images, 1.0 - images
     labels = np.arange(8) % 3
     distance = SquaredDistance(plain)
-    np.testing.assert_allclose(distance.variance, plain.var(axis=(0, 1, 2)).mean(), rtol=1e-5)
+    np.testing.assert_allclose(distance.unit, plain.var(axis=(0, 1, 2)).mean(), rtol=1e-5)
     objective = PaperObjective(Classification(MeanColour()), Identity(), distance, feature_loss_weight=0.5)
     terms = objective(plain, protected, labels)
     rounded = np.round(protected * 255) / 255
@@ -47,6 +47,13 @@ def test_the_value_is_the_papers_formula_on_8_bit_images(images):
     np.testing.assert_allclose(terms["cross_entropy"], cross_entropy, rtol=1e-5)
     np.testing.assert_allclose(terms["feature_distance"], expected, rtol=1e-5)
     np.testing.assert_allclose(terms["loss"], cross_entropy - 0.5 * expected, rtol=1e-5)
+
+
+def test_published_units_are_those_of_the_features(images):
+    distance = SquaredDistance(images, "published")
+    np.testing.assert_allclose(
+        distance(images, 1.0 - images), np.mean((2 * images - 1) ** 2, axis=(1, 2, 3)), rtol=1e-5
+    )
 
 
 def test_the_feature_term_is_computed_on_the_first_share_of_the_batch(images):
@@ -182,7 +189,7 @@ def test_the_teacher_is_not_taught(images):
 def test_the_classifier_reads_what_arrives(images):
     protected = np.round(images * 255) / 255
     objective = PaperObjective(
-        Classification(MeanColour(), transport=lambda images: 0.5 * images), Identity(), SquaredDistance(images), 1.0
+        Classification(MeanColour(), channel=lambda images: 0.5 * images), Identity(), SquaredDistance(images), 1.0
     )
     terms = objective(images, protected, np.zeros(8, int))
     np.testing.assert_allclose(terms["logits"], 0.5 * protected.mean(axis=(1, 2)), rtol=1e-5)

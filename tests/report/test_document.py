@@ -53,12 +53,12 @@ def test_the_verdict_is_the_strongest_attack_with_its_floors(write_run):
     assert "50% lead to their source as the first hit among 2,000" in text and "By chance that is 0.05%" in text
 
 
-def test_what_is_read_after_transport_stands_beside_the_accuracy(write_run):
+def test_what_is_read_after_each_channel_stands_beside_the_accuracy(write_run):
     run_dir = write_run()
-    rows = table(report_on(run_dir), "Accuracy on protected images after transport").rows
+    rows = table(report_on(run_dir), "Accuracy on protected images after each channel").rows
     assert [row[1] for row in rows] == ["0.8711", "0.8701", "0.8601", "0.8501"]
-    change(run_dir, lambda results: results.pop("transport"))  # as before this version
-    assert "after transport" not in " ".join(block.caption for block in blocks(report_on(run_dir), Table))
+    change(run_dir, lambda results: results.pop("channels"))  # as before this version
+    assert "after each channel" not in " ".join(block.caption for block in blocks(report_on(run_dir), Table))
 
 
 def test_a_codebook_is_named(write_run):
@@ -418,17 +418,17 @@ def test_a_measure_that_is_not_known_is_listed(write_run):
     assert "guess" not in str(table(report, "All attacks").rows)
 
 
-def test_a_transport_that_another_version_did_not_measure(write_run):
+def test_a_channel_that_another_version_did_not_measure(write_run):
     run_dir = write_run()
-    change(run_dir, lambda results: results["transport"].pop("resize_2x"))
-    rows = table(report_on(run_dir), "Accuracy on protected images after transport").rows
+    change(run_dir, lambda results: results["channels"].pop("resize_2x"))
+    rows = table(report_on(run_dir), "Accuracy on protected images after each channel").rows
     assert [row[1] == "not measured" for row in rows] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda results: results["transport"].update(png="much"), "transport.png is not a finite number"),
+        (lambda results: results["channels"].update(png="much"), "channels.png is not a finite number"),
         (lambda results: results["accuracy"].pop("protected"), "accuracy.protected is missing"),
         (lambda results: results["accuracy"].update(protected="much"), "accuracy.protected is not a finite number"),
         (

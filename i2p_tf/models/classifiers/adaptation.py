@@ -8,7 +8,8 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from i2p_tf.encryption import BLOCK
+from i2p_tf.encryption import BLOCK, SCHEMES
+from i2p_tf.tables import load
 
 PATCH = BLOCK * BLOCK * 3  # numbers that each block becomes
 WHOLE = np.eye(PATCH)  # of a block's bytes
@@ -33,10 +34,6 @@ def etc(images):
     return _own_map_for_each_block(images, WHOLE)
 
 
-# By method of `encryption.SCHEMES`. PE has none: it moves nothing, so convolutions see a picture.
-ADAPTATIONS = {"le": le, "ele": ele, "etc": etc}
-
-
 def adapted(classifier, encryption):
     """A classifier for the encrypted pictures of a method, with the method's adaptation network, if any, in front.
 
@@ -51,8 +48,9 @@ def adapted(classifier, encryption):
     if encryption is None:
         return classifier
     images = keras.Input(classifier.input_shape[1:], name="images")
-    adapt = ADAPTATIONS.get(encryption, lambda images: images)
-    return keras.Model(images, classifier(adapt(images)), name=f"{classifier.name}_{encryption}")
+    adapt = load(SCHEMES.find(encryption).adaptation)
+    read = adapt(images) if adapt else images
+    return keras.Model(images, classifier(read), name=f"{classifier.name}_{encryption}")
 
 
 def halves(images):

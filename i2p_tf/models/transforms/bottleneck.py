@@ -37,6 +37,11 @@ SIZES = {
 }
 
 
+def build(image_size, num_classes, parameters, size):
+    """What the rows of the table build."""
+    return bottleneck(size, image_size)
+
+
 def bottleneck(size, image_size):
     """Builds the transformation network h_θ.
 

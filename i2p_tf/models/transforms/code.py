@@ -41,6 +41,11 @@ SIZES = {
 }
 
 
+def build(image_size, num_classes, parameters, size):
+    """What the rows of the table build."""
+    return code(size, image_size)
+
+
 def code(size, image_size):
     """Builds the transformation network h_θ.
 

@@ -20,6 +20,11 @@ STACKWISE_BLOCKS = {
 }
 
 
+def build(image_size, num_classes, parameters, size):
+    """What the rows of the table build."""
+    return codebook(size, image_size, num_classes)
+
+
 def codebook(size, image_size, num_classes):
     """Builds the transformation network h_θ.
 

@@ -14,6 +14,11 @@ STACKWISE_FILTERS = {
 }
 
 
+def build(image_size, num_classes, parameters, size):
+    """What the rows of the table build."""
+    return unet(size, image_size)
+
+
 def unet(size, image_size, name="transform", channels=3):
     """Builds the transformation network h_θ (and, with other weights, its inverse).
 

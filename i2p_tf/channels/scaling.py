@@ -1,28 +1,9 @@
-"""What may happen to a protected image on its way, as `i2p_tf.channels.files` with a gradient."""
+"""What scaling to twice the size and back leaves of images, as `files.resize_2x` with a gradient."""
 
 import numpy as np
 from keras import ops
 
-from i2p_tf.channels.jpeg import QUALITIES, jpeg
 from i2p_tf.channels.rounding import round_to_8_bits
-
-WAYS = 2 + len(QUALITIES)
-
-
-def lossy_transport(images):
-    """Of each batch a quarter as it is, two as JPEG files of quality 90 and 75, one scaled to twice the size and back.
-
-    Args:
-        images: RGB at the 256 levels in [0, 1], `(batch, height, width, 3)`; of small batches the last parts are empty,
-            and below 3 images there is no gradient.
-
-    Returns:
-        What arrives, of the same shape.
-    """
-    quarter = (ops.shape(images)[0] + WAYS - 1) // WAYS
-    unchanged, *files, scaled = (images[way * quarter : (way + 1) * quarter] for way in range(WAYS))
-    read = [jpeg(part, quality) for part, quality in zip(files, QUALITIES, strict=True)]
-    return ops.concatenate([unchanged, *read, resized_2x(scaled)])
 
 
 def resized_2x(images):
