@@ -1,7 +1,7 @@
 """Damaged pictures: is each one named, or protected as it was before it was damaged, and what does it cost?
 
-  python benchmarks/damaged_pictures.py --transform=exports/cifar10_resnet20
-  python benchmarks/damaged_pictures.py --transform=exports/cifar10_resnet20 --pictures=10000 --seed=0
+  python benchmarks/damaged_pictures.py --export=exports/cifar10_resnet20
+  python benchmarks/damaged_pictures.py --export=exports/cifar10_resnet20 --pictures=10000 --seed=0
 
 Makes pictures of eight formats and damages each in one of five ways, all by the seed: cut off, some bits turned over,
 a stretch overwritten with noise, a stretch taken out, its head exchanged with that of another. `bin/protect` is called
@@ -30,7 +30,7 @@ from i2p_tf.environment import describe_environment
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLAGS = flags.FLAGS
-flags.DEFINE_string("transform", None, "export or .tflite file, as for bin/protect")
+flags.DEFINE_string("export", None, "export or .tflite file, as for bin/protect")
 flags.DEFINE_integer("pictures", 10_000, "damaged pictures")
 flags.DEFINE_integer("seed", 0, "of the pictures and of their damages")
 
@@ -42,7 +42,7 @@ def main(arguments):
     with tempfile.TemporaryDirectory() as folder:
         plain, protected = pathlib.Path(folder, "plain"), pathlib.Path(folder, "protected")
         write(plain)
-        command = [ROOT / "bin/protect", f"--transform={FLAGS.transform}", plain, protected]
+        command = [ROOT / "bin/protect", f"--export={FLAGS.export}", plain, protected]
         result = subprocess.run(command, capture_output=True, text=True)
         lines = result.stderr.splitlines()
         named = {match[0] for line in lines if (match := re.search(r"\d{6}\.\w+", line))}
@@ -104,5 +104,5 @@ def damage(content, other, generator):
 
 if __name__ == "__main__":
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    flags.mark_flag_as_required("transform")
+    flags.mark_flag_as_required("export")
     app.run(main)

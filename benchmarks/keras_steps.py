@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 from workloads import CLASSES, IMAGE_SIZE
 
-from i2p_tf import evaluation, models, presets
+from i2p_tf import evaluation, inference, models, presets
 from i2p_tf.attacks import fitting
-from i2p_tf.attacks.inverse_network import inverse_network
+from i2p_tf.attacks.kinds.inverse_network import inverse_network
 from i2p_tf.channels.table import measured
 from i2p_tf.data import pipeline, sources
-from i2p_tf.data.sources import Dataset, Split
+from i2p_tf.data.dataset import Dataset, Split
 from i2p_tf.environment import describe_environment
 from i2p_tf.models import cost
 from i2p_tf.models.transforms.unet import STACKWISE_FILTERS
@@ -179,7 +179,7 @@ def evaluation_seconds(count, rounds):
         return [frozen(read, training=False) for read in (images, *[protected] * len(measured()))]
 
     def evaluate():
-        evaluation.measure(classifier, test, dataset.class_names, evaluation.protect(transform, test.images))
+        evaluation.measure(classifier, test, dataset.class_names, inference.protect(transform, test.images))
 
     def pass_forward():
         for _ in range(count // len(batch)):

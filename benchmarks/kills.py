@@ -24,7 +24,7 @@ import h5py
 from absl import app, flags
 
 from i2p_tf.environment import describe_environment
-from i2p_tf.run_dir import write_json
+from i2p_tf.files import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 FLAGS = flags.FLAGS

@@ -35,7 +35,7 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-from i2p_tf.run_dir import write_json
+from i2p_tf.files import write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("export", None, "folder that bin/export has written")

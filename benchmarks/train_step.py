@@ -45,8 +45,8 @@ from absl import app, flags
 from workloads import quick_workloads, workloads
 
 from i2p_tf.cli.app import ENVIRONMENT
+from i2p_tf.files import write_json
 from i2p_tf.presets import paper_two_cores
-from i2p_tf.run_dir import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 PARTS = ("steps", "pipeline", "evaluation", "start", "memory")

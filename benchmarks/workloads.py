@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 
 from i2p_tf import presets
-from i2p_tf.attacks.suite import SUITES, InverseNetwork
+from i2p_tf.attacks.specifications import InverseNetwork
+from i2p_tf.attacks.suite import SUITES
 from i2p_tf.config import Config
 
 IMAGE_SIZE = 32
@@ -81,7 +82,7 @@ def _classifier(batch_size):
 
 def _inverse(architecture, batch_size):
     """With the published loss, the pixels' mean squared error."""
-    specification = SUITES["standard"].control
+    specification = SUITES["standard"].sanity_checks[0]
     training = dataclasses.replace(specification.training, batch_size=batch_size)
     specification = dataclasses.replace(specification, architecture=architecture, loss="mse", training=training)
     return Workload(f"inverse network, {architecture}", "inverse", specification)

@@ -1,15 +1,13 @@
 """The half of `_run` that finds or makes the environment and runs the command in it. Standard library only.
 
-An active virtual environment is taken if it meets the requirements in setup.py; otherwise the checkout's `.venv`, which
-is made or repaired first where needed. `_run` starts this file with the interpreter of whichever comes first, if that
-interpreter runs at all, so nothing here has to start another Python to find out.
+An active virtual environment is taken if it meets the requirements in pyproject.toml; otherwise the checkout's
+`.venv`, which is made or repaired first where needed. `_run` starts this file with the interpreter of whichever comes
+first, if that interpreter runs at all, so nothing here has to start another Python to find out.
 
 `_run` starts this file with SIGINT and SIGTERM blocked, and the command begins like that: its `i2p_tf.cli.signals` lets
 them in as soon as it can answer with one line. Python itself, while it starts, would answer with a traceback.
 """
 
-import ast
-import contextlib
 import fcntl
 import hashlib
 import importlib.util
@@ -21,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,7 +32,7 @@ SITE_PACKAGES = VENV / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/s
 
 
 def main(extras, module, *arguments):
-    """Replaces this process by `python -m module arguments`, in an environment that has the extras of setup.py."""
+    """Replaces this process by `python -m module arguments`, in an environment that has these extras of the package."""
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # where `_run` could not
     if os.pathsep in str(ROOT):
         _fail(2, f"the path of the checkout has a colon, and Python can't import from such a folder: {ROOT}; rename it")
@@ -91,14 +90,15 @@ def _normalized(name):
 
 
 def _requirements(extras):
-    assigned = {}
-    for node in ast.parse((ROOT / "setup.py").read_text()).body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            with contextlib.suppress(ValueError):  # not a literal, so not one of the two below
-                assigned[node.targets[0].id] = ast.literal_eval(node.value)
-    by_extra = assigned["EXTRAS_REQUIRE"]
-    names = by_extra if extras == ["all"] else extras
-    return assigned["INSTALL_REQUIRES"] + [requirement for name in names for requirement in by_extra[name]]
+    project = _project()
+    by_extra = project["optional-dependencies"]
+    names = [name for name in by_extra if name != "all"] if extras == ["all"] else extras
+    return project["dependencies"] + [requirement for name in names for requirement in by_extra[name]]
+
+
+def _project():
+    """The table of pyproject.toml that says what the package is and needs."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def _numbers(version):
@@ -113,8 +113,8 @@ def _read_stamp():
 
 
 def _fingerprint():
-    contents = b"".join((ROOT / name).read_bytes() for name in ("setup.py", LOCK.name))
-    return hashlib.sha256(contents).hexdigest()
+    project = json.dumps(_project())  # not the whole file: how the code is formatted needs no installation
+    return hashlib.sha256(project.encode() + LOCK.read_bytes()).hexdigest()
 
 
 def _entries():

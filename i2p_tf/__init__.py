@@ -5,10 +5,12 @@ Of what, and against whom, is said in docs/threat_model.md.
 The package itself imports neither TensorFlow nor Keras; what needs them is imported where it is used.
 """
 
-__version__ = "0.1.0"
+from typing import Any
+
+__version__ = "0.2.0"
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name == "load_transform":
         from i2p_tf.client.transform import load
 

@@ -1,13 +1,15 @@
 """The one exception that a command turns into a line on stderr and exit code 2, and what such lines are made of."""
 
 import difflib
+import os
+from collections.abc import Sequence
 
 
 class InputError(ValueError):
     """What the user gave can't be used. The message is one line: what was wrong, what was received, what is allowed."""
 
 
-def unknown_name(what, received, allowed, quoted=False):
+def unknown_name(what: str, received: str, allowed: Sequence[str], quoted: bool = False) -> InputError:
     """An `InputError` for a name that is not among `allowed`, with the nearest one that is.
 
     `quoted` is for names that would be read as words of the sentence.
@@ -19,7 +21,7 @@ def unknown_name(what, received, allowed, quoted=False):
     )
 
 
-def printable(path):
+def printable(path: str | os.PathLike) -> str:
     """A file name for a terminal: in one line, whatever it is made of."""
     text = str(path)
     return text if text.isprintable() else ascii(text)

@@ -3,39 +3,31 @@
 Everything is measured on the 8-bit images that travel.
 """
 
-import functools
 import io
 
-import keras
 import numpy as np
-import tensorflow as tf
 from PIL import Image
 
-from i2p_tf import confidence, encryption, key_file, metrics
+from i2p_tf import chance, confidence, inference, picture_grid
 from i2p_tf.channels.table import measured
-from i2p_tf.errors import InputError
+from i2p_tf.files import write_atomically, write_json
 from i2p_tf.models import cost
-from i2p_tf.models.classifiers.own import import_custom_objects
 from i2p_tf.models.transforms import codebook
-from i2p_tf.run_dir import RESULTS_SCHEMA, RunDir, write_atomically, write_json
+from i2p_tf.results import OF_ATTACKS, SCHEMA, channels, summary
 
-MOST_PIXELS = 500 * 32**2  # of a batch
-GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
-SAMPLES = 10
-OF_ATTACKS = ("attacks", "floors", "linkage", "brute_force", "attribute_inference", "attack_suite")
+PARTS = 4 + len(measured())  # of an evaluation: protection, distances, two kinds of images, channels
 SIZED = 1_000  # test images whose PNG files are measured
-SAMPLE_PIXELS = 96  # height and width of a picture in samples.png
 
 
-def evaluate_run(run_dir, dataset, say):
+def evaluate_run(run_dir, dataset, line):
     """Evaluates what `run_dir` has trained and writes results.json, samples.png and, of a codebook, codewords.png.
 
     What other commands have put into results.json stays, unless they attacked other networks than these.
 
     Args:
         run_dir: a `RunDir` with both networks.
-        dataset: the `data.sources.Dataset` of the run; its test split is used.
-        say: called with each line of progress.
+        dataset: the `data.dataset.Dataset` of the run; its test split is used.
+        line: a `moving_line.MovingLine` that says how far it is.
 
     Returns:
         The contents of results.json.
@@ -44,109 +36,51 @@ def evaluate_run(run_dir, dataset, say):
         InputError: if a network or the key is missing or can't be read.
     """
     config = run_dir.load_config()
-    classifier = load_classifier(run_dir.classifier, dataset.num_classes)
-    say(f"evaluating {len(dataset.test.labels)} test images")
-    protected = load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
-    transform = None if config.encryption else load_network(run_dir.transform)
+    classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+    line.say(f"evaluating {len(dataset.test.labels)} test images")
+    waiting = line.wait("evaluating, part", PARTS)
+    protected = inference.load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
+    waiting.step()
+    transform = None if config.encryption else inference.load_network(run_dir.transform)
     results = _still_true(run_dir.read_results(), run_dir.network_digests())
-    results |= {"schema": RESULTS_SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected)
+    results |= {"schema": SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected, waiting.step)
+    if config.encryption:
+        results["at_chance"].pop("plain")  # of which the classifier knows nothing, and need not
     results["cost"] = costs(classifier, transform)
     if config.sends_codewords:
         results["codewords"] = dataset.num_classes
         with write_atomically(run_dir.codewords) as temporary:
-            save_samples(temporary, to_uint8(codebook.codewords(transform)[: confidence.MOST_CLASSES]))
+            picture_grid.save(temporary, inference.to_uint8(codebook.codewords(transform)[: confidence.MOST_CLASSES]))
     write_json(run_dir.results, results)
     with write_atomically(run_dir.samples) as temporary:
-        save_samples(temporary, dataset.test.images[:SAMPLES], protected[:SAMPLES])
+        picture_grid.save(temporary, dataset.test.images[: picture_grid.SAMPLES], protected[: picture_grid.SAMPLES])
     return results
 
 
-def load_network(path):
-    """A network of a run, for inference; `InputError` says what is missing or damaged."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; bin/train with --run_dir={path.parent} finishes the run")
-    try:
-        return keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras raises whatever the damaged file made it stumble over
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is damaged ({reason}); delete it, and bin/train makes it again") from error
-
-
-def load_classifier(path, num_classes):
-    """ψ of a run, as `load_network`; `InputError` if it knows another number of classes than the data have."""
-    config = RunDir(path.parent)
-    if config.config.is_file() and (module := config.load_config().custom_objects):
-        import_custom_objects(module)
-    classifier = load_network(path)
-    if classifier.output_shape[-1] != num_classes:
-        raise InputError(f"{path} knows {classifier.output_shape[-1]} classes, and the data have {num_classes}")
-    return classifier
-
-
-def load_protection(run_dir, config, image_size):
-    """What a run does to pictures before they travel: a function of uint8 images to uint8 images.
-
-    That is h_θ, or the keyed method of `config.encryption` with the key of the run.
-    """
-    if config.encryption:
-        return encryption.scheme(config.encryption, key_file.read(run_dir.encryption_key), image_size).encrypt
-    return functools.partial(protect, load_network(run_dir.transform))
-
-
-def protect(transform, images):
-    """Applies h_θ.
-
-    Args:
-        transform: h_θ, [0, 1] to [0, 1].
-        images: uint8 `(n, height, width, 3)`.
-
-    Returns:
-        The protected images, uint8 of the same shape.
-    """
-    return np.concatenate([to_uint8(outputs) for outputs in _infer(transform, images)])
-
-
-def classify(classifier, images):
-    """Classes, int64 `(n,)`, of uint8 images `(n, height, width, 3)`."""
-    return logits(classifier, images).argmax(axis=1)
-
-
-def logits(classifier, images):
-    """Logits, float32 `(n, classes)`, of uint8 images `(n, height, width, 3)`."""
-    return np.concatenate([np.asarray(outputs) for outputs in _infer(classifier, images)])
-
-
-def visual_distance(images, references):
-    """SSIM and PSNR of each uint8 image against its reference: float32 `(n,)` by `ssim` and `psnr`."""
-    pairs = list(zip(_batches(images), _batches(references), strict=True))
-    return {
-        name: np.concatenate([np.asarray(metric(_to_float(a), _to_float(b))) for a, b in pairs])
-        for name, metric in (("ssim", metrics.ssim), ("psnr", metrics.psnr))
-    }
-
-
-def to_uint8(images):
-    """Images in [0, 1] at the 256 levels that travel; what lies outside is cut off."""
-    return np.uint8(np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0))
-
-
-def measure(classifier, test, class_names, protected):
+def measure(classifier, test, class_names, protected, step=lambda: None):
     """All parts of results.json that need no network but ψ.
 
     Args:
         classifier: ψ.
-        test: a `data.sources.Split`.
+        test: a `data.dataset.Split`.
         class_names: of its labels.
         protected: uint8, the protected test images.
+        step: called after each part that takes time, `PARTS` without the protection itself.
     """
-    values = visual_distance(protected, test.images)
-    answers = {name: logits(classifier, images) for name, images in (("plain", test.images), ("protected", protected))}
+    values = inference.visual_distance(protected, test.images)
+    step()
+    seen = {"plain": test.images, "protected": protected}
+    answers = {}
+    for kind, images in seen.items():
+        answers[kind] = inference.logits(classifier, images)
+        step()
     accuracy = {name: float(np.mean(answer.argmax(axis=1) == test.labels)) for name, answer in answers.items()}
     unchanged = accuracy["protected"]
     return {
         "accuracy": accuracy | {"n": len(test.labels)},
+        "at_chance": _at_chance(answers, test.labels, len(class_names)),
         **_certainty(answers, test.labels, class_names),
-        "channels": _after_channels(classifier, protected, test.labels, unchanged) | {"n": len(test.labels)},
+        "channels": _after_channels(classifier, protected, test.labels, unchanged, step) | {"n": len(test.labels)},
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
         "bytes": {
             "raw": test.images[0].nbytes,
@@ -155,6 +89,12 @@ def measure(classifier, test, class_names, protected):
             "n": len(test.images[:SIZED]),
         },
     }
+
+
+def _at_chance(answers, labels, classes):
+    """The part `at_chance` of results.json."""
+    found = {kind: chance.is_at_chance(answer.argmax(axis=1), labels, classes) for kind, answer in answers.items()}
+    return found | {"chance": 1.0 / classes}
 
 
 def _certainty(answers, labels, class_names):
@@ -172,18 +112,19 @@ def _certainty(answers, labels, class_names):
     return parts
 
 
-def _after_channels(classifier, protected, labels, unchanged):
+def _after_channels(classifier, protected, labels, unchanged, step=lambda: None):
     """ψ's accuracy on protected images after each channel that has a file; `unchanged` where all arrive as sent."""
     accuracy = {}
     for name, travel in measured().items():
         arrived = np.stack([travel(image) for image in protected])
         same = np.array_equal(arrived, protected)
         accuracy[name] = unchanged if same else _accuracy(classifier, arrived, labels)
+        step()
     return accuracy
 
 
 def _accuracy(classifier, images, labels):
-    return float(np.mean(classify(classifier, images) == labels))
+    return float(np.mean(inference.classify(classifier, images) == labels))
 
 
 def costs(classifier, transform):
@@ -206,24 +147,6 @@ def png_bytes(images):
     return float(np.mean([_png_size(image) for image in images]))
 
 
-def summary(values):
-    """Mean, median, 95th percentile and maximum of an array."""
-    return {
-        "mean": float(np.mean(values)),
-        "median": float(np.median(values)),
-        "p95": float(np.percentile(values, 95)),
-        "max": float(np.max(values)),
-    }
-
-
-def save_samples(path, *rows):
-    """Writes a PNG whose rows are uint8 images `(n, height, width, 3)`, enlarged without smoothing."""
-    factor = max(1, SAMPLE_PIXELS // rows[0].shape[1])
-    grid = np.concatenate([np.concatenate(list(row), axis=1) for row in rows], axis=0)
-    grid = grid.repeat(factor, axis=0).repeat(factor, axis=1)
-    Image.fromarray(grid).save(path, format="PNG")
-
-
 def table(results):
     """The results as lines for a terminal."""
     accuracy, protection, costs = results["accuracy"], results["protection"], results["cost"]
@@ -232,10 +155,8 @@ def table(results):
         ("accuracy on protected images", f"{accuracy['protected']:.4f}", f"n = {accuracy['n']}"),
     ]
     rows += _certainty_rows(results["confidence"])
-    travelled = results["channels"]
-    rows += [
-        (f"  after {name}", f"{travelled[name]:.4f}", f"n = {travelled['n']}") for name in travelled if name != "n"
-    ]
+    n = results["channels"]["n"]
+    rows += [(f"  after {name}", f"{reached:.4f}", f"n = {n}") for name, reached in channels(results).items()]
     for name, unit in (("ssim", "SSIM"), ("psnr", "PSNR [dB]")):
         values = protection[name]
         spread = f"median {values['median']:.3f}, p95 {values['p95']:.3f}, max {values['max']:.3f}"
@@ -254,6 +175,12 @@ def table(results):
             "probabilities are constants, which carry no confidence"
         )
     return "\n".join(lines)
+
+
+def closing(run_dir, results):
+    """What stands below `table`: where everything is, and what has gone wrong."""
+    places = [f"pictures: {run_dir.samples}", f"numbers:  {run_dir.results}"]
+    return "\n".join(places + [f"warning: {line}" for line in chance.warnings(results)])
 
 
 def _certainty_rows(measured):
@@ -278,26 +205,3 @@ def _png_size(image):
     file = io.BytesIO()
     Image.fromarray(image).save(file, format="PNG", compress_level=1)
     return file.tell()
-
-
-def _infer(network, images):
-    """Yields the outputs of a network for batches of uint8 images."""
-    batches = _batches(images)
-    infer = functools.partial(network, training=False)
-    if len(batches) >= GRAPH_BATCHES:
-        infer = tf.function(infer, reduce_retracing=True)
-    return (infer(_to_float(batch)) for batch in batches)
-
-
-def batch_size(image_size):
-    """How many images an evaluation computes at once: of large ones fewer, as a network's memory grows with pixels."""
-    return min(500, max(1, MOST_PIXELS // image_size**2))
-
-
-def _batches(images):
-    size = batch_size(images.shape[1])
-    return [images[start : start + size] for start in range(0, len(images), size)]
-
-
-def _to_float(images):
-    return np.float32(images) / np.float32(255.0)

@@ -15,7 +15,7 @@ import warnings
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from i2p_tf import jpeg_end, picture_memory
+from i2p_tf import jpeg_end, picture_memory, picture_mode
 
 # Below the size at which Pillow warns of a decompression bomb. Of most formats fewer fit into the budget of memory.
 MAX_PIXELS = 80_000_000
@@ -40,8 +40,6 @@ _SYSTEM_NAMES = frozenset(
 _OPENING = threading.Lock()
 if hasattr(os, "register_at_fork"):  # a thread that is not in the child may hold it
     os.register_at_fork(after_in_child=lambda: globals().update(_OPENING=threading.Lock()))
-
-_BAND_PIXELS = 1 << 18  # that are made RGB at once
 
 # EXIF's orientation -> what turns the picture upright.
 _TURNS = {
@@ -223,7 +221,7 @@ def _load(images, needed_turned, use):
             if turn is not None:
                 _refuse_above_budget(needed_turned)
                 image = image.transpose(turn)
-            image = _to_rgb(image)
+            image = picture_mode.to_rgb(image)
         return use(image)
     finally:
         del image  # an exception would keep it
@@ -298,54 +296,3 @@ def _pixels(image):
     if "transparency" in image.info:
         pixels.info["transparency"] = image.info["transparency"]
     return pixels
-
-
-def _to_rgb(image):
-    if image.mode == "RGB" and not image.has_transparency_data:
-        return image
-    limits = _limits(image) if _is_deep(image.mode) else None
-    rgb = Image.new("RGB", image.size)
-    for box in _bands(image.size):
-        rgb.paste(_band_to_rgb(image.crop(box), limits), box)
-    return rgb
-
-
-def _bands(size):
-    """Boxes of whole rows: what is made between one mode and the other is as small as they are."""
-    width, height = size
-    rows = max(1, _BAND_PIXELS // width)
-    for top in range(0, height, rows):
-        yield 0, top, width, min(top + rows, height)
-
-
-def _band_to_rgb(band, limits):
-    if limits:
-        low, high = limits
-        values = _finite(np.asarray(band))
-        band = Image.fromarray(np.round((values - float(low)) * (255 / (high - low))).astype(np.uint8))
-    if band.has_transparency_data:
-        band = band.convert("RGBA")
-        band = Image.alpha_composite(Image.new("RGBA", band.size, "white"), band)
-    return band.convert("RGB")
-
-
-def _is_deep(mode):
-    return mode in ("I", "F") or mode.startswith("I;")
-
-
-def _limits(image):
-    """The values of a picture with more than 8 bits that become 0 and 255."""
-    if image.mode not in ("I", "F"):
-        return 0, 65535
-    limits = (1, 255, 65535) if image.mode == "F" else (65535,)
-    ends = [
-        (values.min(), values.max()) for values in (_finite(np.asarray(image.crop(box))) for box in _bands(image.size))
-    ]
-    low, high = min(low for low, _ in ends), max(high for _, high in ends)
-    if low >= 0 and high <= 65535:
-        return 0, next(limit for limit in limits if high <= limit)
-    return low, high if high > low else low + max(1.0, abs(low))  # one value is black
-
-
-def _finite(values):
-    return np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)

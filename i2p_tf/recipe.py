@@ -28,6 +28,7 @@ class Recipe:
             which a step shrinks them.
         label_smoothing: share of the label spread over all classes.
         clip_norm: limit of the global gradient norm; None for no limit.
+        follows_data: whether batches get smaller, and the minimum of steps, for few or large pictures.
     """
 
     epochs: int
@@ -39,6 +40,7 @@ class Recipe:
     weight_decay: float = 5e-4
     label_smoothing: float = 0.0
     clip_norm: float | None = None
+    follows_data: bool = False
 
     def __post_init__(self):
         checks.integer("epochs", self.epochs, 1)

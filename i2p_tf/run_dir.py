@@ -7,37 +7,15 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
-import uuid
 
+from i2p_tf import results
 from i2p_tf.config import Config
 from i2p_tf.errors import InputError
+from i2p_tf.files import TEMPORARY, parse_json, read_json, remove, write_atomically, write_json
 from i2p_tf.fingerprint import Fingerprint
 
-_TEMPORARY = ".unfinished-"
 LOCK = ".lock"
 RESULT = "result.json"  # of one attack
-RESULTS_SCHEMA = 1  # of results.json
-_FORMER_PARTS = {"transport": "channels"}  # of results.json of earlier versions
-
-
-@contextlib.contextmanager
-def write_atomically(path):
-    """Yields a temporary path beside `path`, with its suffix; renames it onto `path` if the block succeeds."""
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}-{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a full disk is noticed by calls that know no name
-        raise
-    finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -63,27 +41,6 @@ def lock_folder(folder, advice):
         os.close(descriptor)
         if missing and not any(folder.iterdir()):
             folder.rmdir()
-
-
-def write_json(path, value):
-    """Writes `value` as indented JSON with a final newline."""
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")
-
-
-def _read_json(path):
-    return _parse(path.read_bytes(), path)
-
-
-def _parse(text, path):
-    """The dictionary in JSON text, given as bytes."""
-    try:
-        value = json.loads(text)
-    except Exception as error:  # a number may be too long, and what is nested too deep
-        raise InputError(f"{path} is damaged: {error}") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{path} is damaged: it holds no JSON object")
-    return value
 
 
 class RunDir:
@@ -154,7 +111,7 @@ class RunDir:
         if not self.config.is_file():
             raise InputError(f"{self.path} is no run directory: it has no config.json. bin/train makes one")
         try:
-            return Config.from_json(_read_json(self.config))
+            return Config.from_json(read_json(self.config))
         except InputError as error:
             raise InputError(f"{self.path} is no run directory of this version: {error}") from error
 
@@ -215,28 +172,22 @@ class RunDir:
 
     def remove_left_overs(self):
         """Deletes what a killed command was writing. The lock must be held."""
-        for left_over in self.path.rglob(f"{_TEMPORARY}*"):
-            shutil.rmtree(left_over) if left_over.is_dir() else left_over.unlink()
+        for left_over in self.path.rglob(f"{TEMPORARY}*"):
+            remove(left_over)
 
     def read_results(self):
-        """The dictionary in results.json; empty where there is none yet."""
-        results = _read_json(self.results) if self.results.is_file() else {}
-        schema = results.get("schema", RESULTS_SCHEMA)
-        if not isinstance(schema, int) or schema > RESULTS_SCHEMA:
-            raise InputError(
-                f"{self.results} has format {str(schema)[:20]}; this version of i2p_tf reads format {RESULTS_SCHEMA}"
-            )
-        return {_FORMER_PARTS.get(part, part): value for part, value in results.items()}
+        """The dictionary in results.json, in the words of this version; empty where there is none yet."""
+        return results.read(self.results)
 
     def read_environment(self):
         """The dictionary in environment.json; empty where there is none yet."""
-        return _read_json(self.environment) if self.environment.is_file() else {}
+        return read_json(self.environment) if self.environment.is_file() else {}
 
     def read_data(self):
         """The `Fingerprint` in data.json; None where there is none."""
         if not self.data.is_file():
             return None
-        values = _read_json(self.data)
+        values = read_json(self.data)
         try:
             return Fingerprint.from_json(values)
         except InputError as error:
@@ -245,7 +196,7 @@ class RunDir:
     def read_metrics(self):
         """The lines of metrics.jsonl as dictionaries; empty where there is none yet."""
         lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
-        return [_parse(line, self.metrics) for line in lines]
+        return [parse_json(line, self.metrics) for line in lines]
 
     def attack(self, suite, name):
         """The folder of one attack of a suite; what other suites have measured stays beside it."""
@@ -254,7 +205,7 @@ class RunDir:
     def read_attack(self, suite, name):
         """What `write_attack` has written; empty where there is nothing yet."""
         path = self.attack(suite, name) / RESULT
-        return _read_json(path) if path.is_file() else {}
+        return read_json(path) if path.is_file() else {}
 
     def write_attack(self, suite, name, values):
         """Writes result.json of one attack."""
@@ -291,7 +242,7 @@ class RunDir:
         others = set(vars(self).values()) - {self.path, self.config}
         # The configuration last: without it nobody could tell that the rest is a run.
         for entry in (*others, self.config):
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink(missing_ok=True)
+            remove(entry)
 
     def _cannot_write(self, error):
         return InputError(f"cannot write to the run directory {self.path}: {error.strerror}")

@@ -88,10 +88,10 @@ def shallow_resnet20():
 @pytest.fixture
 def brief_suite(monkeypatch):
     """What brief_suite.py does, in this process and until the test ends."""
-    from i2p_tf.attacks import controls, suite
+    from i2p_tf.attacks import sanity_checks, suite
 
     monkeypatch.setitem(suite.SUITES, "quick", suite.SUITES["quick"])
-    monkeypatch.setattr(controls, "CONTROLS", controls.CONTROLS.copy())
+    monkeypatch.setattr(sanity_checks, "SANITY_CHECKS", sanity_checks.SANITY_CHECKS.copy())
     runpy.run_path(TESTS / "brief_suite.py")
 
 
@@ -141,13 +141,14 @@ def train_run(path, digits):
     from keras import layers
 
     from i2p_tf import presets
+    from i2p_tf.files import write_json
     from i2p_tf.models.feature_extractor import classifier_features
     from i2p_tf.models.transforms.unet import unet
     from i2p_tf.objectives.classification import Classification
     from i2p_tf.objectives.feature_distance import SquaredDistance
     from i2p_tf.objectives.paper import PaperObjective
     from i2p_tf.objectives.trainer import TransformTrainer
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.run_dir import RunDir
 
     keras.utils.set_random_seed(0)
     images, labels = np.float32(digits.train.images) / 255.0, digits.train.labels
@@ -213,8 +214,8 @@ def write_small_export(path, seed):
     from keras import layers
 
     from i2p_tf.export import bundle, saved_model, tflite
+    from i2p_tf.files import write_json
     from i2p_tf.models.transforms.unet import unet
-    from i2p_tf.run_dir import write_json
 
     keras.utils.set_random_seed(seed)
     inputs = keras.Input((16, 16, 3))
@@ -293,13 +294,14 @@ def write_run(tmp_path):
     from PIL import Image
 
     from i2p_tf import presets
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.files import write_json
+    from i2p_tf.run_dir import RunDir
 
     def leaked(ssim, top1, **more):
         summary = {"mean": ssim, "median": ssim, "p95": ssim + 0.05, "max": ssim + 0.09}
         decibels = {"mean": 20.0, "median": 20.0, "p95": 22.0, "max": 24.0}
-        shares = {"accuracy_on_restored": 0.4, "reidentification_top1": top1, "reidentification_top5": top1}
-        return {"ssim": summary, "psnr": decibels, **shares, "n": 2000, "control": False, **more}
+        shares = {"accuracy_on_reconstructed": 0.4, "reidentification_top1": top1, "reidentification_top5": top1}
+        return {"ssim": summary, "psnr": decibels, **shares, "n": 2000, "sanity_check": False, **more}
 
     def sure(error):
         rejection = {"1.0": 0.88, "0.9": 0.92, "0.8": 0.95, "0.5": 0.99}
@@ -314,7 +316,7 @@ def write_run(tmp_path):
         write_json(run_dir.config, presets.paper_two_cores("cifar10").to_json() | config)
         summary = {"mean": 0.1, "median": 0.1, "p95": 0.2, "max": 0.3}
         results = {
-            "schema": 1,
+            "schema": 2,
             "accuracy": {"plain": 0.8864, "protected": 0.8711, "n": 10_000},
             "confidence": {"plain": sure(0.0211), "protected": sure(0.0991), "n": 10_000},
             "confusion": {
@@ -336,29 +338,31 @@ def write_run(tmp_path):
         if attacked:
             attacks = {"as_is": leaked(0.1, 0.0005, seed=None, pairs=0, threat_model="T0")}
             attacks |= {f"inverse_network_seed{seed}": inverse(value, top1, seed) for seed, value in enumerate(ssim)}
-            attacks |= {f"control_{name}": inverse(1.0, 1.0, 0, control=True) for name in ("identity", "shifted")}
-            attacks["control_constant"] = inverse(0.131, 0.0005, 0, control=True)
-            shares = ("psnr", "accuracy_on_restored", "reidentification_top1", "reidentification_top5")
+            attacks |= {
+                f"sanity_check_{name}": inverse(1.0, 1.0, 0, sanity_check=True) for name in ("identity", "shifted")
+            }
+            attacks["sanity_check_constant"] = inverse(0.131, 0.0005, 0, sanity_check=True)
+            shares = ("psnr", "accuracy_on_reconstructed", "reidentification_top1", "reidentification_top5")
             strongest = {
                 key: {"attack": "inverse_network_seed0", "value": top1, "range": [top1, top1]} for key in shares
             }
             strongest["ssim"] = {"attack": "inverse_network_seed0", "value": max(ssim), "range": [min(ssim), max(ssim)]}
             results |= {
                 "attacks": attacks,
-                "floors": {"mean_image": leaked(0.131, 0.0005), "label_only": leaked(0.146, 0.0025)},
+                "prior_only": {"mean_image": leaked(0.131, 0.0005), "label_only": leaked(0.146, 0.0025)},
                 "attack_suite": {
                     "name": "quick",
                     "valid": not failed,
-                    "failed_controls": list(failed),
+                    "failed_sanity_checks": list(failed),
                     "strongest": strongest,
-                    "judge": {"plain": 0.54, "protected": 0.41, "n": 2000},
+                    "evaluation_classifier": {"plain": 0.54, "protected": 0.41, "n": 2000},
                     "environment": {"python": "3.11.7"},
                 },
             }
             pixels = np.zeros((288, 960, 3), np.uint8)
             for column in range(10):
                 pixels[:, 96 * column : 96 * (column + 1)] = 20 * column
-            for attack in ("inverse_network_seed0", "floor_label_only"):
+            for attack in ("inverse_network_seed0", "prior_only_label_only"):
                 run_dir.attack("quick", attack).mkdir(parents=True)
                 Image.fromarray(pixels).save(run_dir.attack("quick", attack) / "samples.png")
         write_json(run_dir.results, results)

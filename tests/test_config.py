@@ -49,7 +49,7 @@ def test_json_gives_back_an_equal_configuration(preset, dataset):
         ({"distillation_weight": 1.5}, ["distillation_weight", "at least 0 and at most 1", "1.5"]),
         (
             {"adversary_weight": 1.0},
-            ["adversary_weight", "for the objective adversarial only", "the objective 'paper'"],
+            ["adversary_weight", "for the objective adversarial, code only", "the objective 'paper'"],
         ),
         ({"encoder_start": "random"}, ["encoder_start", "bottleneck_small, codebook", "the transform 'small'"]),
         ({"classifier_weights": "random"}, ["classifier_weights", "applications:NAME", "the classifier 'resnet20'"]),

@@ -1,7 +1,3 @@
-"""Many images are computed as one graph, few operation by operation: the results are the same."""
-
-import types
-
 import numpy as np
 import pytest
 
@@ -14,30 +10,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def images():
     return np.random.default_rng(0).integers(0, 256, (9, 16, 16, 3), np.uint8)
-
-
-def test_a_graph_gives_what_operations_give(images, monkeypatch):
-    import keras
-    import tensorflow as tf
-
-    from i2p_tf import evaluation, models
-
-    keras.utils.set_random_seed(0)
-    transform, classifier = models.transform("tiny", 16, 10), models.classifier("resnet20", 16, 10)
-    expected = evaluation.protect(transform, images), evaluation.logits(classifier, images)
-    monkeypatch.setattr(evaluation, "MOST_PIXELS", 4 * 16 * 16)  # four images, so the last batch is smaller
-    monkeypatch.setattr(evaluation, "GRAPH_BATCHES", 3)
-    compiled = []
-
-    def function(network, **options):
-        compiled.append(network)
-        return tf.function(network, **options)
-
-    monkeypatch.setattr(evaluation, "tf", types.SimpleNamespace(function=function))
-    protected, logits = evaluation.protect(transform, images), evaluation.logits(classifier, images)
-    assert len(compiled) == 2
-    assert np.abs(protected.astype(int) - expected[0]).max() <= 1
-    np.testing.assert_allclose(logits, expected[1], atol=1e-4)
 
 
 def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
@@ -54,19 +26,6 @@ def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
     accuracy = evaluation._after_channels(classifier, images, np.ones(9, int), 0.75)
     assert accuracy == {"png": 0.75, "dark": 0.0}
     assert len(asked) == 1
-
-
-def test_large_images_are_computed_in_smaller_batches():
-    from i2p_tf import evaluation
-
-    assert [evaluation.batch_size(size) for size in (16, 32, 64, 224, 10_000)] == [500, 500, 125, 10, 1]
-
-
-def test_a_summary_by_hand():
-    from i2p_tf import evaluation
-
-    values = np.arange(101.0) ** 2
-    assert evaluation.summary(values) == {"mean": 3350.0, "median": 2500.0, "p95": 9025.0, "max": 10_000.0}
 
 
 def test_the_size_of_a_png_file_is_that_of_the_file(images, tmp_path):
@@ -90,8 +49,10 @@ def measured(tmp_path_factory):
     from keras import layers
 
     from i2p_tf import evaluation, models, presets
-    from i2p_tf.data.sources import Dataset, Split
-    from i2p_tf.run_dir import RunDir, write_json
+    from i2p_tf.data.dataset import Dataset, Split
+    from i2p_tf.files import write_json
+    from i2p_tf.moving_line import silent
+    from i2p_tf.run_dir import RunDir
 
     keras.utils.set_random_seed(0)
     pixels = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), np.uint8)
@@ -104,7 +65,7 @@ def measured(tmp_path_factory):
     write_json(run_dir.config, config.to_json())
     classifier.save(run_dir.classifier)
     transform.save(run_dir.transform)
-    evaluation.evaluate_run(run_dir, Dataset("six", tuple("abcdef"), split, split, split), lambda line: None)
+    evaluation.evaluate_run(run_dir, Dataset("six", tuple("abcdef"), split, split, split), silent())
     return run_dir.read_results(), run_dir
 
 
@@ -125,18 +86,35 @@ def test_confidence_and_confusion_go_with_the_accuracy(measured):
     assert lines[-1].startswith("one of 6 fixed pictures is sent")
 
 
+def test_a_training_that_taught_nothing_says_so_last(measured):
+    from i2p_tf import evaluation
+
+    results, run_dir = measured
+    assert results["at_chance"] == {"plain": True, "protected": True, "chance": 1 / 6}
+    lines = evaluation.closing(run_dir, results).splitlines()
+    assert lines[-1].startswith("warning: the training ended at chance")
+    told = results | {"at_chance": {"plain": False, "protected": False, "chance": 1 / 6}}
+    assert evaluation.closing(run_dir, told).splitlines() == lines[:-1]
+
+
+def test_what_is_written_has_the_form_of_the_file(measured):
+    from i2p_tf.results import check
+
+    check(measured[0])
+
+
 def test_the_pictures_of_a_codebook_are_written_in_the_order_of_the_classes(measured):
     import keras
     from PIL import Image
 
-    from i2p_tf import evaluation
+    from i2p_tf import inference
 
     results, run_dir = measured
     assert results["codewords"] == 6
     sheet = np.asarray(Image.open(run_dir.codewords))
     pictures = sheet[::6, ::6].reshape(16, 6, 16, 3).swapaxes(0, 1)  # enlarged six times
-    transform = evaluation.load_network(run_dir.transform)
+    transform = inference.load_network(run_dir.transform)
     images = np.random.default_rng(0).integers(0, 256, (30, 16, 16, 3), np.uint8)
     encoder = keras.Model(transform.inputs[0], transform.get_layer("logits").output)
-    logits = evaluation.logits(encoder, images)
-    np.testing.assert_array_equal(evaluation.protect(transform, images), pictures[logits.argmax(axis=1)])
+    logits = inference.logits(encoder, images)
+    np.testing.assert_array_equal(inference.protect(transform, images), pictures[logits.argmax(axis=1)])

@@ -16,16 +16,17 @@ LAYERS = [
     {"objectives"},
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
+    {"inference"},
     {"key_file"},
-    {"run_dir", "data", "models", "metrics", "confidence", "environment", "presets"},
-    {"config", "fingerprint", "pictures", "encryption", "channels"},
+    {"run_dir", "data", "models", "metrics", "confidence", "chance", "environment", "presets"},
+    {"config", "fingerprint", "pictures", "encryption", "channels", "results", "picture_grid"},
     {"concepts", "recipe"},
     {"rows"},  # files called table.py
-    {"tables"},
+    {"tables", "files", "forms"},
     {"checks", "drawing"},
-    {"errors", "jpeg_end", "picture_memory"},
+    {"errors", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
 ]
-NEED_TENSORFLOW = {"evaluation", "models", "metrics", "data"}
+NEED_TENSORFLOW = {"evaluation", "inference", "models", "metrics", "data"}
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "channels"}
 
 
@@ -80,7 +81,7 @@ HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn", "jax"}
         "import i2p_tf.cli.train, i2p_tf.cli.evaluate, i2p_tf.cli.attack",
         "import i2p_tf.cli.report, i2p_tf.report.document, i2p_tf.report.page, i2p_tf.report.markdown",
         "import i2p_tf.client, i2p_tf.pictures",
-        "import i2p_tf.client.serving, i2p_tf.client.rest_connection, i2p_tf.client.grpc_connection",
+        "import i2p_tf.client.classifier, i2p_tf.client.rest_connection, i2p_tf.client.grpc_connection",
         "import i2p_tf.cli.serve, i2p_tf.cli.classify, i2p_tf.cli.demo",
     ],
 )

@@ -86,8 +86,9 @@ def installed(tmp_path_factory):
     """A checkout whose `.venv` was made by its launcher. Each test leaves it complete or broken; the launcher copes."""
     checkout = make_checkout(tmp_path_factory.mktemp("launcher") / "a checkout")
     (checkout / "home").mkdir()
+    project = (checkout / "pyproject.toml").read_text().partition("[project]")[1:]
     (checkout / "pyproject.toml").write_text(
-        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n' + "".join(project)
     )
     (checkout / "backend.py").write_text(BACKEND)
     result = run(checkout / "bin/train", environment=bare(checkout))
@@ -97,7 +98,7 @@ def installed(tmp_path_factory):
 
 def make_checkout(folder):
     shutil.copytree(ROOT / "bin", folder / "bin", symlinks=True)
-    shutil.copy(ROOT / "setup.py", folder)
+    shutil.copy(ROOT / "pyproject.toml", folder)
     (folder / "requirements.lock").write_text("# nothing\n")
     (folder / "i2p_tf/cli").mkdir(parents=True)
     for name, text in {"__init__.py": "", "cli/__init__.py": "", "cli/train.py": COMMAND}.items():
@@ -229,14 +230,14 @@ def test_read_only_checkout(checkout):
 
 
 def add_tests(checkout, name, text):
-    shutil.copy(ROOT / "pyproject.toml", checkout)
-    shutil.rmtree(checkout / "i2p_tf")  # its stand-ins are not in our style
+    for path in (checkout / "i2p_tf").rglob("*.py"):
+        path.write_text('"""Nothing."""\n')  # the stand-ins are not in our style
     (checkout / "tests").mkdir()
-    (checkout / "tests" / name).write_text(text)
+    (checkout / name).write_text(text)
 
 
 def test_test_command(checkout, tmp_path):
-    add_tests(checkout, "test_settings.py", TESTS)
+    add_tests(checkout, "tests/test_settings.py", TESTS)
     environment = {**active(), "KERAS_BACKEND": "jax", "TF_ENABLE_ONEDNN_OPTS": "0", "PYTEST_ADDOPTS": "--collect-only"}
     everything = run(checkout / "bin/test", environment=environment, folder=tmp_path)
     assert everything.returncode == 1
@@ -246,10 +247,17 @@ def test_test_command(checkout, tmp_path):
     assert re.search("1 passed, 1 deselected in", fast.stdout.splitlines()[-1]) and "workers" not in fast.stdout
 
 
-@pytest.mark.parametrize(("code", "named"), [("import os\n", "F401"), ("a = [ 1 ]\n", "unformatted")])
-def test_what_ruff_finds_stops_the_tests_before_they_begin(checkout, code, named):
-    add_tests(checkout, "test_style.py", code)
-    result = run(checkout / "bin/test", "tests/test_style.py")
+@pytest.mark.parametrize(
+    ("name", "code", "named"),
+    [
+        ("tests/test_style.py", "import os\n", "F401"),
+        ("tests/test_style.py", "a = [ 1 ]\n", "unformatted"),
+        ("i2p_tf/wrong.py", '"""A wrong type."""\n\na: int = ""\n', "wrong.py:3: error: Incompatible types"),
+    ],
+)
+def test_what_ruff_and_mypy_find_stops_the_tests_before_they_begin(checkout, name, code, named):
+    add_tests(checkout, name, code)
+    result = run(checkout / "bin/test", "tests")
     assert result.returncode == 1
     assert named in result.stdout + result.stderr and "no tests ran" not in result.stdout
 

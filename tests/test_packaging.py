@@ -1,19 +1,19 @@
-"""setup.py, constraints.txt, requirements.lock and what is installed agree."""
+"""pyproject.toml, constraints.txt, requirements.lock and what is installed agree."""
 
 import ast
 import importlib
 import re
-import runpy
 import sys
 import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
-import setuptools
+import yaml
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from setuptools.config.pyprojecttoml import read_configuration
 
 import i2p_tf
 
@@ -21,13 +21,22 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="module")
-def arguments():
-    """What setup.py hands to setuptools."""
-    received = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(setuptools, "setup", lambda **arguments: received.update(arguments))
-        runpy.run_path(str(ROOT / "setup.py"))
-    return received
+def project():
+    """What pyproject.toml says of the package."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def built():
+    """What setuptools makes of pyproject.toml."""
+    return read_configuration(ROOT / "pyproject.toml")
+
+
+@pytest.fixture(scope="module")
+def requirements(project):
+    """What the base install and all extras require."""
+    extras = project["optional-dependencies"]
+    return project["dependencies"] + [text for name in extras if name != "all" for text in extras[name]]
 
 
 @pytest.fixture(scope="module")
@@ -56,23 +65,30 @@ def closure(requirements):
     return found
 
 
-def test_version(arguments):
-    assert arguments["version"] == i2p_tf.__version__
+def test_version(built):
+    assert built["project"]["version"] == i2p_tf.__version__
 
 
-def test_all_is_every_extra(arguments):
-    extras = dict(arguments["extras_require"])
-    everything = extras.pop("all")
-    assert sorted(everything) == sorted(requirement for extra in extras.values() for requirement in extra)
+def test_changelog_and_citation_name_this_version():
+    version, date = re.search(r"^## (\S+) - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE).groups()
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert version == citation["version"] == i2p_tf.__version__
+    assert date == citation["date-released"].isoformat()
 
 
-def test_requirements_have_the_form_that_the_launcher_reads(arguments):
-    for requirement in arguments["install_requires"] + arguments["extras_require"]["all"]:
+def test_all_is_every_extra(project):
+    extras = dict(project["optional-dependencies"])
+    (everything,) = map(Requirement, extras.pop("all"))
+    assert everything.name == project["name"] and everything.extras == set(extras)
+
+
+def test_requirements_have_the_form_that_the_launcher_reads(requirements):
+    for requirement in requirements:
         assert re.fullmatch(r"[\w-]+>=[\d.]+", requirement)
 
 
-def test_constraints_pin_exactly_what_an_installation_brings(arguments, pins):
-    assert closure(arguments["install_requires"] + arguments["extras_require"]["all"]) == set(pins)
+def test_constraints_pin_exactly_what_an_installation_brings(requirements, pins):
+    assert closure(requirements) == set(pins)
 
 
 def test_the_lock_has_the_pinned_versions_with_hashes(pins):
@@ -93,8 +109,8 @@ def test_what_builds_the_package_is_pinned(pins):
     assert build == [f"setuptools=={pins['setuptools']}"]
 
 
-def test_pins_meet_the_requirements(arguments, pins):
-    for text in arguments["install_requires"] + arguments["extras_require"]["all"]:
+def test_pins_meet_the_requirements(requirements, pins):
+    for text in requirements:
         requirement = Requirement(text)
         assert requirement.specifier.contains(pins[canonicalize_name(requirement.name)])
 
@@ -108,19 +124,18 @@ def test_pins_agree_with_each_other(pins):
                 )
 
 
-def test_base_install_has_no_training_framework(arguments):
+def test_base_install_has_no_training_framework(project):
     heavy = {"tensorflow", "keras", "tf-keras", "jax", "torch"}
-    assert not heavy & closure(arguments["install_requires"])
+    assert not heavy & closure(project["dependencies"])
 
 
-def test_every_import_is_declared(arguments):
-    requirements = arguments["install_requires"] + arguments["extras_require"]["all"]
+def test_every_import_is_declared(requirements):
     declared = {canonicalize_name(Requirement(requirement).name) for requirement in requirements}
     distributions = metadata.packages_distributions()
     for file in sorted((ROOT / "i2p_tf").rglob("*.py")):
         for module in third_party_imports(file):
             names = {canonicalize_name(name) for name in distributions[module]}
-            assert names & declared, f"{file} imports {module}, which setup.py doesn't name"
+            assert names & declared, f"{file} imports {module}, which pyproject.toml doesn't name"
 
 
 def third_party_imports(file):
@@ -133,19 +148,19 @@ def third_party_imports(file):
     return names - sys.stdlib_module_names - {"i2p_tf"}
 
 
-def test_every_package_is_included(arguments):
+def test_every_package_is_included(built):
     folders = {file.parent.relative_to(ROOT) for file in (ROOT / "i2p_tf").rglob("*.py")}
-    assert {".".join(folder.parts) for folder in folders} == set(arguments["packages"])
+    assert {".".join(folder.parts) for folder in folders} == set(built["tool"]["setuptools"]["packages"])
 
 
-def test_every_launcher_is_an_entry_point(arguments):
+def test_every_launcher_is_an_entry_point(project):
     launchers = {file.name: file.read_text() for file in (ROOT / "bin").iterdir() if not file.name.startswith("_")}
     modules = {name: re.findall(r"i2p_tf\.cli\.\w+", text) for name, text in launchers.items()}
-    expected = {f"i2p-{name} = {found[0]}:run" for name, found in modules.items() if found}
-    assert set(arguments["entry_points"]["console_scripts"]) == expected
+    expected = {f"i2p-{name}": f"{found[0]}:run" for name, found in modules.items() if found}
+    assert project["scripts"] == expected
 
 
-def test_entry_points_exist(arguments):
-    for entry_point in arguments["entry_points"]["console_scripts"]:
-        module, function = entry_point.partition(" = ")[2].split(":")
+def test_entry_points_exist(project):
+    for entry_point in project["scripts"].values():
+        module, function = entry_point.split(":")
         assert callable(getattr(importlib.import_module(module), function))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf import picture_memory, pictures
+from i2p_tf import picture_memory, picture_mode, pictures
 
 ORIENTATION, GPS = 0x0112, 0x8825
 
@@ -291,7 +291,7 @@ def test_the_size_of_a_webp_is_known_before_it_is_opened(options):
 
 @pytest.mark.parametrize(("mode", "file_format", "value", "expected"), FLAT_COLOURS)
 def test_bands_change_nothing(mode, file_format, value, expected, monkeypatch):
-    monkeypatch.setattr(pictures, "_BAND_PIXELS", 10)
+    monkeypatch.setattr(picture_mode, "_BAND_PIXELS", 10)
     test_every_mode_becomes_rgb(mode, file_format, value, expected)
     test_values_beyond_16_bits_are_scaled_from_their_own_range()
 

@@ -9,7 +9,8 @@ import pytest
 
 from i2p_tf import presets
 from i2p_tf.errors import InputError
-from i2p_tf.run_dir import RunDir, write_atomically, write_json
+from i2p_tf.files import write_atomically, write_json
+from i2p_tf.run_dir import RunDir
 
 CONFIG = presets.smoke("digits")
 OTHER = dataclasses.replace(CONFIG, seed=7)
@@ -194,14 +195,14 @@ def test_a_configuration_of_any_values_is_one_line(name, value, tmp_path):
 def test_results_of_an_earlier_version_are_read(tmp_path):
     run_dir = RunDir(tmp_path)
     run_dir.results.write_text('{"schema": 1, "transport": {"png": 0.5, "n": 2}}')
-    assert run_dir.read_results() == {"schema": 1, "channels": {"png": 0.5, "n": 2}}
+    assert run_dir.read_results() == {"schema": 2, "channels": {"png": 0.5, "n": 2}}
 
 
-@pytest.mark.parametrize("schema", ["2", '"two"', "1e999", "null"])
+@pytest.mark.parametrize("schema", ["3", "0", "true", '"two"', "1e999", "null"])
 def test_results_of_a_later_version_are_refused(schema, tmp_path):
     run_dir = RunDir(tmp_path)
     run_dir.results.write_text(f'{{"schema": {schema}}}')
-    with pytest.raises(InputError, match=r"results\.json has format .*; this version of i2p_tf reads format 1"):
+    with pytest.raises(InputError, match=r"results\.json has format .*; this version of i2p_tf reads format 2"):
         run_dir.read_results()
 
 

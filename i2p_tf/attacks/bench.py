@@ -1,52 +1,34 @@
-"""A run under attack: what the attacks share, and a memory of what has been measured already."""
+"""Where attacks are tried: what they share, and what is measured of each."""
 
-import dataclasses
 import functools
-import hashlib
-import json
-import shutil
 import time
 
 import numpy as np
 
-import i2p_tf
-from i2p_tf import evaluation
-from i2p_tf.attacks import floors
-from i2p_tf.attacks.judge import train_judge
+from i2p_tf import inference, picture_grid
+from i2p_tf.attacks import prior_only
+from i2p_tf.attacks.evaluation_classifier import train_classifier
 from i2p_tf.attacks.leakage import leakage
-from i2p_tf.run_dir import RESULT, write_atomically
-
-SAMPLES = 10
+from i2p_tf.attacks.rows import ATTACKS
+from i2p_tf.tables import load
 
 
 class Bench:
-    """A run under attack: its networks, its data, the judge, and what has been measured already."""
+    """Carries out attacks and measures them.
 
-    def __init__(self, run_dir, dataset, suite_name, suite, seed, say, controls_from=None):
-        self.run_dir, self.dataset, self.suite, self.seed, self.say = run_dir, dataset, suite, seed, say
-        self.suite_name = suite_name
-        self.places = [run_dir, controls_from] if controls_from else [run_dir]  # where results may be
-        self.classifier = evaluation.load_classifier(run_dir.classifier, dataset.num_classes)
-        self.test = dataset.test.take(slice(suite.test_images))
-        # Whatever changes a result; the files' names do not.
-        self.setting = {
-            "i2p_tf": i2p_tf.__version__,
-            "images": _digest_of_arrays(dataset.train, self.test),
-            "judge": dataclasses.asdict(suite.judge) | {"seed": seed},
-        }
-        config = run_dir.load_config()
-        protect = evaluation.load_protection(run_dir, config, dataset.image_size)
-        self.subject = Subject(protect, self, run_dir.network_digests())
+    Args:
+        target: the `Target` that is attacked.
+        suite: a `Suite`.
+        classes: how many there are.
+        seed: of the evaluation classifier and of the first repetition.
+        say: called with each line of progress.
+        memory: a `NoMemory` or `RunMemory`.
+    """
 
-    @functools.cached_property
-    def transform(self):
-        """h_θ, for attackers who differentiate it; None where a keyed method protects."""
-        return None if self.encryption else evaluation.load_network(self.run_dir.transform)
-
-    @property
-    def encryption(self):
-        """The keyed method that protects, a key of `encryption.SCHEMES`; None for h_θ."""
-        return self.run_dir.load_config().encryption
+    def __init__(self, target, suite, classes, seed, say, memory):
+        self.target, self.suite, self.classes = target, suite, classes
+        self.seed, self.say, self.memory = seed, say, memory
+        self.test = target.test
 
     @property
     def seeds(self):
@@ -54,120 +36,79 @@ class Bench:
         return range(self.seed, self.seed + self.suite.repetitions)
 
     @functools.cached_property
-    def judge(self):
-        """The independent classifier, trained once."""
-        asked, path = {"setting": self.setting}, self._folder("judge") / "judge.keras"
-        if not self._finished("judge", asked):
-            self.say("judge: training a classifier that reads restored images")
-            judge = train_judge(self.dataset, self.suite.judge, self.seed, self.say)
-            with write_atomically(path) as temporary:
-                judge.save(temporary)
-            self.run_dir.write_attack(self.suite_name, "judge", asked)
-        return evaluation.load_network(path)
+    def evaluation_classifier(self):
+        """The evaluation classifier, trained once."""
 
-    def probabilities(self, images):
-        """What ψ gives the classes of uint8 images: float32 `(n, classes)`."""
-        return floors.probabilities(self.classifier, images)
+        def train():
+            self.say("evaluation classifier: training a classifier that reads reconstructed images")
+            known = self.target.train
+            return train_classifier(
+                known.images, known.labels, self.classes, self.suite.evaluation_classifier, self.seed, self.say
+            )
 
-    def judge_accuracy(self):
-        """What the judge reads on plain and on protected test images."""
+        return self.memory.network("evaluation_classifier", train)
+
+    def evaluation_classifier_accuracy(self):
+        """What the evaluation classifier reads on plain and on protected test images."""
         accuracy = {
-            kind: float(np.mean(evaluation.classify(self.judge, images) == self.test.labels))
-            for kind, images in (("plain", self.test.images), ("protected", self.subject.protected))
+            kind: float(np.mean(inference.classify(self.evaluation_classifier, images) == self.test.labels))
+            for kind, images in (("plain", self.test.images), ("protected", self.target.protected))
         }
         return accuracy | {"n": len(self.test.labels)}
 
-    def measure(self, name, specification, restore, subject=None, losses=None):
-        """One result of results.json, from an earlier command if that has finished it in the same setting.
+    def carry_out(self, attack, target, seed, name, sanity_check=False, about=None):
+        """The result of an attack that reconstructs pictures.
 
         Args:
-            name: of the folder in attacks/<suite>/.
-            specification: what is to be in the result besides what is measured, as JSON.
-            restore: function without arguments to uint8 guesses of the test images.
-            subject: the `Subject` whose protected images samples.png shows; h_θ's if not given.
-            losses: dictionary that `restore` fills with those of its training, which become part of the result.
+            attack: a `Specification`.
+            target: the `Target`.
+            seed: of an attack that is trained; what needs none is recorded without.
+            name: of the folder of its result.
+            sanity check: whether the target is a sanity check.
+            about: what the result says besides what the specification does, as JSON.
         """
+        recorded = {"sanity_check": sanity_check, "seed": seed if attack.seeded else None}
+        specification = attack.about(target) | recorded | (about or {})
+        code = load(ATTACKS[attack.kind].code)
+        result = self.measure(name, specification, lambda: code(attack, target, seed, self.say), target)
+        if attack.sample is None:
+            return result
+        baseline = prior_only.mean_image(target.train, result["n"])
+        ssim = inference.visual_distance(baseline, self.test.images[: result["n"]])["ssim"]
+        return result | {"mean_image_ssim": float(np.mean(ssim))}
+
+    def read(self, attack, seed):
+        """The result of an attack that reconstructs no pictures."""
+        target, name = self.target, attack.result_name(self.target)
+        specification = attack.about(target) | ({"seed": seed} if attack.seeded else {})
 
         def compute():
+            self.say(name)
+            return specification | load(ATTACKS[attack.kind].code)(attack, target, seed, self.say)
+
+        return self.memory.result(name, specification, target.networks, compute)
+
+    def measure(self, name, specification, reconstruct, target=None):
+        """What guesses of the test images give away, as results.json has it.
+
+        Args:
+            name: of the folder of the result.
+            specification: what the result says besides what is measured, as JSON.
+            reconstruct: function without arguments to uint8 guesses and what else is to be in the result.
+            target: the `Target` whose protected images samples.png shows; the bench's if not given.
+        """
+        target = target or self.target
+
+        def compute():
+            self.say(name)
             started = time.monotonic()
-            restored = restore()
+            reconstructed, more = reconstruct()
             seconds = round(time.monotonic() - started, 1)
-            measured, ssim = leakage(restored, self.test, self.judge)
-            self._save_samples(name, subject.protected, restored, ssim)
-            return measured | {"seconds": seconds} | ({"losses": losses} if losses else {})
+            measured, ssim = leakage(reconstructed, self.test, self.evaluation_classifier)
+            shown = np.linspace(0, len(ssim) - 1, min(picture_grid.SAMPLES, len(ssim))).round().astype(int)
+            chosen = np.argsort(ssim)[shown]  # from the worst reconstructed to the best
+            rows = (self.test.images, target.protected, reconstructed)
+            self.memory.save_samples(name, *(images[chosen] for images in rows))
+            return specification | measured | {"seconds": seconds} | more
 
-        subject = subject or self.subject
-        return self.cached(name, specification, compute, subject)
-
-    def cached(self, name, specification, compute, subject=None):
-        """`specification` and the dictionary that `compute` returns, from an earlier command as in `measure`."""
-        setting = self.setting | (subject or self.subject).networks
-        asked = json.loads(json.dumps({"setting": setting, "specification": specification}))
-        if former := self._finished(name, asked):
-            return former["result"]
-        self.say(name)
-        result = specification | compute()
-        self.run_dir.write_attack(self.suite_name, name, asked | {"result": result})
-        return result
-
-    def _finished(self, name, asked):
-        """What an earlier command has written about the same; empty if there is nothing."""
-        for place in self.places:
-            former = place.read_attack(self.suite_name, name)
-            if {key: former.get(key) for key in asked} == asked:
-                if place is not self.run_dir:
-                    self.say(f"{name}: taken from {place.path}")
-                    self._copy(place.attack(self.suite_name, name), name)
-                    self.run_dir.write_attack(self.suite_name, name, former)
-                else:
-                    self.say(f"{name}: done earlier")
-                return former
-        return {}
-
-    def _copy(self, folder, name):
-        """Copies the files of an attack of another run, except its result, which is written last."""
-        for source in folder.iterdir():
-            if source.name != RESULT:
-                with write_atomically(self._folder(name) / source.name) as temporary:
-                    shutil.copyfile(source, temporary)
-
-    def _folder(self, name):
-        return self.run_dir.attack(self.suite_name, name)
-
-    def _save_samples(self, name, protected, restored, ssim):
-        """Writes samples.png: plain, protected and restored images, from the worst restored to the best."""
-        chosen = np.argsort(ssim)[np.linspace(0, len(ssim) - 1, min(SAMPLES, len(ssim))).round().astype(int)]
-        with write_atomically(self._folder(name) / "samples.png") as temporary:
-            evaluation.save_samples(temporary, *(row[chosen] for row in (self.test.images, protected, restored)))
-
-
-class Subject:
-    """A protection, and what it makes of the data; computed when it is first needed.
-
-    `networks` are the digests of the run's own networks, where its results depend on them.
-    """
-
-    def __init__(self, protect, bench, networks=None):
-        self.protect, self.dataset, self.test, self.networks = protect, bench.dataset, bench.test, networks or {}
-        suite = bench.suite
-        pairs = [attack.pairs for attack in (*suite.attacks, suite.control, suite.linear_map) if attack]
-        self.most_pairs = None if None in pairs else max(pairs)
-
-    @functools.cached_property
-    def known(self):
-        """Pairs of protected and plain training images."""
-        plain = self.dataset.train.images[: self.most_pairs]
-        return self.protect(plain), plain
-
-    @functools.cached_property
-    def protected(self):
-        """The protected test images."""
-        return self.protect(self.test.images)
-
-
-def _digest_of_arrays(*splits):
-    digest = hashlib.sha256()
-    for split in splits:
-        digest.update(np.ascontiguousarray(split.images))
-        digest.update(np.ascontiguousarray(split.labels))
-    return digest.hexdigest()
+        return self.memory.result(name, specification, target.networks, compute)

@@ -9,20 +9,20 @@ from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.attacks.errors import AttackError
+from i2p_tf.attacks.specification import held_out
 
 ROUNDS = 10  # after each the network is validated
-MOST_HELD_OUT = 500
 SSIM_WEIGHT = 0.1  # brings both terms to one order of magnitude
 
 
-def mse(plain, restored):
+def mse(plain, reconstructed):
     """Mean squared error of images in [0, 1]: the published attack's."""
-    return ops.mean(ops.square(restored - plain))
+    return ops.mean(ops.square(reconstructed - plain))
 
 
-def mse_ssim(plain, restored):
+def mse_ssim(plain, reconstructed):
     """Adds what the results are counted in, the SSIM: sharper pictures than `mse` alone."""
-    return mse(plain, restored) + SSIM_WEIGHT * (1.0 - ops.mean(metrics.ssim(restored, plain)))
+    return mse(plain, reconstructed) + SSIM_WEIGHT * (1.0 - ops.mean(metrics.ssim(reconstructed, plain)))
 
 
 LOSSES = {"mse": mse, "mse_ssim": mse_ssim}
@@ -31,14 +31,14 @@ LOSSES = {"mse": mse, "mse_ssim": mse_ssim}
 def fit(network, known, loss, training, seed, say):
     """Trains a network and leaves it at its lowest validation loss; the same seed gives the same network.
 
-    The last tenth of the examples, at most `MOST_HELD_OUT`, is held out for validation: that is all an attacker has.
+    The last tenth of the examples, as `held_out` counts them, is kept for validation: that is all an attacker has.
 
     Args:
         network: a Keras model that has just been built.
         known: tuple of inputs and targets, arrays of equal length of at least 2; those of uint8 are images and become
             [0, 1].
         loss: function of targets and predictions to a scalar.
-        training: a `suite.Training`.
+        training: a `Training`.
         seed: of the order of the examples.
         say: called with a line of progress a round.
 
@@ -72,11 +72,6 @@ def fit(network, known, loss, training, seed, say):
         network.set_weights(weights)
     losses = {"training": history["loss"][best_round], "validation": history["val_loss"][best_round]}
     return {"validation_at_start": start} | losses
-
-
-def held_out(count):
-    """How many of so many examples an attacker keeps for validation: a tenth, at most `MOST_HELD_OUT`."""
-    return min(MOST_HELD_OUT, -(-count // 10))
 
 
 def compile_network(network, loss, learning_rate, total_steps):

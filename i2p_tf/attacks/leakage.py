@@ -1,30 +1,33 @@
-"""What a restored image gives away: the picture, the class, and whose picture it is."""
+"""What a reconstructed image gives away: the picture, the class, and whose picture it is."""
 
 import numpy as np
 
-from i2p_tf import evaluation
+from i2p_tf import inference
+from i2p_tf.results import summary
 
 _QUERIES = 1_000
 _TIE = 1e-6  # difference of two correlations that rounding explains
 
 
-def leakage(restored, test, judge):
+def leakage(reconstructed, test, evaluation_classifier):
     """Measures guesses of test images.
 
     Args:
-        restored: uint8 `(n, height, width, 3)`, of the first n test images.
-        test: the `data.sources.Split` of the plain images, all of which are the gallery of the re-identification.
-        judge: an independent classifier.
+        reconstructed: uint8 `(n, height, width, 3)`, of the first n test images.
+        test: the `data.dataset.Split` of the plain images, all of which are the gallery of the re-identification.
+        evaluation classifier: an evaluation classifier.
 
     Returns:
-        A dictionary as results.json has it: `ssim` and `psnr` (summaries), `accuracy_on_restored`,
+        A dictionary as results.json has it: `ssim` and `psnr` (summaries), `accuracy_on_reconstructed`,
         `reidentification_top1`, `reidentification_top5`, `n`; and SSIM by image, float32 `(n,)`.
     """
-    count = len(restored)
-    distances = evaluation.visual_distance(restored, test.images[:count])
-    ranks = reidentification_ranks(restored, test.images)
-    measured = {name: evaluation.summary(values) for name, values in distances.items()} | {
-        "accuracy_on_restored": float(np.mean(evaluation.classify(judge, restored) == test.labels[:count])),
+    count = len(reconstructed)
+    distances = inference.visual_distance(reconstructed, test.images[:count])
+    ranks = reidentification_ranks(reconstructed, test.images)
+    measured = {name: summary(values) for name, values in distances.items()} | {
+        "accuracy_on_reconstructed": float(
+            np.mean(inference.classify(evaluation_classifier, reconstructed) == test.labels[:count])
+        ),
         "reidentification_top1": share_found(ranks, 1),
         "reidentification_top5": share_found(ranks, 5),
         "n": count,
@@ -32,14 +35,14 @@ def leakage(restored, test, judge):
     return measured, distances["ssim"]
 
 
-def reidentification_ranks(restored, gallery):
-    """Where the source of each restored image comes in a gallery that is ordered by resemblance.
+def reidentification_ranks(reconstructed, gallery):
+    """Where the source of each reconstructed image comes in a gallery that is ordered by resemblance.
 
     Resemblance is the correlation of the pixels after the mean image of the gallery is subtracted, of either sign: an
     inverted picture is found as well.
 
     Args:
-        restored: uint8 `(n, height, width, 3)`.
+        reconstructed: uint8 `(n, height, width, 3)`.
         gallery: the plain images, uint8, at least n, in the same order.
 
     Returns:
@@ -47,10 +50,10 @@ def reidentification_ranks(restored, gallery):
         int64 `(n,)` each.
     """
     mean = gallery.mean(axis=0, dtype=np.float64)
-    gallery, restored = _directions(gallery, mean), _directions(restored, mean)
+    gallery, reconstructed = _directions(gallery, mean), _directions(reconstructed, mean)
     better, tied = [], []
-    for start in range(0, len(restored), _QUERIES):
-        queries = restored[start : start + _QUERIES]
+    for start in range(0, len(reconstructed), _QUERIES):
+        queries = reconstructed[start : start + _QUERIES]
         resemblance = np.abs(queries @ gallery.T)
         lead = resemblance - resemblance[np.arange(len(queries)), start + np.arange(len(queries)), np.newaxis]
         better.append(np.sum(lead > _TIE, axis=1))

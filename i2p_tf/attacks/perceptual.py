@@ -1,8 +1,8 @@
 """A perceptual loss of the attacker's own: pictures shall agree in features, not only in pixels.
 
 The features are those of a network that has learned to tell by how many quarters a picture is turned (Gidaris et al.
-2018): that takes plain images and no labels. The independent classifier that reads restored images is never used: what
-fools it would count as restored.
+2018): that takes plain images and no labels. The evaluation classifier is never used: what fools it would count as
+reconstructed.
 """
 
 import keras
@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from i2p_tf.attacks import fitting
-from i2p_tf.attacks.suite import Training
+from i2p_tf.attacks.specification import Training
 
 NAME = "mse_perceptual"
 TRAINING = Training(steps=300)
@@ -28,17 +28,17 @@ def mse_perceptual(plain, seed, say):
         say: called with each line of progress.
 
     Returns:
-        A function of plain and restored images in [0, 1] to a scalar.
+        A function of plain and reconstructed images in [0, 1] to a scalar.
 
     Raises:
         AttackError: if the loss of the features is not finite.
     """
     extractor = _features(plain, seed, say)
 
-    def loss(images, restored):
-        pairs = zip(extractor(images, training=False), extractor(restored, training=False), strict=True)
+    def loss(images, reconstructed):
+        pairs = zip(extractor(images, training=False), extractor(reconstructed, training=False), strict=True)
         distances = [ops.mean(ops.square(_directions(a) - _directions(b))) * a.shape[-1] for a, b in pairs]
-        return fitting.mse(images, restored) + WEIGHT * sum(distances) / len(distances)
+        return fitting.mse(images, reconstructed) + WEIGHT * sum(distances) / len(distances)
 
     return loss
 

@@ -2,113 +2,26 @@
 
 import dataclasses
 
-from i2p_tf.attacks.threat_models import T0, T1, T2, T3
+from i2p_tf.attacks.rows import NETWORKS
+from i2p_tf.attacks.specification import Specification, Training
+from i2p_tf.attacks.specifications import (
+    AsIs,
+    AttributeInference,
+    BruteForce,
+    FeatureReconstruction,
+    Flow,
+    Gan,
+    GradientInversion,
+    InverseNetwork,
+    LinearMap,
+    Linkage,
+)
+from i2p_tf.attacks.threat_models import T3
+from i2p_tf.errors import InputError, unknown_name
 
-
-@dataclasses.dataclass(frozen=True)
-class Training:
-    """How an attacker trains a network: Adam, the learning rate falling to 0 along a cosine.
-
-    Attributes:
-        steps: batches, drawn at random.
-        batch_size: images a step.
-        learning_rate: the first and highest one.
-    """
-
-    steps: int
-    batch_size: int = 64
-    learning_rate: float = 2e-3
-
-
-@dataclasses.dataclass(frozen=True)
-class InverseNetwork:
-    """An ITN-Attack: a network that learns from pairs to restore the plain image from the protected one.
-
-    Attributes:
-        architecture: a key of `inverse_network.ARCHITECTURES`.
-        loss: a member of `inverse_network.LOSSES`.
-        training: a `Training`.
-        pairs: how many the attacker has; None for all training images.
-        asks_classifier: whether the network also sees what ψ makes of the protected image.
-        threat_model: T1 for an attacker who makes pairs with h_θ, T3 for one who got hold of some.
-    """
-
-    architecture: str
-    loss: str
-    training: Training
-    pairs: int | None = None
-    asks_classifier: bool = False
-    threat_model: str = T1.name
-
-    @property
-    def name(self):
-        leaked = f"_{self.pairs}_pairs" if self.threat_model == T3.name else ""
-        asking = "_class" if self.asks_classifier else ""
-        return f"inverse_network_{self.architecture}_{self.loss}{asking}{leaked}"
-
-
-@dataclasses.dataclass(frozen=True)
-class LinearMap:
-    """Ridge regression from whole protected images to whole plain ones.
-
-    Attributes:
-        pairs: how many the attacker has; None for all training images.
-        threat_model: T1.
-    """
-
-    pairs: int | None = None
-    threat_model: str = T1.name
-
-    @property
-    def name(self):
-        return "linear_map"
-
-
-@dataclasses.dataclass(frozen=True)
-class GradientInversion:
-    """Gradient descent through h_θ: Adam on the pixels, the learning rate falling to 0 along a cosine.
-
-    Attributes:
-        images: how many test images are attacked, the first ones.
-        steps: of the descent.
-        learning_rate: the first and highest one, in units of the pixels' range.
-        prior_weight: of the total variation of the guess's difference to the mean image, against the squared distance
-            of protected images in units of the mean image's; it falls with the learning rate.
-        pairs: that the attacker makes with h_θ, for the first guess.
-        threat_model: T2.
-    """
-
-    images: int
-    steps: int
-    learning_rate: float = 0.05
-    prior_weight: float = 3e-4
-    pairs: int = 1_000
-    threat_model: str = T2.name
-
-    @property
-    def name(self):
-        return "gradient_inversion"
-
-
-@dataclasses.dataclass(frozen=True)
-class Gan:
-    """A CycleGAN: it learns from protected images and from plain ones of other pictures, never from a pair.
-
-    Attributes:
-        architecture: of both translating networks, a key of `inverse_network.ARCHITECTURES`.
-        training: a `Training`.
-        images: how many training images there are, half of them protected and half plain; None for all.
-        threat_model: T0.
-    """
-
-    architecture: str
-    training: Training
-    images: int | None = None
-    threat_model: str = T0.name
-
-    @property
-    def name(self):
-        return f"gan_{self.architecture}"
+OWN = "own"  # the name of a suite that is not one of `SUITES`
+ALWAYS = (AsIs(), FeatureReconstruction())  # take no training
+READING = (Linkage(), BruteForce())  # reconstruct no pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,24 +29,49 @@ class Suite:
     """A fixed list of attacks, so that results can be compared.
 
     Attributes:
-        attacks: `InverseNetwork`s; attacks that take no training are always run.
-        linear_map: a `LinearMap`; None for none.
-        gradient_inversion: a `GradientInversion`; None for none.
-        gan: a `Gan`; None for none.
-        control: the attack that is tried on the controls; weaker than those it speaks for, where it differs at all.
-        judge: how the independent classifier is trained that reads restored images.
+        attacks: `Specification`s; those of `ALWAYS` and `READING` are run besides.
+        sanity_checks: those that are tried on the sanity checks; weaker than what they speak for, where they differ at
+            all. The first one's sanity checks are called by their names alone.
+        evaluation_classifier: how the classifier is trained that reads reconstructed images, and that of an attribute.
+        label_only: how the network is trained that draws pictures from the class alone.
         repetitions: with how many seeds each attack is run.
         test_images: how many are attacked, the first ones; None for all.
     """
 
-    attacks: tuple[InverseNetwork, ...]
-    control: InverseNetwork
-    judge: Training
+    attacks: tuple[Specification, ...]
+    sanity_checks: tuple[Specification, ...]
+    evaluation_classifier: Training
+    label_only: Training
     repetitions: int = 1
     test_images: int | None = None
-    linear_map: LinearMap | None = None
-    gradient_inversion: GradientInversion | None = None
-    gan: Gan | None = None
+
+    @property
+    def everything(self):
+        """All attacks in the order in which they are run."""
+        return (*ALWAYS, *self.attacks, *READING, AttributeInference(self.evaluation_classifier))
+
+    @property
+    def most_pairs(self):
+        """How many pairs the attackers need at most; None for all training images."""
+        pairs = [attack.pairs for attack in (*self.attacks, *self.sanity_checks)]
+        return None if None in pairs else max(pairs, default=0) or None
+
+    @property
+    def learner(self):
+        """The attack that is also tried with pairs of other pictures; None where nothing learns from pairs."""
+        learners = [attack for attack in self.attacks if isinstance(attack, InverseNetwork)]
+        return dataclasses.replace(learners[0], loss="mse_ssim") if learners else None
+
+    def check(self, name, image_size):
+        """Raises an `InputError`, where this suite called `name` has a network that takes no images of that size."""
+        attacks = (*self.attacks, *self.sanity_checks)
+        for network in dict.fromkeys(network for attack in attacks for network in attack.networks):
+            multiple = NETWORKS.find(network).multiple
+            if image_size % multiple:
+                raise InputError(
+                    f"the suite {name!r} does not fit these images: their size must be a multiple of {multiple} for "
+                    f"the network {network}. Received: {image_size}"
+                )
 
 
 def _quick():
@@ -144,21 +82,21 @@ def _quick():
     """
     training = Training(steps=600)
     paper_loss = InverseNetwork("unet_tiny", "mse", training, pairs=10_000)
-    attacks = (paper_loss, dataclasses.replace(paper_loss, loss="mse_ssim"))
+    linear, descent = LinearMap(pairs=10_000), GradientInversion(images=20, steps=200)
     return Suite(
-        attacks,
-        control=dataclasses.replace(paper_loss, training=Training(steps=200)),
-        judge=Training(steps=600),
+        (paper_loss, dataclasses.replace(paper_loss, loss="mse_ssim"), linear, descent),
+        sanity_checks=(dataclasses.replace(paper_loss, training=Training(steps=200)), descent, linear),
+        evaluation_classifier=Training(steps=600),
+        label_only=training,
         test_images=2_000,
-        linear_map=LinearMap(pairs=10_000),
-        gradient_inversion=GradientInversion(images=20, steps=200),
     )
 
 
 def _standard():
-    """Every architecture and loss on all pairs, one that asks ψ, one leak, a small GAN.
+    """Every network and loss on all pairs, one that asks ψ, one leak, a small flow, a small GAN.
 
-    CIFAR-10 at 32x32 on one core as above: 74 minutes beside other work. Results: docs/results/codebook.md.
+    CIFAR-10 at 32x32 on one core as above, without the residual decoder and the flow, which came later: 74 minutes
+    beside other work. Results: docs/results/codebook.md.
     """
     training = Training(steps=1_000)
     paper_loss = InverseNetwork("unet_small", "mse", training)
@@ -167,14 +105,19 @@ def _standard():
     others = [dataclasses.replace(best_loss, architecture=name) for name in ("residual", "wide")]
     asking = dataclasses.replace(best_loss, asks_classifier=True)
     leak = dataclasses.replace(best_loss, pairs=1_000, threat_model=T3.name)
-    control = dataclasses.replace(paper_loss, training=Training(steps=200))
+    decoder = InverseNetwork("residual_decoder", "mse", Training(steps=600, batch_size=32, learning_rate=1e-3))
+    flow = Flow("unet_small", training, candidates=4, images=2_000)
+    gan = Gan("unet_tiny", Training(steps=800, batch_size=32, learning_rate=1e-3))
+    linear, descent = LinearMap(), GradientInversion(images=100, steps=300)
+    weaker = [
+        dataclasses.replace(attack, training=dataclasses.replace(attack.training, steps=200))
+        for attack in (paper_loss, decoder, flow)
+    ]
     return Suite(
-        (paper_loss, best_loss, perceptual, *others, asking, leak),
-        control,
-        judge=Training(steps=1_500),
-        linear_map=LinearMap(),
-        gradient_inversion=GradientInversion(images=100, steps=300),
-        gan=Gan("unet_tiny", Training(steps=800, batch_size=32, learning_rate=1e-3)),
+        (paper_loss, best_loss, perceptual, *others, decoder, asking, leak, linear, flow, gan, descent),
+        sanity_checks=(weaker[0], descent, linear, *weaker[1:]),
+        evaluation_classifier=Training(steps=1_500),
+        label_only=training,
     )
 
 
@@ -185,21 +128,33 @@ def _full():
     best_loss = dataclasses.replace(paper_loss, loss="mse_ssim")
     perceptual = dataclasses.replace(paper_loss, loss="mse_perceptual")
     others = [dataclasses.replace(best_loss, architecture=name) for name in ("unet_small", "residual", "wide")]
+    decoder = dataclasses.replace(paper_loss, architecture="residual_decoder")
     asking = dataclasses.replace(best_loss, asks_classifier=True)
     leaks = [
         dataclasses.replace(best_loss, architecture="unet_small", pairs=pairs, threat_model=T3.name)
         for pairs in (100, 1_000, 10_000)
     ]
-    control = dataclasses.replace(paper_loss, training=Training(steps=2_000, batch_size=128))
+    flow = Flow("unet_small", training, candidates=16, steps=16)
+    gan = Gan("unet_small", Training(steps=20_000, batch_size=32, learning_rate=5e-4))
+    linear, descent = LinearMap(), GradientInversion(images=500, steps=2_000)
+    weaker = [
+        dataclasses.replace(attack, training=Training(steps=2_000, batch_size=128))
+        for attack in (paper_loss, decoder, flow)
+    ]
     return Suite(
-        (paper_loss, best_loss, perceptual, *others, asking, *leaks),
-        control,
-        judge=Training(steps=6_000),
+        (paper_loss, best_loss, perceptual, *others, decoder, asking, *leaks, linear, flow, gan, descent),
+        sanity_checks=(weaker[0], descent, linear, *weaker[1:]),
+        evaluation_classifier=Training(steps=6_000),
+        label_only=training,
         repetitions=3,
-        linear_map=LinearMap(),
-        gradient_inversion=GradientInversion(images=500, steps=2_000),
-        gan=Gan("unet_small", Training(steps=20_000, batch_size=32, learning_rate=5e-4)),
     )
 
 
 SUITES = {"quick": _quick(), "standard": _standard(), "full": _full()}
+
+
+def find_suite(name):
+    """The `Suite` of a name that a user gave; `InputError`, with the nearest name, if there is none."""
+    if name not in SUITES:
+        raise unknown_name("suite", name, tuple(SUITES))
+    return SUITES[name]

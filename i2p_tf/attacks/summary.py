@@ -1,8 +1,7 @@
 """What a suite says in the end: the strongest attack by each metric, and a table for a terminal."""
 
 from i2p_tf.attacks.threat_models import THREAT_MODELS
-
-METRICS = ("ssim", "psnr", "accuracy_on_restored", "reidentification_top1", "reidentification_top5")
+from i2p_tf.results import METRICS, value
 
 
 def strongest(attacks):
@@ -11,27 +10,29 @@ def strongest(attacks):
     The class is read too coarsely from a sample of the images: there, only attacks on all of them are ranked.
 
     Args:
-        attacks: dictionary of names to results as in results.json, without controls.
+        attacks: dictionary of names to results as in results.json, without sanity checks.
     """
     everything = max(result["n"] for result in attacks.values())
     on_all = {name: result for name, result in attacks.items() if result["n"] == everything}
-    return {metric: _strongest(on_all if metric == "accuracy_on_restored" else attacks, metric) for metric in METRICS}
+    return {
+        metric: _strongest(on_all if metric == "accuracy_on_reconstructed" else attacks, metric) for metric in METRICS
+    }
 
 
 def table(results):
     """The results of a suite as lines for a terminal."""
     suite, attacks = results["attack_suite"], results["attacks"]
     rows = [("", "SSIM", "p95", "PSNR", "class", "top-1", "top-5", "n", "threat", "seconds")]
-    rows += [_row(name, result) for name, result in attacks.items() if not result["control"]]
-    rows += [_row(f"floor: {name}", result) for name, result in results["floors"].items()]
-    rows += [_row(name, result) for name, result in attacks.items() if result["control"]]
+    rows += [_row(name, result) for name, result in attacks.items() if not result["sanity_check"]]
+    rows += [_row(f"prior-only baseline: {name}", result) for name, result in results["prior_only"].items()]
+    rows += [_row(name, result) for name, result in attacks.items() if result["sanity_check"]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
-    judge = suite["judge"]
+    reader = suite["evaluation_classifier"]
     lines += [
         "",
-        f"n = {judge['n']} test images; by chance top-1 is {1 / judge['n']:.4f}; class: accuracy of an independent "
-        f"classifier, which has {judge['plain']:.4f} on plain and {judge['protected']:.4f} on protected images",
+        f"n = {reader['n']} test images; by chance top-1 is {1 / reader['n']:.4f}; class: accuracy of the evaluation "
+        f"classifier, which has {reader['plain']:.4f} on plain and {reader['protected']:.4f} on protected images",
     ]
     for threat_model in sorted({result["threat_model"] for result in attacks.values()}):
         lines.append(f"{threat_model}: the attacker holds {THREAT_MODELS[threat_model].holds}")
@@ -46,7 +47,7 @@ def table(results):
 
 def _best(metric, best, attacks):
     kind = attacks[best["attack"]].get("attack", best["attack"])
-    seeds = sum(result.get("attack", name) == kind and not result["control"] for name, result in attacks.items())
+    seeds = sum(result.get("attack", name) == kind and not result["sanity_check"] for name, result in attacks.items())
     low, high = best["range"]
     spread = f", {low:.4f} to {high:.4f} over {seeds} seeds" if seeds > 1 else ""
     return f"strongest by {metric}: {best['value']:.4f}, {best['attack']}, n = {attacks[best['attack']]['n']}{spread}"
@@ -80,15 +81,11 @@ def _brute_force(result):
 
 
 def _strongest(attacks, metric):
-    values = {name: _value(result, metric) for name, result in attacks.items()}
+    values = {name: value(result, metric) for name, result in attacks.items()}
     best = max(values, key=values.get)
     kind = attacks[best].get("attack", best)
     repetitions = [values[name] for name, result in attacks.items() if result.get("attack", name) == kind]
     return {"attack": best, "value": values[best], "range": [min(repetitions), max(repetitions)]}
-
-
-def _value(result, metric):
-    return result[metric]["mean"] if isinstance(result[metric], dict) else result[metric]
 
 
 def _row(name, result):

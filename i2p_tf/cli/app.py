@@ -6,11 +6,14 @@
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 from absl import flags
 
 from i2p_tf import key_file
-from i2p_tf.cli import signals, stderr
+from i2p_tf.cli import aliases, signals, stderr
+from i2p_tf.config import Config
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
 
@@ -18,7 +21,13 @@ from i2p_tf.run_dir import RunDir
 ENVIRONMENT = {"TF_ENABLE_ONEDNN_OPTS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 
 
-def run(documentation, command_flags, main, failures=(), stopped="stopped"):
+def run(
+    documentation: str,
+    command_flags: flags.FlagValues,
+    main: Callable[[list[str]], int | None],
+    failures: Iterable[type[Exception]] = (),
+    stopped: str = "stopped",
+) -> NoReturn:
     """Parses the flags, calls `main` with the positional arguments and exits.
 
     Args:
@@ -37,7 +46,7 @@ def run(documentation, command_flags, main, failures=(), stopped="stopped"):
     sys.exit(code)
 
 
-def given_run_dir(arguments, path):
+def given_run_dir(arguments: list[str], path: str | None) -> RunDir:
     """The `RunDir` of a command that works on a finished run and takes no positional arguments.
 
     Args:
@@ -54,7 +63,7 @@ def given_run_dir(arguments, path):
     return RunDir(path)
 
 
-def finished_config(run_dir):
+def finished_config(run_dir: RunDir) -> Config:
     """The `Config` of a run that has all that protects and classifies, its key included; else `InputError`."""
     config = run_dir.finished_config()
     if config.encryption:
@@ -114,7 +123,8 @@ def _parse(command_flags):
                 raise InputError(
                     f"{argument!r} looks like a flag: files whose names begin with - go behind --, which ends the flags"
                 ) from error
-        raise unknown_name("flag", f"--{error.flagname}", [f"--{name}" for name in command_flags]) from error
+        shown = [f"--{name}" for name in aliases.shown(command_flags)]
+        raise unknown_name("flag", f"--{error.flagname}", shown) from error
     except flags.Error as error:
         raise InputError(" ".join(str(error).split())) from error
 
@@ -126,7 +136,7 @@ def _typed(value):
 
 def _help(command_flags):
     lines = []
-    for name in command_flags:
+    for name in aliases.shown(command_flags):
         flag = command_flags[name]
         default = "" if flag.default is None or flag.boolean else f" (default: {_typed(flag.default)})"
         lines.append(f"  --{name}{'' if flag.boolean else '=' + name.upper()}\n      {flag.help}{default}")

@@ -3,19 +3,19 @@
   bin/attack --run_dir=runs/digits_resnet20
   bin/attack --run_dir=runs/cifar10_resnet20 --suite=standard
 
-Every suite also runs controls, whose result is known beforehand: if one misbehaves, the results prove nothing and the
-command fails. Writes results.json and attacks/ in the run directory and prints a table. The same command goes on after
-the last finished attack.
+Every suite also runs sanity checks, whose result is known beforehand: if one misbehaves, the results prove nothing and
+the command fails. Writes results.json and attacks/ in the run directory and prints a table. The same command goes on
+after the last finished attack.
 """
 
 import sys
 
 from absl import flags
 
-from i2p_tf.attacks.suite import SUITES
+from i2p_tf.attacks.suite import find_suite
 from i2p_tf.cli import app, run_data
 from i2p_tf.data import sources
-from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir
 
 RED, PLAIN = "\x1b[31m", "\x1b[0m"
@@ -45,11 +45,13 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "controls_from",
+    "sanity_checks_from",
     None,
-    "another attacked run of the same data set, whose controls and judge are taken instead of being trained again",
+    "another attacked run of the same data set, whose sanity checks and evaluation classifier are taken instead of "
+    "being trained again",
     flag_values=FLAGS,
 )
+flags.DEFINE_alias("controls_from", "sanity_checks_from", flag_values=FLAGS)
 flags.DEFINE_string(
     "pairs_from",
     None,
@@ -61,8 +63,7 @@ flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 def main(arguments):
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
-    if FLAGS.suite not in SUITES:
-        raise unknown_name("suite", FLAGS.suite, tuple(SUITES))
+    find_suite(FLAGS.suite)
     if not 0 <= FLAGS.seed <= MOST_SEED:
         raise InputError(f"--seed must be an integer from 0 to {MOST_SEED}. Received: {FLAGS.seed}")
     if FLAGS.repetitions is not None and not 1 <= FLAGS.repetitions <= MOST_REPETITIONS:
@@ -70,7 +71,7 @@ def main(arguments):
             f"--repetitions must be an integer from 1 to {MOST_REPETITIONS}. Received: {FLAGS.repetitions}"
         )
     config = run_data.located(run_dir, app.finished_config(run_dir), FLAGS.data_dir)
-    controls_from = _attacked(FLAGS.controls_from) if FLAGS.controls_from else None
+    sanity_checks_from = _attacked(FLAGS.sanity_checks_from) if FLAGS.sanity_checks_from else None
     if FLAGS.attribute is not None:
         sources.check_attribute(config.dataset, FLAGS.attribute)
     pairs_from = None
@@ -95,13 +96,13 @@ def main(arguments):
             progress.say,
             repetitions=FLAGS.repetitions,
             attribute=FLAGS.attribute,
-            controls_from=controls_from,
+            sanity_checks_from=sanity_checks_from,
             others=others,
         )
         print(table(results))
-        print(f"pictures: {run_dir.attacks / FLAGS.suite}/*/samples.png (plain, protected, restored)")
+        print(f"pictures: {run_dir.attacks / FLAGS.suite}/*/samples.png (plain, protected, reconstructed)")
         print(f"numbers:  {run_dir.results}")
-    return _report_failures(results["attack_suite"]["failed_controls"])
+    return _report_failures(results["attack_suite"]["failed_sanity_checks"])
 
 
 def run():
@@ -111,19 +112,19 @@ def run():
 
 
 def _attacked(path):
-    """The `RunDir` of --controls_from."""
+    """The `RunDir` of --sanity_checks_from."""
     run_dir = RunDir(path)
     run_dir.load_config()
     if "attack_suite" not in run_dir.read_results():
-        raise InputError(f"--controls_from={path} has not been attacked; bin/attack --run_dir={path} does that")
+        raise InputError(f"--sanity_checks_from={path} has not been attacked; bin/attack --run_dir={path} does that")
     return run_dir
 
 
 def _report_failures(failures):
-    """Says what is wrong with the controls, in red on a terminal; returns the exit code."""
+    """Says what is wrong with the sanity checks, in red on a terminal; returns the exit code."""
     red, plain = (RED, PLAIN) if sys.stderr.isatty() else ("", "")
     for line in failures:
-        print(f"{red}error: not valid: control {line}{plain}", file=sys.stderr)
+        print(f"{red}error: not valid: sanity check {line}{plain}", file=sys.stderr)
     return 1 if failures else 0
 
 

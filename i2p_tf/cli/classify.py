@@ -1,6 +1,6 @@
 """Asks a server what pictures show. They are protected on this computer; what is sent is the protected picture.
 
-  bin/classify photo.jpg --server=http://127.0.0.1:8501 --transform=exports/NAME
+  bin/classify photo.jpg --server=http://127.0.0.1:8501 --export=exports/NAME
   bin/classify *.png --server=grpcs://HOST:8500 --token_file=FILE --top=5 --json
 
 The server is bin/serve, or TF Serving with an export of this project. Nothing is sent unless its model belongs to the
@@ -15,10 +15,11 @@ import os
 import pathlib
 import sys
 import warnings
+from typing import NoReturn
 
 from absl import flags
 
-from i2p_tf.cli import app, transforms
+from i2p_tf.cli import app, export_flag
 from i2p_tf.client import protect
 from i2p_tf.client.errors import ServerError
 from i2p_tf.client.transform import load as load_transform
@@ -34,9 +35,7 @@ FLAGS.set_gnu_getopt()  # flags may stand behind the file names
 flags.DEFINE_string(
     "server", None, "http://HOST:PORT, https://HOST, grpc://HOST:PORT or grpcs://HOST:PORT", flag_values=FLAGS
 )
-flags.DEFINE_string(
-    "transform", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
-)
+export_flag.define(FLAGS)
 flags.DEFINE_string("model", None, "its name on the server; that of the export if not given", flag_values=FLAGS)
 flags.DEFINE_string(
     "label", None, "ask the version with this label, as canary; if not given the newest", flag_values=FLAGS
@@ -51,7 +50,7 @@ flags.DEFINE_string("token_file", None, "file of a token, sent as Authorization:
 flags.DEFINE_string("certificate", None, "file of the authorities to trust for TLS, PEM", flag_values=FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int | None:
     if not arguments:
         raise InputError("give at least one picture; see --help")
     if not FLAGS.server:
@@ -61,12 +60,12 @@ def main(arguments):
             raise InputError(
                 f"{protect.printable(path)} is a folder; give its pictures, as {protect.printable(path)}/*"
             )
-    path = None if FLAGS.plain and not FLAGS.transform else transforms.find(FLAGS.transform)
-    if path is None and not FLAGS.model:
-        raise InputError("--plain without --transform needs --model, its name on the server")
-    transform = load_transform(path) if path else None
-    with _classifier(path, transform) as classifier:
-        codewords = None if FLAGS.plain else transform.codewords
+    export = None if FLAGS.plain and not FLAGS.export else export_flag.find(FLAGS.export)
+    if export is None and not FLAGS.model:
+        raise InputError("--plain without --export needs --model, its name on the server")
+    transform = load_transform(export) if export else None
+    with _classifier(export, transform) as classifier:
+        codewords = transform.codewords if transform and not FLAGS.plain else None
         if FLAGS.plain:
             print(f"warning: --plain sends the pictures unprotected to {FLAGS.server}", file=sys.stderr, flush=True)
         if codewords and not FLAGS.json:
@@ -77,14 +76,14 @@ def main(arguments):
     return 1 if failed else 0
 
 
-def run():
+def run() -> NoReturn:
     warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # what goes wrong is in the exceptions
     app.run(__doc__, FLAGS, main, failures=(ServerError,))
 
 
 def _classifier(path, transform):
-    from i2p_tf.client.serving import Classifier
+    from i2p_tf.client.classifier import Classifier
 
     return Classifier(
         FLAGS.server,
@@ -125,8 +124,8 @@ def _report(classification, constant):
         print(json.dumps(answer), flush=True)
     else:
         # A server chooses the names of its classes.
-        labels = ", ".join(f"{protect.printable(name)} {value:.4f}" for name, value in classification.labels)
-        print(f"{source}: {labels}{' (no confidence)' if constant else ''}", flush=True)
+        named = ", ".join(f"{protect.printable(name)} {value:.4f}" for name, value in classification.labels)
+        print(f"{source}: {named}{' (no confidence)' if constant else ''}", flush=True)
     return True
 
 

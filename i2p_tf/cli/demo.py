@@ -17,16 +17,19 @@ import pathlib
 import subprocess
 import sys
 import time
+from typing import NoReturn
 
 import urllib3
 from absl import flags
 from PIL import Image
 
 from i2p_tf.cli import app, signals, stderr
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client import manifest
 from i2p_tf.errors import InputError
-from i2p_tf.run_dir import RunDir, write_atomically
-from i2p_tf.serving import ports, web_page
+from i2p_tf.files import write_atomically
+from i2p_tf.run_dir import RunDir
+from i2p_tf.serving import ports
+from i2p_tf.serving.stand_in import web_page
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", "runs/digits_resnet20", "where the run is kept, of digits", flag_values=FLAGS)
@@ -42,7 +45,7 @@ class DemoError(RuntimeError):
     """A step failed."""
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     if FLAGS.web:
@@ -58,20 +61,22 @@ def main(arguments):
         _step("export", f"--run_dir={run_dir.path}", f"--export={export}", "--variants=float32")
     plain, protected = run_dir.demo / "plain", run_dir.demo / "protected"
     labels = _write_pictures(run_dir, plain)
-    _step("protect", f"--transform={export}", "--overwrite", plain, protected)
+    _step("protect", f"--export={export}", f"--output={protected}", "--overwrite", plain)
     with _server(export) as address:
         answers = _classify(address, export, labels)
-    failed_controls = _attack(run_dir)
-    _step("report", run_dir.path)
+    failed_sanity_checks = _attack(run_dir)
+    _step("report", f"--run_dir={run_dir.path}")
     _summarize(run_dir, labels, answers, time.monotonic() - started)
-    if failed_controls:
-        raise DemoError(f"the attacks are not valid: {'; '.join(f'control {line}' for line in failed_controls)}")
+    if failed_sanity_checks:
+        raise DemoError(
+            f"the attacks are not valid: {'; '.join(f'sanity check {line}' for line in failed_sanity_checks)}"
+        )
     if FLAGS.web:
         arguments, _ = _serve_flags(export)
         _step("serve", *arguments, "--web")
 
 
-def run():
+def run() -> NoReturn:
     app.run(__doc__, FLAGS, main, failures=(DemoError,), stopped="stopped; the same command goes on from here")
 
 
@@ -102,8 +107,8 @@ def _started(command, *arguments, stdout=None):
 def _is_exported(run_dir, export):
     """Whether the export was made of the networks of this run."""
     try:
-        made_of = json.loads((export / MANIFEST).read_text())["sha256"]
-    except Exception:  # whatever is there, it is no manifest: it is exported again
+        made_of = manifest.read(export).get("sha256")
+    except InputError:  # bin/export says what is wrong, or makes it anew
         return False
     return made_of == run_dir.network_digests()
 
@@ -154,21 +159,21 @@ def _wait_until_served(process, url):
 
 def _classify(address, export, labels):
     """Path -> name of the class that the server answered, through bin/classify."""
-    flags_of_classify = ["--json", f"--server={address}", f"--transform={export}"]
+    flags_of_classify = ["--json", f"--server={address}", f"--export={export}"]
     lines = _step("classify", *flags_of_classify, *labels, stdout=subprocess.PIPE).splitlines()
     answers = map(json.loads, lines)
     return {pathlib.Path(answer["picture"]): answer["labels"][0]["label"] for answer in answers}
 
 
 def _attack(run_dir):
-    """bin/attack; returns what is wrong with its controls: then it fails, but there is a suite to report on."""
+    """bin/attack; returns what is wrong with its sanity checks: then it fails, but there is a suite to report on."""
     before = run_dir.results.stat().st_mtime_ns
     try:
         _step("attack", f"--run_dir={run_dir.path}")
     except DemoError:
         if run_dir.results.stat().st_mtime_ns == before:  # it has not come to the end
             raise
-    return run_dir.read_results()["attack_suite"]["failed_controls"]
+    return run_dir.read_results()["attack_suite"]["failed_sanity_checks"]
 
 
 def _summarize(run_dir, labels, answers, seconds):

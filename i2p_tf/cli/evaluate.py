@@ -5,6 +5,8 @@
 Writes results.json and samples.png in the run directory and prints a table.
 """
 
+from typing import NoReturn
+
 from absl import flags
 
 from i2p_tf.cli import app, run_data
@@ -14,7 +16,7 @@ flags.DEFINE_string("run_dir", None, "run directory that bin/train has written",
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
     config = run_data.located(run_dir, app.finished_config(run_dir), FLAGS.data_dir)
     with run_dir.lock():
@@ -22,14 +24,15 @@ def main(arguments):
         from i2p_tf.data import sources
         from i2p_tf.training.progress import Progress
 
-        progress, dataset = Progress(), sources.load_for(config)
+        progress = Progress()
+        dataset = sources.load_for(config, line=progress)
         progress.say(dataset.describe_classes())
-        results = evaluation.evaluate_run(run_dir, dataset, progress.say)
+        results = evaluation.evaluate_run(run_dir, dataset, progress)
         print(evaluation.table(results))
-        print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
+        print(evaluation.closing(run_dir, results))
 
 
-def run():
+def run() -> NoReturn:
     app.run(__doc__, FLAGS, main)
 
 

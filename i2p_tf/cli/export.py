@@ -8,11 +8,12 @@ Every file is compared with the Keras model on test images before anything is pu
 
 import importlib.util
 import pathlib
+from typing import NoReturn
 
 from absl import flags
 
 from i2p_tf.cli import app, run_data
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS
 
@@ -30,7 +31,7 @@ flags.DEFINE_boolean("allow_loss", False, "publish variants that lose more than 
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
     for variant in FLAGS.variants:
         if variant not in VARIANTS:
@@ -61,7 +62,8 @@ def main(arguments):
         from i2p_tf.export import bundle, card
         from i2p_tf.training.progress import Progress
 
-        progress, dataset = Progress(), sources.load_for(config)
+        progress = Progress()
+        dataset = sources.load_for(config, line=progress)
         progress.say(dataset.describe_classes())
         variants = FLAGS.variants if both or FLAGS.tflite else []
         manifest = bundle.export(
@@ -71,7 +73,7 @@ def main(arguments):
         print(f"bundle: {path}")
 
 
-def run():
+def run() -> NoReturn:
     from i2p_tf.export.errors import ParityError
 
     app.run(__doc__, FLAGS, main, failures=(ParityError,), stopped="stopped; run the command again")

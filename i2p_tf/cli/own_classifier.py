@@ -3,6 +3,7 @@
 import os
 import pathlib
 import zipfile
+from typing import Any
 
 from i2p_tf.errors import InputError
 from i2p_tf.models.classifiers.table import APPLICATION, CLASSIFIERS
@@ -11,13 +12,13 @@ ENDINGS = (".keras", ".h5", ".hdf5")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def fields(flags):
+def fields(flags: Any) -> dict[str, Any]:
     """The fields of a `Config` that the flags of `bin/train` give: paths that hold in every working directory.
 
     Raises:
         InputError: if a file is missing or is none that Keras has saved.
     """
-    found = {}
+    found: dict[str, Any] = {}
     flag, path = _file(flags.classifier, flags.classifier_path)
     if path:
         _check_file(path, flag)

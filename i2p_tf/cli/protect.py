@@ -2,10 +2,11 @@
 
 What that hides, and from whom, docs/threat_model.md says. Look at the results before you send any.
 
-  bin/protect --transform=exports/NAME photo.jpg protected.png
-  bin/protect --transform=exports/NAME photos/ protected/
-  bin/protect --transform=exports/NAME a.jpg b.png more/ protected/
-  bin/protect --transform=exports/NAME - - < photo.jpg > protected.png
+  bin/protect --export=exports/NAME photo.jpg protected.png
+  bin/protect --export=exports/NAME photos/ protected/
+  bin/protect --export=exports/NAME a.jpg b.png more/ protected/
+  bin/protect --export=exports/NAME --output=protected/ *.jpg
+  bin/protect --export=exports/NAME - - < photo.jpg > protected.png
   bin/protect --encryption=etc --key_file=my.key --new_key photos/ encrypted/
 
 AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP; JPEG of up to 80 megapixels, of the others what decodes in 268
@@ -20,24 +21,26 @@ import pathlib
 import sys
 import time
 import warnings
+from collections.abc import Iterable
+from typing import NoReturn
 
 from absl import flags
 
 from i2p_tf import encryption, key_file, pictures
-from i2p_tf.cli import app, transforms
+from i2p_tf.cli import app, export_flag
 from i2p_tf.client import protect, transform
-from i2p_tf.client.encryption import KeyedTransform
-from i2p_tf.client.files import write_atomically
+from i2p_tf.client.keyed_transform import KeyedTransform
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.files import write_bytes
+from i2p_tf.moving_line import MovingLine
 from i2p_tf.run_dir import lock_folder
 
 METHODS = ", ".join(map(repr, encryption.SCHEMES))
 
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # flags may stand behind the file names
-flags.DEFINE_string(
-    "transform", None, "folder of bin/export, or a .tflite file; the one in exports/ if not given", flag_values=FLAGS
-)
+flags.DEFINE_string("output", None, "PNG file or folder to write; the last argument if not given", flag_values=FLAGS)
+export_flag.define(FLAGS)
 flags.DEFINE_string(
     "variant",
     "float32",
@@ -57,13 +60,14 @@ flags.DEFINE_integer("image_size", None, "height and width with --encryption; 32
 flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
 flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
 
-REFRESH_SECONDS = 0.5
 STREAM = "-"
 MAX_STREAM_BYTES = 64 << 20  # it is in memory as a whole
 DEFAULT_IMAGE_SIZE = 32
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int | None:
+    if FLAGS.output is not None:
+        arguments = [*arguments, FLAGS.output]
     if len(arguments) < 2:
         raise InputError("give at least one picture or folder, then the output; see --help")
     if FLAGS.resize is not None and FLAGS.resize not in pictures.RESIZE_RULES:
@@ -83,7 +87,7 @@ def main(arguments):
     return _protect_many([pathlib.Path(path) for path in inputs], pathlib.Path(output), model, rule)
 
 
-def run():
+def run() -> NoReturn:
     warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
     app.run(__doc__, FLAGS, main, stopped="stopped; the same command, without --new_key, goes on from here")
 
@@ -92,14 +96,14 @@ def _trained_transform():
     for flag in ("key_file", "new_key", "image_size"):
         if FLAGS[flag].present:
             raise InputError(f"--{flag} belongs to --encryption, one of {METHODS}")
-    return transform.load(transforms.find(FLAGS.transform), FLAGS.variant, FLAGS.threads)
+    return transform.load(export_flag.find(FLAGS.export), FLAGS.variant, FLAGS.threads)
 
 
 def _keyed_transform():
     if FLAGS.encryption not in encryption.SCHEMES:
         raise unknown_name("encryption", FLAGS.encryption, tuple(encryption.SCHEMES), quoted=True)
-    if FLAGS.transform:
-        raise InputError("--transform and --encryption exclude each other; give one of them")
+    if FLAGS.export:
+        raise InputError("--export and --encryption exclude each other; give one of them")
     if FLAGS["variant"].present:
         raise InputError("--variant is of a transform, and --encryption takes its place; leave one of them out")
     if not FLAGS.key_file:
@@ -147,7 +151,7 @@ def _protect_one(source, output, model, rule):
         sys.stdout.buffer.write(png)
         sys.stdout.buffer.flush()
     else:
-        write_atomically(target, png)
+        write_bytes(target, png)
     return 0
 
 
@@ -178,20 +182,19 @@ def _protect_many(inputs, output, model, rule):
 class Report:
     """What a person sees: a line that moves, a line for each failure, and a summary."""
 
-    def __init__(self, total):
+    def __init__(self, total: int) -> None:
         self.total = total
         self.done = self.kept = self.failed = 0
         self.started = time.monotonic()
-        self.shown = 0.0
-        self.moving = sys.stderr.isatty()
+        self.line = MovingLine()
 
-    def follow(self, failures, outcomes):
+    def follow(self, failures: Iterable[protect.Outcome], outcomes: Iterable[protect.Outcome]) -> int:
         """Reports all outcomes; returns the exit code."""
         for outcome in failures:
             self._count(outcome)
         for outcome in outcomes:
             self._count(outcome)
-        self._clear()
+        self.line.clear()
         seconds = time.monotonic() - self.started
         kept = f", {self.kept} done earlier" if self.kept else ""
         pictures_done = "1 picture" if self.done == 1 else f"{self.done} pictures"
@@ -204,28 +207,19 @@ class Report:
     def _count(self, outcome):
         if outcome.reason is not None:
             self.failed += 1
-            self._clear()
-            print(f"{protect.printable(outcome.source)}: {outcome.reason}", file=sys.stderr)
+            self.line.say(f"{protect.printable(outcome.source)}: {outcome.reason}")
         elif outcome.kept:
             self.kept += 1
         else:
             self.done += 1
-        now = time.monotonic()
-        if self.moving and now - self.shown > REFRESH_SECONDS:
-            self.shown = now
-            self._move(now - self.started)
+        if self.line.due:
+            self._move(time.monotonic() - self.started)
 
     def _move(self, seconds):
         finished = self.done + self.kept + self.failed
         rate = (self.done + self.failed) / seconds
         left = f", {(self.total - finished) / rate:.0f} s left" if rate else ""
-        self._clear()
-        sys.stderr.write(f"{finished} of {self.total}, {rate:.0f} pictures/s{left}")
-        sys.stderr.flush()
-
-    def _clear(self):
-        if self.moving:
-            sys.stderr.write("\r\x1b[K")
+        self.line.show(f"{finished} of {self.total}, {rate:.0f} pictures/s{left}")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,26 @@
 """Makes a report of one or several runs: what was protected, what attacks got back, what it costs.
 
-  bin/report runs/digits_resnet20
-  bin/report runs/paper runs/adversarial --output=docs/results/comparison
+  bin/report --run_dir=runs/digits_resnet20
+  bin/report --run_dir=runs/paper,runs/adversarial --output=docs/results/comparison
 
 Writes report.html, one page that needs nothing else, and the same as report.md, whose pictures lie in report/: into the
-run, or into --output. Attacks nothing by itself: run bin/attack before. Several runs are compared in one table.
+run, or into --output. Attacks nothing by itself: run bin/attack before. Several runs are compared in one table;
+bin/report runs/* takes them without --run_dir too.
 """
 
 import pathlib
+from typing import NoReturn
 
 from absl import flags
 
 from i2p_tf.cli import app
 from i2p_tf.errors import InputError
-from i2p_tf.run_dir import RunDir, write_atomically
+from i2p_tf.files import write_atomically
+from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
-FLAGS.set_gnu_getopt()  # the flag may stand behind the runs
+FLAGS.set_gnu_getopt()  # flags may stand behind the runs
+flags.DEFINE_list("run_dir", [], "run directories that bin/train has written", flag_values=FLAGS)
 flags.DEFINE_string(
     "output",
     None,
@@ -25,17 +29,18 @@ flags.DEFINE_string(
 )
 
 
-def main(arguments):
-    if not arguments:
-        raise InputError("give at least one run directory that bin/train has written; see --help")
-    if len(arguments) > 1 and not FLAGS.output:
-        raise InputError(f"--output is missing: where the report on {len(arguments)} runs is to lie")
+def main(arguments: list[str]) -> None:
+    runs = FLAGS.run_dir + arguments
+    if not runs:
+        raise InputError("--run_dir is missing; it is a directory that bin/train has written")
+    if len(runs) > 1 and not FLAGS.output:
+        raise InputError(f"--output is missing: where the report on {len(runs)} runs is to lie")
     if FLAGS.output and pathlib.Path(FLAGS.output).exists() and not pathlib.Path(FLAGS.output).is_dir():
         raise InputError(f"--output={FLAGS.output} is no folder")
     from i2p_tf.report import document, galleries, markdown, page, record
 
-    report = document.report([record.read(path) for path in arguments])
-    place = RunDir(FLAGS.output or arguments[0])  # another folder has the same names
+    report = document.report([record.read(path) for path in runs])
+    place = RunDir(FLAGS.output or runs[0])  # another folder has the same names
     texts = {
         place.report_markdown: markdown.render(report, place.report_pictures.name),
         place.report: page.render(report),
@@ -53,7 +58,7 @@ def main(arguments):
             path.unlink()
 
 
-def run():
+def run() -> NoReturn:
     app.run(__doc__, FLAGS, main)
 
 

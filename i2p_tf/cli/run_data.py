@@ -2,15 +2,17 @@
 
 import sys
 
+from i2p_tf.config import Config
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
+from i2p_tf.run_dir import RunDir
 
 HELP = (
     "where the data are now, if they have moved: the folder of pictures, or the prepared TensorFlow Datasets directory"
 )
 
 
-def located(run_dir, config, data_dir):
+def located(run_dir: RunDir, config: Config, data_dir: str | None) -> Config:
     """The `Config` of a run, whose data may have moved.
 
     Args:

@@ -5,7 +5,7 @@
   bin/serve --export=exports/A,exports/B
   bin/serve --export=exports/NAME --stable=1 --canary=2
   bin/serve --export=exports/NAME --web
-  bin/serve --export=exports/NAME --write_config=deployment
+  bin/serve --export=exports/NAME --output=deployment
 
 tensorflow_model_server is started if it is on PATH, TF Serving's Docker image with --docker. All speak the same REST
 and gRPC. docs/deployment.md has the rest.
@@ -17,13 +17,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import NoReturn
 
 from absl import flags
 
-from i2p_tf.cli import app, stderr
+from i2p_tf.cli import aliases, app, stderr
 from i2p_tf.errors import InputError
-from i2p_tf.serving import cors, deployment, integrity, model_config, ports, tf_serving, web_page
+from i2p_tf.serving import deployment, integrity, model_config, ports, tf_serving
 from i2p_tf.serving.errors import NotServing
+from i2p_tf.serving.stand_in import cors, web_page
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_list("export", None, "folders that bin/export has written", flag_values=FLAGS)
@@ -41,11 +43,15 @@ flags.DEFINE_multi_string(
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
-    "write_config", None, "only write a folder for TF Serving, Docker Compose and Kubernetes", flag_values=FLAGS
+    "output",
+    None,
+    "write a folder for TF Serving, Docker Compose and Kubernetes here, and serve nothing",
+    flag_values=FLAGS,
 )
+aliases.define("write_config", "output", FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     if not FLAGS.export:
@@ -54,9 +60,9 @@ def main(arguments):
         raise InputError(f"--rest_port and --grpc_port must differ. Received: {FLAGS.rest_port} for both")
     origins, web = _origins(), _web()
     configs = model_config.from_exports(FLAGS.export, FLAGS.stable, FLAGS.canary)
-    if FLAGS.write_config:
-        deployment.write(configs, pathlib.Path(FLAGS.write_config))
-        print(f"configuration: {FLAGS.write_config}")
+    if FLAGS.output:
+        deployment.write(configs, pathlib.Path(FLAGS.output))
+        print(f"configuration: {FLAGS.output}")
         return
     if FLAGS.docker and not shutil.which("docker"):
         raise InputError("--docker needs the program docker, which is not on PATH")
@@ -66,7 +72,7 @@ def main(arguments):
         _serve_with_stand_in(configs, origins, web)
 
 
-def run():
+def run() -> NoReturn:
     app.run(__doc__, FLAGS, main, failures=(NotServing,))
 
 
@@ -85,8 +91,8 @@ def _web():
     """Folder of the page if --web asks for it, else None."""
     if not FLAGS.web:
         return None
-    if FLAGS.docker or FLAGS.write_config:
-        raise InputError("--web is for the stand-in, not for --docker or --write_config")
+    if FLAGS.docker or FLAGS.output:
+        raise InputError("--web is for the stand-in, not for --docker or --output")
     if len(FLAGS.export) > 1:
         raise InputError(f"--web is for one export. Received: {','.join(FLAGS.export)}")
     return web_page.folder()
@@ -140,11 +146,11 @@ def _serve_with_stand_in(configs, origins, web):
     grpc_port = ports.free(FLAGS.host, FLAGS.grpc_port, "--grpc_port")
     reason = "--web is given" if web else f"{tf_serving.PROGRAM} is not on PATH"
     _say(f"{reason}: starting a stand-in, which is for trying things out on one machine (docs/deployment.md)")
-    from i2p_tf.serving import local_server
+    from i2p_tf.serving.stand_in import server
 
     addresses = _addresses(rest_socket.getsockname()[1], grpc_port)
     page = f", the page at {addresses.split()[0]}/" if web else ""
-    local_server.serve(
+    server.serve(
         configs,
         FLAGS.host,
         rest_socket,

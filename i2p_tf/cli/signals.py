@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import sys
+from collections.abc import Iterator
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 INSIST_SECONDS = 0.5  # after which a signal that was swallowed, or came at a bad moment, is raised again
@@ -15,12 +16,12 @@ _received = None  # the number of the last signal
 class Stopped(BaseException):
     """SIGINT or SIGTERM arrived. Files are written under temporary names, so it may be raised anywhere."""
 
-    def __init__(self, signal_number):
+    def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
 
 
-def catch():
+def catch() -> None:
     """From now on a signal raises `Stopped`; one that has come since the launcher began raises it at once."""
     global _received
     _received = None
@@ -30,7 +31,7 @@ def catch():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, NUMBERS)
 
 
-def release():
+def release() -> None:
     """The command has ended: a further signal ends the process without a word."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     for number in NUMBERS:
@@ -38,13 +39,13 @@ def release():
     sys.unraisablehook = sys.__unraisablehook__
 
 
-def received():
+def received() -> int | None:
     """The number of the signal that stops this command, whatever exception the libraries have made of it; or None."""
     return _received
 
 
 @contextlib.contextmanager
-def held():
+def held() -> Iterator[None]:
     """Signals wait until the block ends. In a command that is started in it they wait until it calls `catch`."""
     signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
     try:

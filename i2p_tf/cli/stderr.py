@@ -11,6 +11,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from collections.abc import Iterator
 
 LIBRARIES = ("tensorflow", "ai_edge_litert")
 _FILTER = pathlib.Path(__file__).with_name("stderr_filter.py")
@@ -18,7 +19,7 @@ _END_SECONDS = 1.0  # that the filter may take for what is left; a process that 
 
 
 @contextlib.contextmanager
-def filtered():
+def filtered() -> Iterator[None]:
     """While the block runs, stderr says what is for the user alone."""
     filter_ = _Filter() if _is_wanted() else None
     if filter_:
@@ -30,7 +31,7 @@ def filtered():
             filter_.end()
 
 
-def descriptor():
+def descriptor() -> int | None:
     """Of `sys.stderr`, for a program that is started; None, which is 2 there, if that is no file."""
     try:
         return sys.stderr.fileno()
@@ -47,11 +48,11 @@ class _Filter(importlib.abc.MetaPathFinder):
     """Finds no module: it waits for the first of the libraries."""
 
     def __init__(self):
-        self.process = None
+        self.process: subprocess.Popen | None = None
         self.stream = sys.stderr
-        settings = {"encoding": self.stream.encoding, "errors": self.stream.errors}
+        encoding, errors = self.stream.encoding, self.stream.errors
         self.descriptor = os.dup(2)
-        sys.stderr = open(self.descriptor, "w", buffering=1, **settings)  # noqa: SIM115
+        sys.stderr = open(self.descriptor, "w", buffering=1, encoding=encoding, errors=errors)  # noqa: SIM115
 
     def find_spec(self, name, path=None, target=None):
         if name in LIBRARIES:
@@ -74,9 +75,10 @@ class _Filter(importlib.abc.MetaPathFinder):
         reading, writing = os.pipe()
         # In a session of its own it gets no Ctrl-C: it ends when all is said.
         command = [sys.executable, "-I", "-S", str(_FILTER)]
-        streams = {"stdin": reading, "stdout": self.descriptor, "stderr": subprocess.DEVNULL}
         with contextlib.suppress(OSError):  # no process to be had: then the lines are there
-            self.process = subprocess.Popen(command, **streams, start_new_session=True)
+            self.process = subprocess.Popen(
+                command, stdin=reading, stdout=self.descriptor, stderr=subprocess.DEVNULL, start_new_session=True
+            )
             os.dup2(writing, 2)
         os.close(reading)
         os.close(writing)

@@ -17,13 +17,13 @@ NO_GPU = rb"E\d{4} " + PREFIX + rb".*failed call to cuInit"
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/nvidia0", "/dev/dxg")
 
 
-def noise():
+def noise() -> re.Pattern[bytes]:
     """The pattern of the lines to leave out on this machine."""
     patterns = NOISE if any(map(os.path.exists, GPU_DEVICES)) else [*NOISE, NO_GPU]
     return re.compile(b"|".join(patterns))
 
 
-def main():
+def main() -> None:
     leave_out = noise().match
     rest = b""
     while chunk := os.read(0, 1 << 16):

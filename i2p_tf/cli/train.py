@@ -18,6 +18,7 @@ from i2p_tf.cli import app, own_classifier
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.models.classifiers.table import APPLICATION
+from i2p_tf.moving_line import MovingLine
 from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
@@ -62,7 +63,11 @@ _define(
     "given",
 )
 _define(flags.DEFINE_integer, "epochs", "epochs of each of the two trainings, at least 1")
-_define(flags.DEFINE_integer, "batch_size", "images a step in both trainings, at least 1")
+_define(
+    flags.DEFINE_integer,
+    "batch_size",
+    "images a step in both trainings; if not given 128, of few or large pictures fewer",
+)
 _define(flags.DEFINE_float, "learning_rate", "highest learning rate of both trainings, above 0")
 _define(flags.DEFINE_float, "clip_norm", "limit of the gradient norm in both trainings, above 0")
 _define(flags.DEFINE_string, "augmentation", "none, crop or flip_crop")
@@ -111,7 +116,7 @@ def define_table_flags():
 def config_from_flags():
     """The preset's `Config` with what the flags replace; `InputError` for whatever does not fit."""
     if not FLAGS.dataset:
-        raise InputError(f"--dataset is missing; allowed: {', '.join(sources.NAMED_SETS)}, tfds:NAME, folder:PATH")
+        raise InputError(f"--dataset is missing; allowed: {', '.join(sources.allowed())}")
     dataset, data_dir = sources.place(FLAGS.dataset, FLAGS.data_dir)
     sources.check_place(dataset)
     if FLAGS.preset not in presets.PRESETS:
@@ -121,6 +126,8 @@ def config_from_flags():
         raise InputError(f"{given}: for a transform only, and --encryption takes its place; leave one of them out")
     config = presets.PRESETS[FLAGS.preset](dataset)
     recipe_changes = _given(RECIPE_FLAGS)
+    if "batch_size" in recipe_changes:
+        recipe_changes["follows_data"] = False
     if "epochs" in recipe_changes:
         recipe_changes["minimum_steps"] = 0
     recipes = {
@@ -183,7 +190,7 @@ def main(arguments):
 
         results = train_and_evaluate(config, run_dir, progress, given)
         print(evaluation.table(results))
-        print(f"pictures: {run_dir.samples}\nnumbers:  {run_dir.results}")
+        print(evaluation.closing(run_dir, results))
 
 
 def run():
@@ -200,7 +207,7 @@ def _given_from_elsewhere(config, run_dir, data):
     is_there = run_dir.continues(config, data) and run_dir.classifier.is_file()
     from i2p_tf.training.train import read_given
 
-    return read_given(config, is_there)
+    return read_given(config, is_there, MovingLine())
 
 
 def _help(concept):

@@ -3,21 +3,25 @@
 import queue
 import threading
 import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 class Deadline:
     """A moment that lies `seconds` ahead when it is made."""
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._end = time.monotonic() + seconds
 
-    def left(self):
+    def left(self) -> float:
         """Seconds until then, at least 0."""
         return max(0.0, self._end - time.monotonic())
 
 
-def run_within(deadline, work, end):
+def run_within(deadline: Deadline, work: Callable[[], T], end: Callable[[], None]) -> T:
     """Runs something that waits for others, and waits for it no longer than until the deadline.
 
     Time-outs of sockets hold for each read, and looking up a name has none. So the work has a thread of its own.
@@ -34,7 +38,7 @@ def run_within(deadline, work, end):
         TimeoutError: if the time is over.
         Exception: what `work` raises.
     """
-    outcomes = queue.SimpleQueue()
+    outcomes: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def run():
         try:

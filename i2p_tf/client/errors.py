@@ -9,7 +9,7 @@ class ServerError(RuntimeError):
     The message may quote the server: it is one line of printable characters, whatever that sent.
     """
 
-    def __init__(self, message):
+    def __init__(self, message: str) -> None:
         printable = "".join(character if character.isprintable() else " " for character in message)
         super().__init__(printable[:_MAX_MESSAGE])
 

@@ -2,11 +2,13 @@
 
 import contextlib
 import math
+from collections.abc import Sequence
 
 import grpc
 import numpy as np
 
 from i2p_tf.client import messages
+from i2p_tf.client.deadline import Deadline
 from i2p_tf.client.errors import NotInService, ServerError, Unavailable
 from i2p_tf.client.model_metadata import ModelMetadata
 
@@ -36,7 +38,7 @@ class GrpcConnection:
     What asks the server takes a `Deadline` and raises a `ServerError` when it has passed.
     """
 
-    def __init__(self, url, model, headers, certificate=None):
+    def __init__(self, url: str, model: str, headers: dict[str, str], certificate: str | None = None) -> None:
         self.address = url
         self._model = model
         self._metadata = [(name.lower(), value) for name, value in headers.items()]
@@ -50,7 +52,7 @@ class GrpcConnection:
         else:
             self._channel = grpc.insecure_channel(target, _OPTIONS)
 
-    def metadata(self, label, deadline):
+    def metadata(self, label: str | None, deadline: Deadline) -> ModelMetadata:
         """`ModelMetadata` of the newest version, or of that with a label."""
         request = messages.GetModelMetadataRequest(metadata_field=["signature_def"])
         request.model_spec.name = self._model
@@ -62,14 +64,14 @@ class GrpcConnection:
         shapes = {name: _shapes(signature) for name, signature in signatures.items()}
         return ModelMetadata.from_shapes(response.model_spec.version.value, shapes, self.address)
 
-    def class_names(self, model, labels, deadline):
+    def class_names(self, model: ModelMetadata, labels: Sequence[int], deadline: Deadline) -> tuple[list[str], str]:
         """The names of labels of a model, of which `metadata` has told, as a list; and its run id."""
         outputs = self._predict(model.version, "class_names", "labels", np.array(labels, np.int64), deadline)
         with self._expected("the names of its classes"):
             names = [name.decode() for name in outputs["class_names"].string_val]
             return names, outputs["run_id"].string_val[0].decode()
 
-    def probabilities(self, model, images, deadline):
+    def probabilities(self, model: ModelMetadata, images: np.ndarray, deadline: Deadline) -> np.ndarray:
         """Float32 `(n, classes)` of uint8 images `(n, height, width, 3)`, n at least 1."""
         outputs = self._predict(model.version, "serving_default", "images", images, deadline)
         with self._expected("probabilities"):
@@ -80,7 +82,7 @@ class GrpcConnection:
                 raise ValueError
             return np.array(values, np.float32).reshape(shape)
 
-    def close(self):
+    def close(self) -> None:
         self._channel.close()
 
     def _predict(self, version, signature, name, array, deadline):

@@ -11,8 +11,10 @@ import json
 import os
 import pathlib
 import threading
+from collections.abc import Iterable
+from typing import Any
 
-from i2p_tf.client.files import write_atomically
+from i2p_tf.files import write_bytes
 
 FILE = ".i2p_tf.jsonl"
 _CHUNK_BYTES = 1 << 20
@@ -26,31 +28,33 @@ class Journal:
         settings: how the pictures are made, as JSON; None if there is no journal, or none that can be read.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: pathlib.Path) -> None:
         self._folder = pathlib.Path(folder)
         self.path = self._folder / FILE
         self._lock = threading.Lock()
-        self.settings, self._entries, self._torn = None, {}, False
+        self.settings: dict | None = None
+        self._entries: dict[str, Any] = {}
+        self._torn = False
         if self.path.is_file():
             self._read()
 
-    def __contains__(self, target):
+    def __contains__(self, target: pathlib.Path) -> bool:
         """Whether the name of a target is the command's."""
         return self._name(target) in self._entries
 
-    def start(self, settings):
+    def start(self, settings: dict) -> None:
         """Begins anew: what was finished with other settings is no longer."""
-        write_atomically(self.path, _line({"made_by": settings}))
+        write_bytes(self.path, _line({"made_by": settings}))
         self.settings, self._entries, self._torn = settings, {}, False
 
-    def expect(self, targets):
+    def expect(self, targets: Iterable[pathlib.Path]) -> None:
         """Notes, before any is written, that these targets are the command's, so that a half one is known as such."""
         new = [name for name in map(self._name, targets) if name not in self._entries]
         self._entries |= dict.fromkeys(new)
         lines = b"".join(_line({"output": name}) for name in new)
         self._add(b"\n" + lines if self._torn else lines, sync=True)
 
-    def is_finished(self, source_digest, target):
+    def is_finished(self, source_digest: list | None, target: pathlib.Path) -> bool:
         """Whether a target is what was made of a picture, both to the last byte.
 
         Args:
@@ -58,9 +62,9 @@ class Journal:
             target: path of the output.
         """
         entry = self._entries.get(self._name(target))
-        return entry is not None and source_digest and entry == (source_digest, digest(target))
+        return bool(entry and source_digest and entry == (source_digest, digest(target)))
 
-    def finish(self, source_digest, target, content):
+    def finish(self, source_digest: list | None, target: pathlib.Path, content: bytes) -> None:
         """Notes that a target was written.
 
         Args:
@@ -90,7 +94,7 @@ class Journal:
             self._entries |= _entry(line)
 
 
-def digest(path):
+def digest(path: pathlib.Path) -> list | None:
     """Size and SHA-256 of a file, as JSON; None if it is none or can't be read."""
     try:
         if not os.path.isfile(path):  # a named pipe would wait for ever

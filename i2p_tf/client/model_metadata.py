@@ -25,7 +25,7 @@ class ModelMetadata:
     class_count: int
 
     @classmethod
-    def from_shapes(cls, version, shapes, address):
+    def from_shapes(cls, version: int, shapes: dict[str, dict[str, list[int]]], address: str) -> "ModelMetadata":
         """Reads the shapes of a model's tensors.
 
         Args:

@@ -8,14 +8,17 @@ import itertools
 import multiprocessing.pool
 import os
 import pathlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
 
 from i2p_tf import pictures
 from i2p_tf.client import journal as journals
-from i2p_tf.client.files import remove_left_overs, write_atomically
+from i2p_tf.client.interfaces import PictureSource, Protection
+from i2p_tf.client.journal import Journal
 from i2p_tf.errors import InputError, printable
+from i2p_tf.files import remove_left_overs, write_bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Outcome:
     reason: str | None = None
 
 
-def protect_bytes(source, transform, rule):
+def protect_bytes(source: PictureSource, transform: Protection, rule: str) -> bytes:
     """Protects one picture.
 
     Args:
@@ -56,7 +59,9 @@ def protect_bytes(source, transform, rule):
     return png.getvalue()
 
 
-def protect_pictures(jobs, transform, rule, journal=None):
+def protect_pictures(
+    jobs: Sequence[Job], transform: Protection, rule: str, journal: Journal | None = None
+) -> Iterator[Outcome]:
     """Does all jobs in `transform.threads` threads.
 
     Args:
@@ -72,7 +77,7 @@ def protect_pictures(jobs, transform, rule, journal=None):
         yield from workers.imap_unordered(work, jobs)
 
 
-def plan(inputs, output):
+def plan(inputs: Sequence[pathlib.Path], output: pathlib.Path) -> tuple[list[Job], list[Outcome]]:
     """Finds the pictures and names their targets.
 
     The files of one folder keep their places below `output`; of several, each is below a folder of the name of its
@@ -89,7 +94,8 @@ def plan(inputs, output):
     Raises:
         InputError: if a target would be a source or two targets one file.
     """
-    places, failures = {}, []
+    places: dict[pathlib.Path, pathlib.Path] = {}
+    failures: list[Outcome] = []
     for path in inputs:
         if not path.is_dir():
             places.setdefault(path, pathlib.Path())
@@ -105,7 +111,7 @@ def plan(inputs, output):
     return jobs, failures
 
 
-def check(output, settings, jobs, overwrite):
+def check(output: pathlib.Path, settings: dict, jobs: Sequence[Job], overwrite: bool) -> Journal:
     """Finds out whether the jobs may be done; writes nothing.
 
     Args:
@@ -143,7 +149,7 @@ def check(output, settings, jobs, overwrite):
     return journal
 
 
-def claim(journal, settings, jobs, overwrite):
+def claim(journal: Journal, settings: dict, jobs: Sequence[Job], overwrite: bool) -> None:
     """Makes the folder that of the jobs, or joins it where an earlier command has made it with the same settings.
 
     Args:
@@ -163,7 +169,7 @@ def _protect_file(job, transform, rule, journal):
         if journal and journal.is_finished(digest, job.target):
             return Outcome(job.source, kept=True)
         content = protect_bytes(job.source, transform, rule)
-        write_atomically(job.target, content)
+        write_bytes(job.target, content)
         if journal:
             journal.finish(digest, job.target, content)
     except pictures.PictureError as error:
@@ -213,7 +219,7 @@ def _clashing(targets, places):
 
 
 def _check_targets(jobs):
-    by_target = {}
+    by_target: dict[pathlib.Path, Job] = {}
     sources = {os.path.realpath(job.source) for job in jobs}
     for job in jobs:
         if os.path.realpath(job.target) in sources:

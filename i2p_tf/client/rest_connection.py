@@ -7,12 +7,14 @@ import json
 import socket
 import threading
 import urllib.parse
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import urllib3
 from PIL import Image
 
-from i2p_tf.client.deadline import run_within
+from i2p_tf.client.deadline import Deadline, run_within
 from i2p_tf.client.errors import NotInService, ServerError, Unavailable
 from i2p_tf.client.model_metadata import ModelMetadata
 
@@ -35,14 +37,14 @@ class RestConnection:
     What asks the server takes a `Deadline` and raises a `ServerError` when it has passed.
     """
 
-    def __init__(self, url, model, headers, certificate=None):
+    def __init__(self, url: str, model: str, headers: dict[str, str], certificate: str | None = None) -> None:
         self.address = url
         self._base = f"{url.rstrip('/')}/v1/models/{urllib.parse.quote(model, safe='')}"
         self._model = model
         self._pool = urllib3.PoolManager(maxsize=16, headers=headers, ca_certs=certificate, retries=False)
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
-    def metadata(self, label, deadline):
+    def metadata(self, label: str | None, deadline: Deadline) -> ModelMetadata:
         """`ModelMetadata` of the newest version, or of that with a label."""
         path = f"/labels/{label}/metadata" if label else "/metadata"
         answer = self._request("GET", path, deadline)
@@ -54,7 +56,7 @@ class RestConnection:
             }
         return ModelMetadata.from_shapes(version, shapes, self.address)
 
-    def class_names(self, model, labels, deadline):
+    def class_names(self, model: ModelMetadata, labels: Sequence[int], deadline: Deadline) -> tuple[list[str], str]:
         """The names of labels of a model, of which `metadata` has told, as a list; and its run id."""
         outputs = self._predict(model.version, {"signature_name": "class_names", "inputs": list(labels)}, deadline)
         with self._expected("the names of its classes"):
@@ -63,7 +65,7 @@ class RestConnection:
                 raise TypeError
             return names, run_id
 
-    def probabilities(self, model, images, deadline):
+    def probabilities(self, model: ModelMetadata, images: np.ndarray, deadline: Deadline) -> np.ndarray:
         """Float32 `(n, classes)` of uint8 images `(n, height, width, 3)`, n at least 1."""
         files = [{"b64": base64.b64encode(_png(image)).decode()} for image in images]
         limit = MAX_ANSWER_BYTES + len(images) * model.class_count * _BYTES_A_PROBABILITY
@@ -71,7 +73,7 @@ class RestConnection:
         with self._expected("probabilities"):
             return np.array(outputs["probabilities"], np.float32)
 
-    def close(self):
+    def close(self) -> None:
         self._pool.clear()
 
     def _predict(self, version, request, deadline, limit=MAX_ANSWER_BYTES):
@@ -183,23 +185,19 @@ class _Exchange:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # of TLS too, without its farewell
 
 
-class _Watched:
+class _HttpConnection(urllib3.connection.HTTPConnection):
     """A connection of urllib3's that can be ended from another thread."""
 
     def connect(self):
         super().connect()
         _of_thread.exchange.goes_through(self)
 
-    def request(self, *arguments, **keywords):
+    def request(self, *arguments: Any, **keywords: Any) -> None:
         _of_thread.exchange.goes_through(self)
         super().request(*arguments, **keywords)
 
 
-class _HttpConnection(_Watched, urllib3.connection.HTTPConnection):
-    pass
-
-
-class _HttpsConnection(_Watched, urllib3.connection.HTTPSConnection):
+class _HttpsConnection(_HttpConnection, urllib3.connection.HTTPSConnection):
     pass
 
 

@@ -11,23 +11,25 @@ import pathlib
 import threading
 import weakref
 import zipfile
+from collections.abc import Callable
 
 import numpy as np
 
 from i2p_tf import pictures
+from i2p_tf.client import manifest
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.client.model_metadata import MAX_CLASSES, MAX_IMAGE_SIZE
 from i2p_tf.errors import InputError, unknown_name
 
 # TensorFlow Lite's convention for what belongs to a model: a zip archive behind the model in the same file.
 METADATA = "i2p_tf.json"
-MANIFEST = "manifest.json"
-SCHEMA = 1
+SCHEMA = 1  # of these metadata
 _MAX_BYTES = 256 << 20  # a hundred times what the networks of this project have
 _MAX_METADATA_BYTES = 4 << 20  # the names of all classes are the most of it
 _IDENTITY_DIGITS = 16  # of the model's SHA-256: enough to tell two models apart
 
 
-def load(path, variant="float32", threads=None):
+def load(path: str | os.PathLike, variant: str = "float32", threads: int | None = None) -> "Transform":
     """Loads a transformation network, ready to run.
 
     Args:
@@ -41,15 +43,15 @@ def load(path, variant="float32", threads=None):
     Raises:
         InputError: if there is no such file, or it is damaged or no transform, or differs from what bin/export wrote.
     """
-    path = pathlib.Path(path)
-    if path.is_dir():
-        path = _file_of_variant(path, variant)
-    elif not path.is_file():
-        problem = "is no file" if path.exists() else "does not exist"
-        raise InputError(f"{path} {problem}; give a folder that bin/export has written, or a .tflite file of one")
-    if (path.parent / MANIFEST).is_file():
-        _check_against_manifest(path)
-    return Transform(path, threads)
+    file = pathlib.Path(path)
+    if file.is_dir():
+        file = _file_of_variant(file, variant)
+    elif not file.is_file():
+        problem = "is no file" if file.exists() else "does not exist"
+        raise InputError(f"{file} {problem}; give a folder that bin/export has written, or a .tflite file of one")
+    if (file.parent / MANIFEST).is_file():
+        _check_against_manifest(file)
+    return Transform(file, threads)
 
 
 class Transform:
@@ -81,13 +83,13 @@ class Transform:
         InputError: as in `load`.
     """
 
-    def __init__(self, path, threads=None):
+    def __init__(self, path: str | os.PathLike, threads: int | None = None) -> None:
         self._load(str(path), _read(path), threads)
 
-    def __getstate__(self):
+    def __getstate__(self) -> tuple:
         return self._path, self._content, self._given_threads
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: tuple) -> None:
         self._load(*state)
 
     def _load(self, path, content, threads):
@@ -115,10 +117,10 @@ class Transform:
     def _start(self):
         """Without interpreters and threads, as at the beginning."""
         self._free = threading.BoundedSemaphore(self.threads)
-        self._idle = collections.deque()  # its append and pop are atomic
+        self._idle: collections.deque[Callable] = collections.deque()  # its append and pop are atomic
         self._pool = concurrent.futures.ThreadPoolExecutor(self.threads, thread_name_prefix="i2p_tf")
 
-    def __call__(self, images):
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """Protects a batch.
 
         Args:
@@ -187,7 +189,7 @@ class Transform:
 
 
 # A child after `fork` has neither the threads of a pool nor those that hold a semaphore or an interpreter just then.
-_transforms = weakref.WeakSet()
+_transforms: "weakref.WeakSet[Transform]" = weakref.WeakSet()
 
 
 def _start_all():
@@ -222,11 +224,13 @@ def _read(path):
 
 
 def _check_against_manifest(path):
-    manifest = path.parent / MANIFEST
+    files = manifest.read(path.parent)["files"]
     try:
-        expected = json.loads(manifest.read_bytes())["files"][path.name]["sha256"]
-    except Exception as error:  # deep JSON and long numbers have exceptions of their own
-        raise InputError(f"{manifest} is damaged or does not list {path.name}; export it again") from error
+        expected = files[path.name]["sha256"]
+    except (KeyError, TypeError) as error:
+        raise InputError(
+            f"{path.parent / MANIFEST} is damaged or does not list {path.name}; export it again"
+        ) from error
     if _sha256(_read(path)) != expected:
         raise InputError(f"{path} was changed after its export: its SHA-256 is not that of {MANIFEST}; export it again")
 

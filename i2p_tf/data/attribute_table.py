@@ -18,13 +18,13 @@ FILE = "attributes.csv"
 _BEGINNING = re.compile(r'\s*"?file"? *([,;\t])', re.IGNORECASE)
 
 
-def names(root):
-    """Names of the attributes; none where the folder has no such file.
+def names(folder):
+    """Names of the attributes; none where the folder, a path that may begin with `~`, has no such file.
 
     Raises:
         InputError: if the first line is not as it has to be, or the file can't be read.
     """
-    path = root / FILE
+    path = pathlib.Path(folder).expanduser() / FILE
     return tuple(_lines(path)[0][1][1:]) if path.is_file() else ()
 
 

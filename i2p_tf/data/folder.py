@@ -7,49 +7,49 @@ import numpy as np
 
 from i2p_tf import pictures
 from i2p_tf.data import attribute_table, layout
+from i2p_tf.data.dataset import DEFAULT_SIZE, Found, Split
 from i2p_tf.errors import InputError, printable
 
 _ORDER_SEED = 0
 
 
-def read(path, image_size, attribute=None):
+def read(place, data_dir, image_size, attribute, line):
     """Reads all pictures of a folder.
 
     Pictures lie at any depth below their class folder. Hidden files are ignored. Symbolic links are followed, but no
     folder is read twice and no link leads from one class into another.
 
     Args:
-        path: folder with class folders, or with train/, test/ and validation/ that have class folders.
-        image_size: height and width to bring each picture to, by `pictures.resize` with rule "crop".
+        place: folder with class folders, or with train/, test/ and validation/ that have class folders.
+        data_dir: without meaning here.
+        image_size: height and width to bring each picture to, as the client does by its rule "crop"; None for 32.
         attribute: a column of the folder's attributes.csv; None for none.
+        line: a `moving_line.MovingLine` that says how far it is.
 
     Returns:
-        Tuple of the class names (sorted), a dict from split name to `(images, labels, values)` (uint8
-        `(n, image_size, image_size, 3)`, int32 `(n,)`, and the attribute as int32 `(n,)` or None), a list of
-        "relative/path: reason" for every file that was not used, and the names of the attribute's values (sorted). A
-        folder without splits gives "train" only.
+        A `data.dataset.Found`, whose names are sorted. A folder without splits gives "train" only.
 
     Raises:
         InputError: if the folder is not as `layout.find` wants it, a class has too few usable pictures to be in the
             train, validation and test set, or a picture lacks the attribute.
     """
-    found = layout.find(path)
+    found, image_size = layout.find(place), image_size or DEFAULT_SIZE
     column = attribute_table.column(found.root, attribute) if attribute else {}
     names = tuple(sorted(set(column.values())))
     splits, skipped = {}, []
     for split in found.splits:
         skipped += [_line(found.root, file, "not inside a class folder") for file in found.strays(split)]
         files, labels = found.files(split)
-        images, reasons = _decode_all(files, image_size)
+        images, reasons = _decode_all(files, image_size, line.wait(f"reading pictures for {split}", len(files)))
         used = np.array([reason is None for reason in reasons])
         skipped += [_line(found.root, *pair) for pair in zip(files, reasons, strict=True) if pair[1]]
         # The classes mixed, the same in every run, as in published sets: the first n images are a sample of all.
         order = np.random.default_rng(_ORDER_SEED).permutation(len(images))
         values = _values(found.root, np.array(files)[used], column, names)[order] if attribute else None
-        splits[split] = (images[order], labels[used][order], values)
+        splits[split] = Split(images[order], labels[used][order], values)
         held_out = sum(other not in found.splits for other in ("validation", "test"))
-        _check_counts(split, splits[split][1], found.class_names, 1 + held_out if split == "train" else 1, skipped)
-    return found.class_names, splits, skipped, names
+        _check_counts(split, splits[split].labels, found.class_names, 1 + held_out if split == "train" else 1, skipped)
+    return Found(found.class_names, splits, tuple(skipped), names)
 
 
 def _line(root, file, reason):
@@ -66,21 +66,21 @@ def _values(root, files, column, names):
     return np.array([names.index(column[path]) for path in paths], np.int32)
 
 
-def _decode_all(files, image_size):
+def _decode_all(files, image_size, waiting):
     """One decoded picture per thread is in memory beside the result. Reasons are None for pictures that are used."""
 
     def decode(file):
         try:
-            picture = pictures.decode(file, at_least=image_size)
+            return pictures.decode_square(file, image_size), None
         except pictures.PictureError as error:
             return None, str(error)
-        return np.asarray(pictures.resize(picture, image_size)), None
 
     images = np.empty((len(files), image_size, image_size, 3), np.uint8)
     count, reasons = 0, []
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for image, reason in pool.map(decode, files):
             reasons.append(reason)
+            waiting.step()
             if reason is None:
                 images[count] = image
                 count += 1

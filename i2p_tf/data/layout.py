@@ -99,6 +99,11 @@ def find(path):
     )
 
 
+def fingerprint(path):
+    """The `Fingerprint` of a folder; `InputError` as `find`."""
+    return find(path).fingerprint()
+
+
 def composed(name):
     """A name in Unicode's form NFC: macOS writes another form than most, and people see no difference."""
     return unicodedata.normalize("NFC", name)

@@ -18,7 +18,7 @@ def training_pipeline(split, batch_size, seed, augmentation, epoch, protect=None
     `batch_size - 1` images, others in each epoch, are left out to keep all batches full.
 
     Args:
-        split: `sources.Split`.
+        split: `dataset.Split`.
         batch_size: images in each batch.
         seed: non-negative integer.
         augmentation: "none"; "crop", a random shift by up to an eighth of the image size (4 pixels of 32) with black
@@ -58,7 +58,7 @@ def evaluation_pipeline(split, batch_size):
     """All images in order; the last batch may be smaller.
 
     Args:
-        split: `sources.Split`.
+        split: `dataset.Split`.
         batch_size: images in each batch but the last.
 
     Returns:

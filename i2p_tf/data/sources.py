@@ -1,126 +1,122 @@
-"""The name of a data set -> uint8 images and labels, split for training, validation and test.
+"""Where data sets come from: the table of sources, and what a data set's name says before anything is read.
 
-How a set is split never depends on the seed of a training: runs with different seeds can then be compared, and a
-network trained by one of them has not seen the validation or test images of another.
+A name is that of a row, `digits`, or that of a row with a place, `folder:PATH`. A source is one file that reads and one
+row here; another package adds a row by `SOURCES.register`.
 """
 
 import dataclasses
 import os
 import pathlib
 
-import numpy as np
-
-from i2p_tf.data import attribute_table, layout
+from i2p_tf import moving_line, tables
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.errors import InputError, printable, unknown_name
-from i2p_tf.fingerprint import listed
-
-NAMED_SETS = ("digits", "cifar10", "cifar100")
-ATTRIBUTES = {"cifar100": ("coarse_label",)}  # besides the class; other sets of TFDS are asked when they are read
-_ALLOWED = (*NAMED_SETS, "tfds:NAME", "folder:PATH")
-
-_SPLIT_SEED = 2021
-_TEST_FRACTION = 0.2
-_VALIDATION_FRACTIONS = {"cifar100": 0.05}  # 2,500 of 50,000
-_OTHER_VALIDATION_FRACTION = 0.1
-_DEFAULT_SIZE = 32
-_MANY_CLASSES = 20
-_FIRST_CLASSES = 8
 
 
 @dataclasses.dataclass(frozen=True)
-class Split:
-    """Images, uint8 RGB `(n, size, size, 3)`, and their labels, int32 `(n,)`; an attribute likewise, if one is read."""
+class Source:
+    """One source of data sets. What says "module:function" may be the function itself.
 
-    images: np.ndarray
-    labels: np.ndarray
-    attribute: np.ndarray | None = None
-
-    def take(self, chosen):
-        """The `Split` of the images that an index, a slice or a mask chooses."""
-        attribute = None if self.attribute is None else self.attribute[chosen]
-        return Split(self.images[chosen], self.labels[chosen], attribute)
-
-
-@dataclasses.dataclass(frozen=True)
-class Dataset:
-    """A data set in memory.
-
-    `name` is that of `shown_name`; `skipped` has one "path: reason" for every file that was no usable picture;
-    `attribute_values` are the names of the values of the attribute that was asked for.
+    Attributes:
+        name: of the data set, or what stands before the colon.
+        help: one line for people.
+        read: "module:function" of `(place, data_dir, image_size, attribute, line)` that gives a `data.dataset.Found`.
+            Of a source without places, `place` is its name; `line` is a `moving_line.MovingLine`.
+        place: what stands after the colon, for messages: "PATH"; None where there is no colon.
+        is_path: whether a place is a path on this computer. It is then recorded as an absolute one, is shown without
+            its folders, which say more of its owner, and `data_dir` says where it lies now.
+        check: "module:function" of a place that raises an `InputError` if it can't be used, in no time; None for none.
+        fingerprint: "module:function" of a place that gives its `Fingerprint`; None where the name says all.
+        attributes: "module:function" of a place that gives the names of what it knows of each image besides the class;
+            or these names; None where only reading tells.
+        attributes_help: where a user would put such attributes.
     """
 
     name: str
-    class_names: tuple[str, ...]
-    train: Split
-    validation: Split
-    test: Split
-    skipped: tuple[str, ...] = ()
-    attribute_values: tuple[str, ...] = ()
-
-    def with_training_images(self, count):
-        """The set with only `count` training images (all, where there are no more): the same ones in every run."""
-        chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.train.labels))[:count]
-        return dataclasses.replace(self, train=self.train.take(chosen))
-
-    def with_class_names(self, names):
-        """The set with its classes, and so its labels, in the order of `names`; `InputError` if these are others."""
-        if set(names) != set(self.class_names):
-            missing, unknown = sorted(set(self.class_names) - set(names)), sorted(set(names) - set(self.class_names))
-            parts = [(kind, listed(found)) for kind, found in (("missing", missing), ("unknown", unknown)) if found]
-            what = "; ".join(f"{kind}: {found}" for kind, found in parts)
-            raise InputError(f"--class_names has to name the classes of {self.name} in another order; {what}")
-        places = np.array([names.index(name) for name in self.class_names], np.int32)
-        splits = {
-            name: dataclasses.replace(getattr(self, name), labels=places[getattr(self, name).labels])
-            for name in ("train", "validation", "test")
-        }
-        return dataclasses.replace(self, class_names=tuple(names), **splits)
-
-    def describe_classes(self):
-        """The names of the classes, each with its number of pictures in all splits, as one line; some of many."""
-        labels = np.concatenate([split.labels for split in (self.train, self.validation, self.test)])
-        counts = np.bincount(labels, minlength=self.num_classes).tolist()
-        shown = [f"{printable(name)} ({count})" for name, count in zip(self.class_names, counts, strict=True)]
-        if len(shown) > _MANY_CLASSES:
-            others = counts[_FIRST_CLASSES:]
-            rest = f"and {len(others)} more ({min(others)} to {max(others)} each)"
-            shown = [*shown[:_FIRST_CLASSES], rest]
-        return f"{self.num_classes} classes: {', '.join(shown)}"
+    help: str
+    read: str
+    place: str | None = None
+    is_path: bool = False
+    check: str | None = None
+    fingerprint: str | None = None
+    attributes: str | tuple[str, ...] | None = ()
+    attributes_help: str = ""
 
     @property
-    def image_size(self):
-        """Height and width of every image."""
-        return self.train.images.shape[1]
+    def form(self):
+        """How its data sets are named."""
+        return f"{self.name}:{self.place}" if self.place else self.name
 
-    @property
-    def num_classes(self):
-        """Number of classes; labels run from 0 to one less."""
-        return len(self.class_names)
+
+_TFDS = "i2p_tf.data.tfds:read"
+
+SOURCES = tables.Table(
+    "dataset",
+    (
+        Source("digits", "scikit-learn's handwritten digits; needs no network", "i2p_tf.data.digits:read"),
+        Source("cifar10", "60,000 pictures of 10 kinds of objects, 32x32", _TFDS),
+        Source("cifar100", "60,000 pictures of 100 kinds of objects, 32x32", _TFDS, attributes=("coarse_label",)),
+        Source("tfds", "an image classification set of TensorFlow Datasets", _TFDS, place="NAME", attributes=None),
+        Source(
+            "folder",
+            "a folder of class folders, perhaps with train/ and test/ around them",
+            "i2p_tf.data.folder:read",
+            place="PATH",
+            is_path=True,
+            check="i2p_tf.data.layout:find",
+            fingerprint="i2p_tf.data.layout:fingerprint",
+            attributes="i2p_tf.data.attribute_table:names",
+            attributes_help="a folder has those of its attributes.csv",
+        ),
+    ),
+)
+
+
+def allowed():
+    """How a data set can be named, for messages: "digits", "folder:PATH"."""
+    return tuple(source.form for source in SOURCES.values())
+
+
+def find(name):
+    """The `Source` of a data set's name, and the place in it.
+
+    Raises:
+        InputError: if there is none, or the place is missing.
+    """
+    kind, colon, place = name.partition(":")
+    source = SOURCES.get(kind)
+    if source is None or bool(colon) != bool(source.place):
+        if os.path.isdir(name):
+            raise InputError(f"unknown dataset {name!r}; it is a folder. Did you mean folder:{name}?")
+        raise unknown_name("dataset", name, allowed())
+    if colon and not place:
+        raise InputError(f"dataset {name!r} has nothing after the colon; allowed: {', '.join(allowed())}")
+    return source, place or kind
 
 
 def check_name(name):
-    """Checks a data set's name, and for `folder:PATH` the folder, as far as that can be done in no time.
+    """Checks a data set's name, and the place in it, as far as that can be done in no time.
 
     Raises:
-        InputError: if the name is unknown or the folder has not at least two class folders with files in them.
+        InputError: if the name is unknown, or a folder has not at least two class folders with files in them.
     """
-    kind, colon, rest = name.partition(":")
-    if name in NAMED_SETS:
-        return
-    if kind not in ("tfds", "folder") or not colon:
-        if os.path.isdir(name):
-            raise InputError(f"unknown dataset {name!r}; it is a folder. Did you mean folder:{name}?")
-        raise unknown_name("dataset", name, _ALLOWED)
-    if not rest:
-        raise InputError(f"dataset {name!r} has nothing after the colon; allowed: {', '.join(_ALLOWED)}")
-    if kind == "folder":
-        layout.find(rest)
+    source, place = find(name)
+    if source.check:
+        tables.load(source.check)(place)
+
+
+def is_path(name):
+    """Whether a data set lies in a folder that its name names."""
+    kind, colon, place = name.partition(":")
+    return bool(colon and place) and kind in SOURCES and SOURCES[kind].is_path
 
 
 def shown_name(name):
     """A data set's name for others to read: of a folder without its path, which says more of its owner."""
-    kind, colon, rest = name.partition(":")
-    return f"folder:{printable(pathlib.Path(rest).name)}" if colon and kind == "folder" else name
+    if not is_path(name):
+        return name
+    kind, _, path = name.partition(":")
+    return f"{kind}:{printable(pathlib.Path(path).name)}"
 
 
 def place(name, data_dir=None):
@@ -128,9 +124,9 @@ def place(name, data_dir=None):
 
     Of a folder, `data_dir` is where it lies now, and becomes part of the name.
     """
-    kind, _, rest = name.partition(":")
-    if kind == "folder" and rest:
-        return f"folder:{_absolute(data_dir or rest)}", None
+    if is_path(name):
+        kind, _, path = name.partition(":")
+        return f"{kind}:{_absolute(data_dir or path)}", None
     return name, _absolute(data_dir) if data_dir else None
 
 
@@ -147,57 +143,49 @@ def located(config, data_dir):
 
 def check_place(name):
     """As `check_name`, of what a run learns from; the message says how to tell where a folder is now."""
-    kind, colon, path = name.partition(":")
-    if colon and path and kind == "folder" and not os.path.lexists(path):
+    path = name.partition(":")[2]
+    if is_path(name) and not os.path.lexists(path):
         raise InputError(f"folder {path!r} does not exist; if the pictures have moved, --data_dir says where they are")
     check_name(name)
 
 
 def fingerprint(name):
     """The `Fingerprint` of a folder of pictures; None for other sets, of which the name says all."""
-    kind, _, rest = name.partition(":")
-    return layout.find(rest).fingerprint() if kind == "folder" else None
+    source, place = find(name)
+    return tables.load(source.fingerprint)(place) if source.fingerprint else None
 
 
 def check_attribute(name, attribute):
-    """Checks that a data set has an attribute, as far as that can be done in no time: not for `tfds:NAME`.
+    """Checks that a data set has an attribute, where that can be known without reading it.
 
     Raises:
         InputError: if it has not; the message names those that it has.
     """
-    kind, _, rest = name.partition(":")
-    if kind == "tfds":
+    source, place = find(name)
+    known = tables.load(source.attributes)
+    names = known(place) if callable(known) else known
+    if names is None:
         return
-    allowed = ATTRIBUTES.get(name, ())
-    if kind == "folder":
-        allowed = attribute_table.names(pathlib.Path(rest).expanduser())
-    refuse_unknown_attribute(name, attribute, allowed)
-
-
-def refuse_unknown_attribute(name, attribute, allowed):
-    """Raises an `InputError` unless `attribute` is one of those `allowed`, which a data set has."""
-    shown = shown_name(name)
-    if not allowed:
-        hint = f"; a folder has those of its {attribute_table.FILE}" if name.startswith("folder:") else ""
+    if not names:
+        hint = f"; {source.attributes_help}" if source.attributes_help else ""
+        shown = shown_name(name)
         raise InputError(f"unknown attribute {attribute!r}: data set {shown!r} has none besides the class{hint}")
-    if attribute not in allowed:
-        raise unknown_name(f"attribute of data set {shown!r}", attribute, allowed)
+    if attribute not in names:
+        raise unknown_name(f"attribute of data set {shown_name(name)!r}", attribute, names)
 
 
-def load(name, data_dir=None, image_size=None, attribute=None):
+def load(name, data_dir=None, image_size=None, attribute=None, line=None):
     """Loads a data set into memory.
 
-    A test split that the set does not bring is 20 % of its train split; a validation split is then 10 % of the rest
-    (5 % for CIFAR-100, as Ito et al. 2021). Both are drawn class by class, the same in every run.
-
     Args:
-        name: `digits`, `cifar10`, `cifar100`, `tfds:NAME` or `folder:PATH`.
+        name: as `allowed`.
         data_dir: folder of prepared TFDS sets; None for TFDS' own.
         image_size: height and width of the images; None for the set's own, and 32 for `digits` and folders.
         attribute: what else than the class to read of each image, by the name that the set has for it.
+        line: a `moving_line.MovingLine` that says how far it is; None for none.
 
     Returns:
-        A `Dataset`.
+        A `data.dataset.Dataset`.
 
     Raises:
         InputError: if the data set can't be had or can't be used.
@@ -205,32 +193,14 @@ def load(name, data_dir=None, image_size=None, attribute=None):
     check_name(name)
     if attribute:
         check_attribute(name, attribute)
-    kind, _, rest = name.partition(":")
-    skipped, values = (), ()
-    if kind == "digits":
-        class_names, splits = _digits(image_size or _DEFAULT_SIZE)
-    elif kind == "folder":
-        from i2p_tf.data import folder
-
-        class_names, splits, skipped, values = folder.read(rest, image_size or _DEFAULT_SIZE, attribute)
-    else:
-        from i2p_tf.data import prepared
-
-        class_names, splits, values = prepared.read(rest or kind, data_dir, image_size, attribute)
-    splits = {split: Split(*arrays) for split, arrays in splits.items()}
-    if "test" not in splits:
-        splits["train"], splits["test"] = _hold_out(splits["train"], _TEST_FRACTION)
-    if "validation" not in splits:
-        fraction = _VALIDATION_FRACTIONS.get(rest or kind, _OTHER_VALIDATION_FRACTION)
-        splits["train"], splits["validation"] = _hold_out(splits["train"], fraction)
-    return Dataset(
-        name=shown_name(name), class_names=class_names, skipped=tuple(skipped), attribute_values=values, **splits
-    )
+    source, place = find(name)
+    found = tables.load(source.read)(place, data_dir, image_size, attribute, line or moving_line.silent())
+    return Dataset.split(shown_name(name), found)
 
 
-def load_for(config, attribute=None):
+def load_for(config, attribute=None, line=None):
     """The data set of a `Config`, with only its `training_images`, and its classes in the order that ψ has."""
-    dataset = load(config.dataset, config.data_dir, config.image_size, attribute)
+    dataset = load(config.dataset, config.data_dir, config.image_size, attribute, line)
     if config.class_names:
         dataset = dataset.with_class_names(config.class_names)
     return dataset.with_training_images(config.training_images) if config.training_images else dataset
@@ -239,31 +209,3 @@ def load_for(config, attribute=None):
 def _absolute(path):
     """The same for every working directory; addresses as of buckets stay."""
     return path if "://" in path else os.path.abspath(os.path.expanduser(path))
-
-
-def _digits(image_size):
-    """scikit-learn's handwritten digits: 1,797 8x8 grey images, white on black.
-
-    Enlarged by the same bicubic filter as pictures from folders: the strokes stay smooth, where nearest neighbour
-    would show 4x4 tiles that any transformation reproduces.
-    """
-    from PIL import Image
-    from sklearn import datasets
-
-    from i2p_tf import pictures
-
-    digits = datasets.load_digits()
-    greys = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    images = np.stack([pictures.resize(Image.fromarray(grey).convert("RGB"), image_size) for grey in greys])
-    return tuple(str(digit) for digit in range(10)), {"train": (images, digits.target.astype(np.int32))}
-
-
-def _hold_out(split, fraction):
-    """Takes `fraction` of each class out of a split, at least one image, and leaves at least one."""
-    generator = np.random.default_rng(_SPLIT_SEED)
-    held_out = np.zeros(len(split.labels), bool)
-    for label in np.unique(split.labels):
-        indices = generator.permutation(np.flatnonzero(split.labels == label))
-        count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
-        held_out[indices[:count]] = True
-    return split.take(~held_out), split.take(held_out)

@@ -2,34 +2,53 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import pathlib
 import shutil
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
 
-from i2p_tf import evaluation
-from i2p_tf.client.transform import MANIFEST, Transform
+from i2p_tf import inference
+from i2p_tf.client import manifest as manifest_
+from i2p_tf.client.manifest import MANIFEST
+from i2p_tf.client.transform import Transform
+from i2p_tf.config import Config
 from i2p_tf.environment import describe_environment
+from i2p_tf.errors import InputError
 from i2p_tf.export import parity, quantization_aware, quantize, saved_model, tflite, vectors
 from i2p_tf.export.card import card
+from i2p_tf.files import write_json
 from i2p_tf.objectives.paper import calibrated_objective, require_same_features
-from i2p_tf.run_dir import lock_folder, write_json
+from i2p_tf.run_dir import RunDir, lock_folder
+from i2p_tf.training.progress import Progress
+
+if TYPE_CHECKING:
+    from i2p_tf.data.dataset import Dataset
 
 RESIZE_RULE = "crop"  # by which `data.folder` prepares pictures for training
 PARITY_IMAGES = 1000
 CARD = "MODEL_CARD.md"
-SCHEMA = 1
 VERSION_DIGITS = 18  # of a version's number at most: servers send it in 64 bits
 
 
-def export(run_dir, dataset, config, path, variants, with_saved_models, allow_loss, progress):
+def export(
+    run_dir: RunDir,
+    dataset: "Dataset",
+    config: Config,
+    path: str | os.PathLike,
+    variants: Iterable[str],
+    with_saved_models: bool,
+    allow_loss: bool,
+    progress: Progress,
+) -> dict:
     """Writes the bundle of a run; what an earlier export of the same run has put there stays.
 
     Args:
         run_dir: a `RunDir` with both networks.
-        dataset: the `data.sources.Dataset` of the run.
+        dataset: the `data.dataset.Dataset` of the run.
         config: the `Config` of the run.
         path: the folder of the bundle, made if it is missing.
         variants: which TensorFlow Lite files to write, members of `i2p_tf.export.VARIANTS`; may be empty.
@@ -46,12 +65,12 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
     """
     path = pathlib.Path(path)
     with lock_folder(path, "wait for it, or give another folder with --export"):
-        classifier = evaluation.load_classifier(run_dir.classifier, dataset.num_classes)
-        transform = evaluation.load_network(run_dir.transform)
+        classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+        transform = inference.load_network(run_dir.transform)
         images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
         words = dataset.num_classes if config.sends_codewords else None
-        reference = parity.Reference(classifier, images, labels, evaluation.protect(transform, images), words)
-        former = _read_manifest(path)
+        reference = parity.Reference(classifier, images, labels, inference.protect(transform, images), words)
+        former = _former_manifest(path)
         manifest = _describe_run(path, run_dir, dataset, config, run_id(classifier, transform), reference)
         if former.get("run_id") == manifest["run_id"]:
             for key in ("variants", "saved_models"):
@@ -77,7 +96,7 @@ def export(run_dir, dataset, config, path, variants, with_saved_models, allow_lo
 def _describe_run(path, run_dir, dataset, config, name, reference):
     """A manifest without artifacts."""
     return {
-        "schema": SCHEMA,
+        "schema": manifest_.SCHEMA,
         "name": path.name,
         "run_id": name,
         "sha256": run_dir.network_digests(),
@@ -99,7 +118,7 @@ def _describe_run(path, run_dir, dataset, config, name, reference):
     }
 
 
-def run_id(classifier, transform):
+def run_id(classifier: keras.Model, transform: keras.Model) -> str:
     """Names a pair of networks: 16 hexadecimal digits that depend on the weights alone."""
     digest = hashlib.sha256()
     for network in (classifier, transform):
@@ -227,11 +246,13 @@ def _describe(file):
         return {"bytes": file.stat().st_size, "sha256": hashlib.file_digest(content, "sha256").hexdigest()}
 
 
-def _read_manifest(path):
-    """Empty where there is none of this version, whatever there is."""
+def _former_manifest(path):
+    """That of an earlier export into this folder; empty if there is none, or one that does not say what it has."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = manifest_.read(path)
         _wanted(manifest)
-        return manifest if manifest["schema"] == SCHEMA and isinstance(manifest["files"], dict) else {}
-    except Exception:
+    except manifest_.LaterVersion:
+        raise
+    except (InputError, KeyError, TypeError, AttributeError):
         return {}
+    return manifest

@@ -3,9 +3,11 @@
 import json
 
 from i2p_tf import concepts, confidence
+from i2p_tf.config import Config
+from i2p_tf.results import channels, value
 
 
-def card(manifest, config, results):
+def card(manifest: dict, config: Config, results: dict) -> str:
     """The card as Markdown.
 
     Args:
@@ -17,7 +19,7 @@ def card(manifest, config, results):
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def table(manifest):
+def table(manifest: dict) -> list[str]:
     """The variants as lines for a terminal, and as the table of the card."""
     rows = [("variant", "kB", "ms", "PSNR [dB]", "accuracy")]
     for name, entry in manifest["variants"].items():
@@ -73,11 +75,9 @@ def _measured(results):
     if "confusion" in results:
         rows += [_lowest_class(results["confusion"], kind) for kind in ("plain", "protected")]
     if "channels" in results:
-        travelled = results["channels"]
+        n = results["channels"]["n"]
         rows += [
-            (f"accuracy, protected, after {name}", f"{travelled[name]:.4f}", travelled["n"])
-            for name in travelled
-            if name != "n"
+            (f"accuracy, protected, after {name}", f"{accuracy:.4f}", n) for name, accuracy in channels(results).items()
         ]
     if "cost" in results:
         costs = results["cost"]
@@ -114,16 +114,15 @@ def _lowest_class(confusion, kind):
 
 def _attacked(results):
     suite = results["attack_suite"]
-    valid = "all controls behave" if suite["valid"] else "NOT VALID: a control misbehaves"
+    valid = "all sanity checks behave" if suite["valid"] else "NOT VALID: a sanity check misbehaves"
     rows = [(f"attacks: suite {suite['name']}", valid, "")]
     for metric, title in (("ssim", "reconstructed, SSIM mean"), ("reidentification_top1", "re-identification top-1")):
         best = suite["strongest"][metric]
-        value = f"{best['value']:.4f} ({best['attack']})"
-        rows.append((f"{title}, strongest attack", value, results["attacks"][best["attack"]]["n"]))
+        text = f"{best['value']:.4f} ({best['attack']})"
+        rows.append((f"{title}, strongest attack", text, results["attacks"][best["attack"]]["n"]))
         for name in ("label_only", "mean_image"):
-            floor = results["floors"][name]
-            value = floor[metric]["mean"] if isinstance(floor[metric], dict) else floor[metric]
-            rows.append((f"{title}, floor {name}", f"{value:.4f}", floor["n"]))
+            baseline = results["prior_only"][name]
+            rows.append((f"{title}, prior-only baseline {name}", f"{value(baseline, metric):.4f}", baseline["n"]))
     if linked := results.get("linkage"):
         rows.append(("two views of one picture linked, top-1", f"{linked['protected']['top1']:.4f}", linked["n"]))
     return rows

@@ -1,13 +1,18 @@
 """Every artifact is run against the Keras model on test images before it is published."""
 
+import pathlib
 import statistics
 import time
+from collections.abc import Sequence
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
-from i2p_tf.evaluation import classify
+from i2p_tf.client.transform import Transform
 from i2p_tf.export.errors import ParityError
+from i2p_tf.inference import classify
 
 ALLOWED_LEVELS = 1  # of 255, between a float variant and the Keras model
 REQUIRED_SHARE = 0.999  # of the values
@@ -27,7 +32,14 @@ class Reference:
         words: of how many pictures a codebook sends one; None for other transforms.
     """
 
-    def __init__(self, classifier, images, labels, protected, words=None):
+    def __init__(
+        self,
+        classifier: keras.Model,
+        images: np.ndarray,
+        labels: np.ndarray,
+        protected: np.ndarray,
+        words: int | None = None,
+    ) -> None:
         self.classifier = classifier
         self.images = images
         self.labels = labels
@@ -35,11 +47,13 @@ class Reference:
         self.words = words
         self.accuracy = self.accuracy_of(protected)
 
-    def accuracy_of(self, protected):
+    def accuracy_of(self, protected: np.ndarray) -> float:
         return float(np.mean(classify(self.classifier, protected) == self.labels))
 
 
-def check_transform(name, protected, reference, exact, allow_loss=False):
+def check_transform(
+    name: str, protected: np.ndarray, reference: Reference, exact: bool, allow_loss: bool = False
+) -> dict[str, Any]:
     """Compares the output of an artifact with the reference.
 
     Args:
@@ -84,14 +98,14 @@ def check_transform(name, protected, reference, exact, allow_loss=False):
     }
 
 
-def check_saved_transform(path, reference):
+def check_saved_transform(path: pathlib.Path, reference: Reference) -> dict[str, Any]:
     """Runs the SavedModel of h_θ; as `check_transform`."""
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     batches = [signature(images=batch)["protected"].numpy() for batch in _batches(reference.images)]
     return check_transform("transform/", np.concatenate(batches), reference, exact=True)
 
 
-def check_saved_classifier(path, class_names, reference):
+def check_saved_classifier(path: pathlib.Path, class_names: Sequence[str], reference: Reference) -> dict[str, Any]:
     """Runs both signatures of the SavedModel of ψ on protected images.
 
     Returns:
@@ -117,7 +131,7 @@ def check_saved_classifier(path, class_names, reference):
     return {"largest_probability_difference": largest, "n": len(reference.labels)}
 
 
-def milliseconds(transform, images):
+def milliseconds(transform: Transform, images: np.ndarray) -> float:
     """Median time of one image on one core, by a loaded `client.transform.Transform`."""
     seconds = []
     for image in images[:_TIMED_IMAGES]:

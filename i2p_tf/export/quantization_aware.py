@@ -1,26 +1,35 @@
 """Quantisation-aware training: h_θ learns on with the rounding of 8-bit arithmetic in it (Jacob et al. 2018)."""
 
 import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 
+from i2p_tf.config import Config
 from i2p_tf.data import pipeline
 from i2p_tf.export import quantize, tflite
+from i2p_tf.training.recipe import fitted
+
+if TYPE_CHECKING:
+    from i2p_tf.data.dataset import Split
 
 STEPS = 300
 LEARNING_RATE = 1e-4  # of Adam: the network is trained already
 
 
-def qat_model(transform, objective, train, config, say):
+def qat_model(
+    transform: keras.Model, objective: Any, train: "Split", config: Config, say: Callable[[str], None]
+) -> tuple[bytes, dict[str, Any]]:
     """Fine-tunes a copy of h_θ under fake quantisation and converts it to 8-bit integer arithmetic.
 
     Args:
         transform: h_θ, as `models.transforms.unet` builds it.
         objective: the `objectives.paper.PaperObjective` it was trained with.
-        train: the training split, a `data.sources.Split`.
+        train: the training split, a `data.dataset.Split`.
         config: the `Config` of the run; its batch size, augmentation and seed are used.
         say: called with a line of progress.
 
@@ -32,9 +41,10 @@ def qat_model(transform, objective, train, config, say):
     folded = tflite.fold(transform)
     quantized = quantize_model(tf_keras_twin(folded))
     representative, origin = quantize.representative_set(train)
-    calibrate(quantized, folded, np.float32(representative) / np.float32(255.0))
+    calibrate(quantized, folded, representative.astype(np.float32) / np.float32(255.0))
 
-    batch_size = min(config.transform_recipe.batch_size, len(train.labels))
+    recipe = fitted(config.transform_recipe, len(train.labels), train.images.shape[1])
+    batch_size = min(recipe.batch_size, len(train.labels))
     step = _training_step(quantized, objective)
     batches = itertools.islice(_endless(train, batch_size, config), STEPS)
     losses = [float(step(images, labels)) for images, labels in batches]
@@ -43,7 +53,7 @@ def qat_model(transform, objective, train, config, say):
     return tflite.converted_twin(quantized), {"representative_set": origin, "fine_tuning": fine_tuning}
 
 
-def tf_keras_twin(folded):
+def tf_keras_twin(folded: keras.Model) -> Any:
     """The network of `tflite.fold` in tf-keras, the only Keras whose models can be made to quantise.
 
     Args:
@@ -67,7 +77,7 @@ def tf_keras_twin(folded):
     return twin
 
 
-def calibrate(quantized, folded, images):
+def calibrate(quantized: Any, folded: keras.Model, images: np.ndarray) -> None:
     """Sets the range of each activation to what the float network shows on `images`, and that of the input to [0, 1].
 
     tensorflow-model-optimization would start those of activations at ±6 and move them by a thousandth a step.
@@ -84,7 +94,7 @@ def calibrate(quantized, folded, images):
     ]
     low, high = np.min(extremes, axis=0)[:, 0], np.max(extremes, axis=0)[:, 1]
     ranges = {f"quant_{layer.name}": pair for layer, *pair in zip(folded.layers, low, high, strict=True)}
-    ranges[quantized.layers[1].name] = 0.0, 1.0  # the layer that quantises the input
+    ranges[quantized.layers[1].name] = [0.0, 1.0]  # the layer that quantises the input
     for variable in quantized.non_trainable_variables:
         layer, name = variable.name.split("/")
         if name.endswith("_min:0") and name != "kernel_min:0":  # kernels are measured in every step

@@ -1,5 +1,8 @@
 """Both networks as SavedModels with named signatures; the classifier's as TF Serving wants it."""
 
+import pathlib
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -9,7 +12,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _HEADER_BYTES = 24  # of a PNG file, up to its width and height; no JPEG file is shorter
 
 
-def export_transform(transform, path):
+def export_transform(transform: keras.Model, path: pathlib.Path) -> None:
     """Writes h_θ: signature `serving_default`, uint8 `images` `(n, height, width, 3)` to uint8 `protected`."""
 
     def protect(images):
@@ -19,7 +22,9 @@ def export_transform(transform, path):
     _write(transform, {"serving_default": (protect, _images(transform))}, path)
 
 
-def export_classifier(classifier, class_names, run_id, images, path):
+def export_classifier(
+    classifier: keras.Model, class_names: Sequence[str], run_id: str, images: np.ndarray, path: pathlib.Path
+) -> None:
     """Writes ψ as one version of a TF Serving model.
 
     Signatures: `serving_default` takes uint8 `images` `(n, height, width, 3)`, `image_bytes` takes `image_bytes`

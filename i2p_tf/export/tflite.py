@@ -8,6 +8,8 @@ import os
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +23,7 @@ from i2p_tf.models.transforms.codebook import Word
 FLOAT_VARIANTS = ("float32", "float16")
 
 
-def float_model(transform, variant):
+def float_model(transform: keras.Model, variant: str) -> bytes:
     """Converts h_θ with float arithmetic; scaling and rounding are in the graph.
 
     Args:
@@ -44,7 +46,7 @@ def float_model(transform, variant):
         return _quietly(conversion.convert)
 
 
-def int8_model(transform, images):
+def int8_model(transform: keras.Model, images: np.ndarray) -> bytes:
     """Converts h_θ to 8-bit integer arithmetic, quantised after training.
 
     Args:
@@ -67,7 +69,7 @@ def int8_model(transform, images):
         return in_levels(_quietly(conversion.convert))
 
 
-def converted_twin(twin):
+def converted_twin(twin: Any) -> bytes:
     """Converts a tf-keras network that knows the ranges of its activations; as `int8_model`."""
     with converter(twin, lambda x: {"protected": twin(x, training=False)}, tf.float32) as conversion:
         conversion.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -75,7 +77,7 @@ def converted_twin(twin):
         return in_levels(_quietly(conversion.convert))
 
 
-def fold(transform):
+def fold(transform: keras.Model) -> keras.Model:
     """h_θ for inference with the same results and fewer operations.
 
     Each batch normalisation becomes part of the convolution or dense layer before it. Nearest upsampling becomes a
@@ -107,19 +109,19 @@ def fold(transform):
 class NearestUpsampling(layers.Layer):
     """Doubles height and width by repeating pixels."""
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         return tf.nn.depth_to_space(tf.concat([inputs] * 4, axis=-1), 2)
 
 
 class LikeliestWord(layers.Layer):
     """The word of `models.transforms.codebook.Word`, of built-in operators alone."""
 
-    def call(self, logits):
+    def call(self, logits: Any) -> Any:
         return tf.one_hot(tf.argmax(logits, axis=-1, output_type=tf.int32), logits.shape[-1])
 
 
 @contextlib.contextmanager
-def converter(model, function, dtype):
+def converter(model: Any, function: Callable, dtype: Any) -> Iterator[Any]:
     """A `tf.lite.TFLiteConverter` of `function`, which calls `model` on one image of `dtype` named `images`."""
     with tempfile.TemporaryDirectory() as folder:
         archive = keras.export.ExportArchive()
@@ -130,7 +132,7 @@ def converter(model, function, dtype):
         yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
 
 
-def in_levels(model):
+def in_levels(model: bytes) -> bytes:
     """Makes the uint8 input and output of an integer model the levels 0..255.
 
     The converter lets the input count in steps of the range that was measured on it, and the output in 1/256, as the
@@ -147,7 +149,7 @@ def in_levels(model):
     return bytes(flatbuffer_utils.convert_object_to_bytearray(parsed))
 
 
-def with_metadata(model, values):
+def with_metadata(model: bytes, values: dict[str, Any]) -> bytes:
     """Appends what the client must know, as a zip archive behind the model: TensorFlow Lite's own convention.
 
     Args:
@@ -165,7 +167,7 @@ def with_metadata(model, values):
     return file.getvalue()
 
 
-def operators(model):
+def operators(model: bytes) -> list[str]:
     """The names of the operators in a TensorFlow Lite model, in their order."""
     from tensorflow.lite.tools import flatbuffer_utils
 

@@ -4,8 +4,11 @@ The images follow from their seeds by a rule of a few lines in any language; doc
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
+
+from i2p_tf.client.transform import Transform
 
 SCHEMA = 1
 FILE = "test_vectors.json"
@@ -14,7 +17,7 @@ CELLS = 3  # a side: coarse colours, of which a codebook makes different words
 VALUES = 16  # of each output, to tell a rounding from a mistake
 
 
-def image(seed, size):
+def image(seed: int, size: int) -> np.ndarray:
     """Draws an image: `CELLS` x `CELLS` cells of one colour each.
 
     Each value is the highest byte of the next number of x -> (1664525 x + 1013904223) mod 2^32, which starts from the
@@ -36,7 +39,7 @@ def image(seed, size):
     return cells[cell][:, cell]
 
 
-def vectors(transforms, run_id, size):
+def vectors(transforms: dict[str, Transform], run_id: str, size: int) -> dict[str, Any]:
     """What the variants make of the images of all seeds.
 
     Args:

@@ -22,7 +22,7 @@ def macs(model):
     Returns:
         An integer, or None if they can't be known: of a loop, or of code in Python.
     """
-    found = list(_layers(model))
+    found = list(all_layers(model))
     if any(isinstance(layer, minimal_filtering.Conv2D) for layer in found):
         return sum(map(_layer_macs, found))
     try:
@@ -33,7 +33,7 @@ def macs(model):
 
 def parameters(model):
     """Trained parameters, frozen or not; the statistics of batch normalisation and of pictures are none."""
-    of_pictures = [layer for layer in _layers(model) if isinstance(layer, layers.Normalization)]
+    of_pictures = [layer for layer in all_layers(model) if isinstance(layer, layers.Normalization)]
     statistics = {id(weight) for layer in of_pictures for weight in layer.weights}
     return sum(
         math.prod(weight.shape)
@@ -42,10 +42,10 @@ def parameters(model):
     )
 
 
-def _layers(model):
-    """The layers of a model, and of the models in it."""
+def all_layers(model):
+    """Yields the layers of a model, and of the models in it."""
     for layer in model.layers:
-        yield from _layers(layer) if isinstance(layer, keras.Model) else (layer,)
+        yield from all_layers(layer) if isinstance(layer, keras.Model) else (layer,)
 
 
 def _layer_macs(layer):

@@ -86,7 +86,7 @@ def adversarial_objective(config, dataset, classifier):
 
     Args:
         config: a `Config`.
-        dataset: its `data.sources.Dataset`.
+        dataset: its `data.dataset.Dataset`.
         classifier: ψ, frozen.
 
     Returns:
@@ -105,7 +105,7 @@ def class_means(train, num_classes):
     """The mean image of each class, float32 in [0, 1]; of a class without images, of all.
 
     Args:
-        train: a `data.sources.Split`.
+        train: a `data.dataset.Split`.
         num_classes: how many there are.
 
     Returns:

@@ -30,7 +30,7 @@ class CodebookTrainer(Trainer):
         self.classification = classification
 
     def begin(self, batch_size, progress):
-        lowest = fit_pictures(self.network, self.classification, batch_size)
+        lowest = fit_pictures(self.network, self.classification, batch_size, progress)
         words = self.encoder.output.shape[-1]
         progress.say(f"codebook: {words} pictures; lowest probability of its class {lowest:.4f}")
         if lowest < READ:
@@ -53,7 +53,7 @@ def trainer(setting):
     return CodebookTrainer(setting.new_transform(), classification(setting.config, setting.classifier))
 
 
-def fit_pictures(transform, classification, batch_size):
+def fit_pictures(transform, classification, batch_size, progress):
     """Moves the pictures of a codebook from noise to where ψ reads them rightly.
 
     Args:
@@ -61,6 +61,7 @@ def fit_pictures(transform, classification, batch_size):
         classification: the `objectives.classification.Classification` whose `read` says what ψ makes of pictures.
         batch_size: most images at once, as in a training. More pictures are found in parts: they don't depend on each
             other.
+        progress: a `training.progress.Progress`.
 
     Returns:
         The lowest probability that ψ gives the class of a picture.
@@ -69,16 +70,20 @@ def fit_pictures(transform, classification, batch_size):
     show = keras.Sequential(transform.layers[transform.layers.index(layer) + 1 :])
     ways = classification.ways  # each picture goes each of them
     rows, lowest, most = layer.kernel.numpy(), 1.0, max(1, batch_size // ways)
-    for start in range(0, len(rows), most):
+    starts = range(0, len(rows), most)
+    waiting = progress.wait("finding the codebook's pictures, step", STEPS * len(starts))
+    for part, start in enumerate(starts):
         chosen = slice(start, start + most)
         labels = tf.tile(tf.range(len(rows))[chosen], [ways])
-        rows[chosen], probability = _fit_rows(rows[chosen], labels, show, classification)
+        rows[chosen], probability = _fit_rows(
+            rows[chosen], labels, show, classification, lambda step, part=part: waiting.done(part * STEPS + step)
+        )
         lowest = min(lowest, probability)
     layer.kernel.assign(rows)
     return lowest
 
 
-def _fit_rows(start, labels, show, classification):
+def _fit_rows(start, labels, show, classification, done):
     """Rows of the codebook, `(n, values)`, fitted to labels, and the lowest probability of one of these.
 
     `labels` has those of the rows one or several times, `(k * n,)`.
@@ -99,7 +104,8 @@ def _fit_rows(start, labels, show, classification):
             loss = ops.sum(keras.losses.sparse_categorical_crossentropy(labels, read(), from_logits=True))
         optimizer.apply([tape.gradient(loss, rows.value)], [rows])
 
-    for _ in range(STEPS):
+    for number in range(STEPS):
         step()
+        done(number + 1)
     probabilities = tf.gather(ops.softmax(read()), labels, batch_dims=1)
     return rows.numpy(), float(ops.min(probabilities))

@@ -13,12 +13,12 @@ from keras import ops
 
 from i2p_tf.channels.rounding import round_to_8_bits
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import batch_size
+from i2p_tf.files import write_json
+from i2p_tf.inference import batch_size
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
 from i2p_tf.objectives.classification import classification
 from i2p_tf.objectives.feature_distance import distance
 from i2p_tf.objectives.trainer import TransformTrainer
-from i2p_tf.run_dir import write_json
 
 FEWEST_IMAGES = 50  # of plain ones that φ is calibrated on; of small images more
 
@@ -88,7 +88,7 @@ def calibrated_objective(config, dataset, classifier, progress):
 
     Args:
         config: a `Config`.
-        dataset: its `data.sources.Dataset`.
+        dataset: its `data.dataset.Dataset`.
         classifier: ψ, frozen.
         progress: a `training.progress.Progress`.
 
@@ -119,7 +119,7 @@ def check(config, dataset, classifier=None):
 
     Args:
         config: a `Config`.
-        dataset: its `data.sources.Dataset`.
+        dataset: its `data.dataset.Dataset`.
         classifier: ψ, if it is there; None if it is yet to be trained.
     """
     if config.feature_weights == "classifier":

@@ -6,7 +6,7 @@ import dataclasses
 import keras
 
 from i2p_tf.config import Config
-from i2p_tf.data import sources
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.run_dir import RunDir
 
 
@@ -16,7 +16,7 @@ class Setting:
 
     Attributes:
         config: the `Config`.
-        dataset: its `data.sources.Dataset`.
+        dataset: its `data.dataset.Dataset`.
         classifier: ψ, frozen.
         new_transform: builds h_θ with its first weights. What is drawn at random after it depends on the seed alone.
         build: calls a function whose layers compute with the numbers of the training.
@@ -25,7 +25,7 @@ class Setting:
     """
 
     config: Config
-    dataset: sources.Dataset
+    dataset: Dataset
     classifier: keras.Model
     new_transform: collections.abc.Callable
     build: collections.abc.Callable

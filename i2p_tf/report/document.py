@@ -10,7 +10,7 @@ from i2p_tf.report import certainty, codewords, findings, galleries, glance, nam
 from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
-from i2p_tf.report.record import PARTS
+from i2p_tf.results import Results
 
 
 def report(records):
@@ -29,7 +29,7 @@ def report(records):
 def _sections(record, level, prefix):
     """The sections of one run; the first has what to look at, and the verdict."""
     parts = [
-        ("At a glance", (*glance.blocks(record, prefix), verdict.notice(record))),
+        ("At a glance", (*glance.blocks(record, prefix), *glance.warnings(record), verdict.notice(record))),
         ("What was protected, and from whom", _subject(record, prefix)),
         ("Does the classifier still work?", _accuracy(record)),
         (f"What attacks reconstruct{_mark(record)}", _attacks(record, prefix)),
@@ -87,7 +87,7 @@ def _leaks(record):
     by_ssim, by_top1 = findings.strongest(results, SSIM), findings.strongest(results, TOP1)
     return (
         f"{spread(by_ssim['range'], ssim)}, {_n(by_ssim, results)}",
-        ssim(SSIM.of(results["floors"]["label_only"])),
+        ssim(SSIM.of(results["prior_only"]["label_only"])),
         f"{spread(by_top1['range'], share)}, {_n(by_top1, results)}",
         share(findings.chance(results, TOP1)),
         share(results["linkage"]["protected"]["top1"]) if "linkage" in results else tables.NONE,
@@ -100,11 +100,11 @@ def _n(best, results):
 
 def _setting(record):
     """What two runs must share for their attacks to be compared."""
-    suite = record.results.get("attack_suite", {"name": None, "judge": {"n": None}})
+    suite = record.results.get("attack_suite", {"name": None, "evaluation_classifier": {"n": None}})
     return {
         "data": (record.run_dir.read_data() or record.config["dataset"], record.config["image_size"]),
         "suite": suite["name"],
-        "test images": suite["judge"]["n"],
+        "test images": suite["evaluation_classifier"]["n"],
         "attackers": record.pairs_from,
     }
 
@@ -164,10 +164,10 @@ def _attacks(record, prefix):
         yield tables.headline(results)
         yield plots.attacks(results, SSIM)
         yield plots.attacks(results, TOP1)
-        if gallery := _restored(record, prefix):
+        if gallery := _reconstructed(record, prefix):
             yield gallery
         yield Details("All attacks, and who attacks", (tables.attacks(results), Paragraph(_who(record))))
-        yield Details("Controls: do the attacks work at all?", (tables.controls(results),))
+        yield Details("Sanity checks: do the attacks work at all?", (tables.sanity_checks(results),))
         if others := tuple(_others(results)):
             yield Details("What else was measured", others)
         yield Details("Names of the attacks in results.json", (tables.attack_names(results),))
@@ -178,7 +178,7 @@ def _attacks(record, prefix):
         yield Details("The protected image, not attacked", (tables.protection(results), Paragraph(warning)))
 
 
-def _restored(record, prefix):
+def _reconstructed(record, prefix):
     best = findings.strongest(record.results, SSIM)["attack"]
     samples = record.samples(best)
     kind = names.plain(record.results["attacks"][best].get("attack", best))
@@ -186,22 +186,22 @@ def _restored(record, prefix):
         f"The strongest by SSIM, {kind}: test images at even distances in the order of their SSIM, from the worst "
         "reconstructed to the best."
     )
-    return samples and galleries.restored(caption, samples, prefix)
+    return samples and galleries.reconstructed(caption, samples, prefix)
 
 
 def _who(record):
     used = sorted({runs[0]["threat_model"] for runs in findings.attacks_by_kind(record.results).values()})
     words = "; ".join(f"{name}: the attacker holds {verdict.holds(record, name)}" for name in used)
-    judge = record.results["attack_suite"]["judge"]
+    reader = record.results["attack_suite"]["evaluation_classifier"]
     return (
-        f"{words}. The independent classifier that reads the class has {share(judge['plain'])} on plain and "
-        f"{share(judge['protected'])} on protected images (n = {count(judge['n'])}); chance is "
-        f"{share(1 / judge['n'])} for top-1 and {share(min(1, 5 / judge['n']))} for top-5."
+        f"{words}. The evaluation classifier, which reads the class, has {share(reader['plain'])} on plain and "
+        f"{share(reader['protected'])} on protected images (n = {count(reader['n'])}); chance is "
+        f"{share(1 / reader['n'])} for top-1 and {share(min(1, 5 / reader['n']))} for top-5."
     )
 
 
 def _others(results):
-    """What a suite measures besides restored pictures; what this version does not know, as it stands."""
+    """What a suite measures besides reconstructed pictures; what this version does not know, as it stands."""
     if "linkage" in results:
         yield tables.linkage(results)
         yield Paragraph("Equal pictures are always linked: what protects is deterministic, so they come out equal.")
@@ -212,7 +212,8 @@ def _others(results):
         yield tables.brute_force(results)
         yield Paragraph("Trying all keys finds a short key; it says nothing about an attacker who learns from pairs.")
     values = {name: result for name, result in results["attacks"].items() if "ssim" not in result}
-    values |= {name: value for name, value in results.items() if name not in PARTS and isinstance(value, dict)}
+    unknown = {name: value for name, value in results.items() if name not in Results.__annotations__}
+    values |= {name: value for name, value in unknown.items() if isinstance(value, dict)}
     for name, measured in values.items():
         yield tables.listing(f"Also measured: {code(name)}", measured)
 
@@ -240,7 +241,7 @@ def _making(record):
             f"bin/train --dataset={shlex.quote(record.dataset)} --run_dir={record.place}    # with the settings below",
             f"bin/evaluate --run_dir={record.place}",
             *((f"bin/attack --run_dir={record.place} --suite={suite['name']}{_options(record)}",) if suite else ()),
-            f"bin/report {record.place}",
+            f"bin/report --run_dir={record.place}",
         )
     )
     if not record.environment:

@@ -17,20 +17,20 @@ SHOWN = 3  # columns of a picture
 SHOWN_IN_OVERVIEW = 5
 
 
-def overview(caption, title, restored, class_alone, prefix):
+def overview(caption, title, reconstructed, class_alone, prefix):
     """What an attack reconstructs beside what is drawn from the class alone; some images, from the worst to the best.
 
     Args:
         caption: of the gallery.
         title: of the attack.
-        restored, class_alone: samples, RGB `PIL.Image.Image` with three rows of square images each; or None.
+        reconstructed, class_alone: samples, RGB `PIL.Image.Image` with three rows of square images each; or None.
         prefix: of the file names.
 
     Returns:
-        A `Gallery`, or None if `restored` is not there or does not have that form.
+        A `Gallery`, or None if `reconstructed` is not there or does not have that form.
     """
     sources = (
-        (OVERVIEW, title, restored, RESTORED_ROWS),
+        (OVERVIEW, title, reconstructed, RESTORED_ROWS),
         (CLASS_ALONE, "Without any attack: drawn from the class alone", class_alone, CLASS_ROWS),
     )
     pictures = []
@@ -42,8 +42,8 @@ def overview(caption, title, restored, class_alone, prefix):
     return Gallery(caption, tuple(pictures)) if pictures and pictures[0].rows == RESTORED_ROWS else None
 
 
-def restored(caption, samples, prefix):
-    """From an attack's samples, sorted from the worst restored image to the best, both and the typical one.
+def reconstructed(caption, samples, prefix):
+    """From an attack's samples, sorted from the worst reconstructed image to the best, both and the typical one.
 
     Args:
         caption: of the gallery.
@@ -67,7 +67,7 @@ def restored(caption, samples, prefix):
 
 
 def protected(caption, samples, prefix):
-    """From the samples of a run, as `restored`, with two rows: the first test images."""
+    """From the samples of a run, as `reconstructed`, with two rows: the first test images."""
     size = _size(samples, PROTECTED_ROWS)
     if not size:
         return None

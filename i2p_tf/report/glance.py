@@ -1,7 +1,8 @@
 """What stands above the verdict: pictures, and three figures in words."""
 
+from i2p_tf import chance
 from i2p_tf.report import findings, galleries, names
-from i2p_tf.report.blocks import Figure, Figures, Paragraph
+from i2p_tf.report.blocks import Figure, Figures, Notice, Paragraph
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
 
@@ -14,10 +15,17 @@ def blocks(record, prefix):
     yield Figures((_classified(record), *_attacked(record)))
 
 
+def warnings(record):
+    """What makes all figures meaningless."""
+    lines = chance.warnings(record.results)
+    if lines:
+        yield Notice("The training has taught the classifier nothing", tuple(f"{line}." for line in lines), alarm=True)
+
+
 def _pictures(record, prefix):
     if record.attacked:
         best = findings.strongest(record.results, SSIM)["attack"]
-        samples, class_alone = record.samples(best), record.samples("floor_label_only")
+        samples, class_alone = record.samples(best), record.samples("prior_only_label_only")
         caption = (
             "Test pictures, what is sent of them, and what the strongest attack makes of that. An attack that only "
             "knows the class draws a typical picture of it; what looks like the plain picture beyond that is a leak."
@@ -49,8 +57,8 @@ def _attacked(record):
         yield Figure(NOT_MEASURED, "How many reconstructed pictures lead to their source.")
         return
     if not record.results["attack_suite"]["valid"]:
-        yield Figure("not valid", "How much an attack reconstructs: a control misbehaves.")
-        yield Figure("not valid", "How many reconstructed pictures lead to their source: a control misbehaves.")
+        yield Figure("not valid", "How much an attack reconstructs: a sanity check misbehaves.")
+        yield Figure("not valid", "How many reconstructed pictures lead to their source: a sanity check misbehaves.")
         return
     yield _reconstructed(record.results)
     yield _reidentified(record.results)
@@ -59,16 +67,17 @@ def _attacked(record):
 def _reconstructed(results):
     best = findings.strongest(results, SSIM)
     n = results["attacks"][best["attack"]]["n"]
-    floor = ssim(SSIM.of(results["floors"]["label_only"]))
-    text = f"is the most that an attack reconstructs (n = {count(n)}). The class alone gives {floor}, a copy 1."
+    baseline = ssim(SSIM.of(results["prior_only"]["label_only"]))
+    text = f"is the most that an attack reconstructs (n = {count(n)}). The class alone gives {baseline}, a copy 1."
     return Figure(f"SSIM {ssim(best['value'])}", text)
 
 
 def _reidentified(results):
     best = findings.strongest(results, TOP1)
     n, chance = results["attacks"][best["attack"]]["n"], findings.chance(results, TOP1)
+    alone = TOP1.of(results["prior_only"]["label_only"])
     text = (
         f"re-identification top-1: so many of the reconstructed pictures (n = {count(n)}) lead to their source first. "
-        f"By chance it is {percent(chance)}, with the class alone {percent(TOP1.of(results['floors']['label_only']))}."
+        f"By chance it is {percent(chance)}, with the class alone {percent(alone)}."
     )
     return Figure(percent(best["value"]), text)

@@ -10,7 +10,7 @@ from i2p_tf.report.tables import WRITTEN
 
 
 def attacks(results, metric):
-    """What each attack gets by a metric whose highest value is 1, against the floors."""
+    """What each attack gets by a metric whose highest value is 1, against the prior_only."""
     dots = []
     for kind, runs in findings.attacks_by_kind(results).items():
         values = [metric.of(run) for run in runs]
@@ -18,11 +18,11 @@ def attacks(results, metric):
         dots.append(
             Dot(names.plain(kind), max(values), WRITTEN[metric](max(values)), (min(values), max(values)), marks)
         )
-    return _plot(f"{metric.title[0].upper()}{metric.title[1:]}: every attack, against the floors", dots)
+    return _plot(f"{metric.title[0].upper()}{metric.title[1:]}: every attack, against the prior-only baselines", dots)
 
 
 def runs(records):
-    """The strongest attack on each run by SSIM, against the run's own floors."""
+    """The strongest attack on each run by SSIM, against the run's own prior_only."""
     dots = []
     for record in records:
         if record.attacked:
@@ -32,7 +32,7 @@ def runs(records):
             text = f"{WRITTEN[SSIM](best['value'])}, n = {count(result['n'])}"
             name = record.name if record.results["attack_suite"]["valid"] else f"{record.name}: NOT VALID"
             dots.append(Dot(name, best["value"], text, tuple(best["range"]), marks))
-    return _plot("Mean SSIM that the strongest attack reconstructs, against the floors", dots)
+    return _plot("Mean SSIM that the strongest attack reconstructs, against the prior-only baselines", dots)
 
 
 def accuracies(records):
@@ -49,7 +49,7 @@ def accuracies(records):
 
 def _marks(metric, result, results):
     return {
-        names.plain("label_only"): metric.of(results["floors"]["label_only"]),
+        names.plain("label_only"): metric.of(results["prior_only"]["label_only"]),
         names.plain("mean_image"): findings.mean_image(metric, result, results),
     }
 

@@ -21,9 +21,9 @@ MEASURES = Table(
         ),
         (
             "class read",
-            "accuracy of an independent, small classifier on reconstructed images",
+            "accuracy of an evaluation classifier, small and independent of ψ, on reconstructed images",
             "whether a reconstructed image shows its class",
-            "a leak by itself: ψ reads the class anyway. Compare with the floor of the class alone",
+            "a leak by itself: ψ reads the class anyway. Compare with the prior-only baseline of the class alone",
         ),
         (
             "re-identification top-1 and top-5",
@@ -48,16 +48,16 @@ MEASURES = Table(
     words=4,
 )
 
-FLOORS = Points(
+PRIOR_ONLY = Points(
     (
         "The mean image and some other picture are guesses that look at nothing. An attack at this level has got "
         "nothing.",
         "The class alone: a picture is drawn from ψ's probabilities. ψ is meant to read the class, so this much is "
         "given away by design; what an attack gets beyond it is the leak.",
-        "An attack below a floor is a weak attack, not a sign of protection.",
+        "An attack below a prior-only baseline is a weak attack, not a sign of protection.",
         "The headline is the strongest attack by each metric, never a mean over attacks: one that works is enough.",
-        "Controls are protections whose result is known beforehand. If one misbehaves, the attacks are too weak on "
-        "these data, or wrong, and the whole report is marked as not valid.",
+        "Sanity checks are protections whose result is known beforehand. If one misbehaves, the attacks are too weak "
+        "on these data, or wrong, and the whole report is marked as not valid.",
         "Every number stands with its n, the number of test images. A range is that over seeds; one seed has none.",
     )
 )
@@ -93,7 +93,7 @@ def section():
         "How to read this",
         (
             Details("What the figures mean", (MEASURES,)),
-            Details("Floors, controls and spread", (FLOORS,)),
+            Details("Prior-only baselines, sanity checks and spread", (PRIOR_ONLY,)),
             Details("Who attacks", (THREATS,)),
             Details("What is not promised", (NOT_PROMISED,)),
         ),

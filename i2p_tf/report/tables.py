@@ -1,6 +1,7 @@
 """Results to tables: pure functions from the contents of results.json."""
 
-from i2p_tf.attacks.controls import CONTROLS, TOLERANCE
+from i2p_tf.attacks.rows import kind_of
+from i2p_tf.attacks.sanity_checks import SANITY_CHECKS, TOLERANCE
 from i2p_tf.report import findings, names
 from i2p_tf.report.blocks import Alarm, Table
 from i2p_tf.report.findings import CLASS, PSNR, SSIM, TOP1, TOP5
@@ -50,7 +51,7 @@ def protection(results):
 
 
 def headline(results):
-    """The strongest attack by each metric, beside the floors and chance."""
+    """The strongest attack by each metric, beside the prior-only baselines and chance."""
     rows = []
     for metric in findings.METRICS:
         best, written = findings.strongest(results, metric), WRITTEN[metric]
@@ -64,28 +65,28 @@ def headline(results):
                 names.plain(kind),
                 written(best["value"]),
                 f"{written(lowest)} to {written(highest)}" if seeds > 1 else "one seed",
-                written(metric.of(results["floors"]["label_only"])),
+                written(metric.of(results["prior_only"]["label_only"])),
                 written(findings.mean_image(metric, result, results)),
                 NONE if chance is None else written(chance),
                 count(result["n"]),
             )
         )
     columns = ("metric", "strongest attack", "it gets", "over seeds", "class alone", "mean image", "chance", "n")
-    return Table("The strongest attack by each metric, and the floors", columns, tuple(rows), words=2)
+    return Table("The strongest attack by each metric, and the prior-only baselines", columns, tuple(rows), words=2)
 
 
 def attacks(results):
-    """Every attack that reconstructs pictures, then the floors."""
+    """Every attack that reconstructs pictures, then the prior_only."""
     rows = [
         (names.plain(kind), runs[0]["threat_model"], count(runs[0]["pairs"]), str(len(runs)), *_leakage(runs))
         for kind, runs in findings.attacks_by_kind(results).items()
     ]
     rows += [
-        (f"floor: {names.plain(name)}", NONE, NONE, "1", *_leakage([result]))
-        for name, result in results["floors"].items()
+        (f"prior-only baseline: {names.plain(name)}", NONE, NONE, "1", *_leakage([result]))
+        for name, result in results["prior_only"].items()
     ]
     columns = (
-        "attack or floor",
+        "attack or prior-only baseline",
         "who",
         "pairs",
         "seeds",
@@ -98,30 +99,35 @@ def attacks(results):
         "n",
     )
     return Table(
-        "All attacks and floors; of several seeds the highest value (from the lowest)", columns, tuple(rows), words=2
+        "All attacks and prior-only baselines; of several seeds the highest value (from the lowest)",
+        columns,
+        tuple(rows),
+        words=2,
     )
 
 
 def attack_names(results):
-    """The plain names of attacks and floors beside those in results.json."""
-    found = (*findings.attacks_by_kind(results), *results["floors"])
+    """The plain names of attacks and prior-only baselines beside those in results.json."""
+    found = (*findings.attacks_by_kind(results), *results["prior_only"])
     rows = tuple((names.plain(name), code(name)) for name in found)
-    return Table("The names of attacks and floors in results.json", ("here", "in results.json"), rows, words=2)
+    return Table(
+        "The names of attacks and prior-only baselines in results.json", ("here", "in results.json"), rows, words=2
+    )
 
 
-def controls(results):
-    """What the controls have to give, and gave."""
+def sanity_checks(results):
+    """What the sanity checks have to give, and gave."""
     rows = []
     for name, result in results["attacks"].items():
-        if not result.get("control") or "ssim" not in result:
+        if not result.get("sanity_check") or "ssim" not in result:
             continue
-        control = name.removeprefix("control_")
-        failed = any(line.startswith(f"{control} ") for line in results["attack_suite"]["failed_controls"])
+        sanity_check = name.removeprefix("sanity_check_")
+        failed = any(line.startswith(f"{sanity_check} ") for line in results["attack_suite"]["failed_sanity_checks"])
         measured = ssim(result["ssim"]["mean"])
-        due = _due(control.removeprefix(f"{result.get('attack')}_"), findings.mean_image(SSIM, result, results))
-        rows.append((code(control), due, measured, Alarm("NO") if failed else "yes", count(result["n"])))
-    columns = ("control", "SSIM that is due", "SSIM", "behaves", "n")
-    return Table("Controls: protections whose result is known beforehand", columns, tuple(rows), words=2)
+        due = _due(sanity_check, result.get("attack", ""), findings.mean_image(SSIM, result, results))
+        rows.append((code(sanity_check), due, measured, Alarm("NO") if failed else "yes", count(result["n"])))
+    columns = ("sanity check", "SSIM that is due", "SSIM", "behaves", "n")
+    return Table("Sanity checks: protections whose result is known beforehand", columns, tuple(rows), words=2)
 
 
 def cost(results):
@@ -210,11 +216,17 @@ def _leakage(runs):
     return (*(spread(values, written) for values, written in columns), count(runs[0]["n"]))
 
 
-def _due(control, mean_image):
-    if control not in CONTROLS:
+def _due(sanity_check, attack, mean_image):
+    """What is due of a sanity check, whose name follows that of the attack where the suite has several to try on it."""
+    sanity_check, row = sanity_check.removeprefix(f"{attack}_"), kind_of(attack)
+    if sanity_check not in SANITY_CHECKS:
         return "see docs/attacks.md"
-    at_least = CONTROLS[control].at_least
-    return f"mean image's {ssim(mean_image)} ± {TOLERANCE}" if at_least is None else f"at least {at_least}"
+    at_least = SANITY_CHECKS[sanity_check].at_least
+    if at_least is not None:
+        return f"at least {at_least}"
+    if row and row.specification.draws:
+        return f"at most mean image's {ssim(mean_image)} + {TOLERANCE}"
+    return f"mean image's {ssim(mean_image)} ± {TOLERANCE}"
 
 
 def _network(title, costs, name):

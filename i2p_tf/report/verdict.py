@@ -1,6 +1,6 @@
 """What a run shows, in plain words, and no more than was measured."""
 
-from i2p_tf.attacks.controls import TOLERANCE
+from i2p_tf.attacks.sanity_checks import TOLERANCE
 from i2p_tf.attacks.suite import SUITES
 from i2p_tf.attacks.threat_models import THREAT_MODELS
 from i2p_tf.encryption import SCHEMES
@@ -23,8 +23,8 @@ def notice(record):
         return _not_attacked(record)
     suite, certain = record.results["attack_suite"], _certain(record)
     if not suite["valid"]:
-        return Notice("NOT VALID: a control misbehaves", (*_failures(suite), *certain), alarm=True)
-    if findings.exceeds_floors(record.results):
+        return Notice("NOT VALID: a sanity check misbehaves", (*_failures(suite), *certain), alarm=True)
+    if findings.exceeds_prior_only(record.results):
         return Notice("Not protected against these attacks", (*certain, *_findings(record)))
     return Notice(
         f"No attack of the suite {code(suite['name'])} got more than the tolerance of {TOLERANCE} beyond the class",
@@ -45,9 +45,9 @@ def short(record):
     if not record.results["attack_suite"]["valid"]:
         return Alarm("NOT VALID")
     return (
-        "reconstructed beyond the floors"
-        if findings.exceeds_floors(record.results)
-        else f"not beyond floors + {TOLERANCE}"
+        "reconstructed beyond the prior-only baselines"
+        if findings.exceeds_prior_only(record.results)
+        else f"not beyond prior-only baselines + {TOLERANCE}"
     )
 
 
@@ -92,7 +92,7 @@ def _findings(record):
 
 
 def _failures(suite):
-    lines = tuple(f"Control {line}." for line in suite["failed_controls"])
+    lines = tuple(f"Sanity check {line}." for line in suite["failed_sanity_checks"])
     return (*lines, f"Until that is mended, no figure of these attacks proves anything.{_longer(suite['name'])}")
 
 
@@ -103,7 +103,7 @@ def _longer(name):
 
 
 def _strongest(record):
-    best, floors = findings.strongest(record.results, SSIM), record.results["floors"]
+    best, prior_only = findings.strongest(record.results, SSIM), record.results["prior_only"]
     result = record.results["attacks"][best["attack"]]
     total = len(findings.attacks_by_kind(record.results))
     sample = " of the same images" if "mean_image_ssim" in result else ""
@@ -112,7 +112,7 @@ def _strongest(record):
         f"pictures with a mean SSIM of {ssim(best['value'])} (n = {count(result['n'])}; 1 is the picture itself). Its "
         f"attacker holds {holds(record, result['threat_model'])}. Without looking, the mean image{sample} gets "
         f"{ssim(findings.mean_image(SSIM, result, record.results))}; the class alone gives away "
-        f"{ssim(SSIM.of(floors['label_only']))}."
+        f"{ssim(SSIM.of(prior_only['label_only']))}."
     )
 
 
@@ -127,30 +127,31 @@ def _listed(kinds):
 def _surplus(record):
     kind, surplus = findings.largest_surplus(record.results)
     return (
-        "Most beyond the floors, those of the same images where it is a sample, gets the attack "
+        "Most beyond the prior-only baselines, those of the same images where it is a sample, gets the attack "
         f"“{names.plain(kind)}”: {surplus:+.3f} of SSIM. More than the tolerance of {TOLERANCE} counts as "
         "reconstructed."
     )
 
 
 def _trust(record):
-    controls = [result for result in record.results["attacks"].values() if "ssim" in result and result["control"]]
-    with_control = dict.fromkeys(result["attack"] for result in controls if result.get("attack"))
-    without = [kind for kind in findings.attacks_by_kind(record.results) if kind not in with_control]
+    results = record.results["attacks"].values()
+    sanity_checks = [result for result in results if "ssim" in result and result["sanity_check"]]
+    checked = dict.fromkeys(result["attack"] for result in sanity_checks if result.get("attack"))
+    without = [kind for kind in findings.attacks_by_kind(record.results) if kind not in checked]
     others = f" The others have none: {_listed(without)}." if without else ""
     return (
-        f"All {len(controls)} controls behave: what has to be reconstructed is, and where nothing is left nothing is "
-        f"found. They speak for the attacks that were tried on them: {_listed(with_control)}.{others}"
+        f"All {len(sanity_checks)} sanity checks behave: what has to be reconstructed is, and where nothing is left "
+        f"nothing is found. They speak for the attacks that were tried on them: {_listed(checked)}.{others}"
     )
 
 
 def _reidentified(record):
     best = findings.strongest(record.results, TOP1)
     result = record.results["attacks"][best["attack"]]
-    gallery = record.results["attack_suite"]["judge"]["n"]
+    gallery = record.results["attack_suite"]["evaluation_classifier"]["n"]
     return (
         "Re-identification top-1: of the images that the strongest attack by it reconstructs "
         f"({_name(result, best)}; n = {count(result['n'])}), {percent(best['value'])} lead to their source as the "
         f"first hit among {count(gallery)} plain images. By chance that is {percent(1 / gallery)}; with the "
-        f"class alone, {percent(TOP1.of(record.results['floors']['label_only']))}."
+        f"class alone, {percent(TOP1.of(record.results['prior_only']['label_only']))}."
     )

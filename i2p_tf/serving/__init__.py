@@ -1,1 +1,1 @@
-"""The cloud's side: configuration for TF Serving, and a stand-in for it on one machine."""
+"""The cloud's side: configuration for TF Serving, and in `stand_in` a server for one machine."""

@@ -1,10 +1,13 @@
 """A folder from which TF Serving is started with Docker Compose or on Kubernetes. Standard library only."""
 
+import pathlib
 import string
 import textwrap
+from collections.abc import Sequence
 
-from i2p_tf.run_dir import write_atomically
+from i2p_tf.files import write_atomically
 from i2p_tf.serving import tf_serving
+from i2p_tf.serving.model_config import ModelConfig
 
 COMPOSE_FILE, KUBERNETES_FILE = "docker-compose.yml", "kubernetes.yaml"
 _MEMORY = "2g"
@@ -134,7 +137,7 @@ spec:
 )
 
 
-def write(configs, folder):
+def write(configs: Sequence[ModelConfig], folder: pathlib.Path) -> None:
     """Writes what TF Serving reads, docker-compose.yml and kubernetes.yaml.
 
     Args:
@@ -147,7 +150,7 @@ def write(configs, folder):
             temporary.write_text(text)
 
 
-def compose(configs):
+def compose(configs: Sequence[ModelConfig]) -> str:
     """The text of docker-compose.yml, for a folder that also holds the files of `tf_serving.write_files`."""
     volumes = [
         f"      - {{type: bind, source: {_quoted(config.base_path)}, target: {tf_serving.image_base_path(config)}, "
@@ -165,7 +168,7 @@ def compose(configs):
     )
 
 
-def kubernetes(configs, folder):
+def kubernetes(configs: Sequence[ModelConfig], folder: pathlib.Path) -> str:
     """The text of kubernetes.yaml, with the files of `tf_serving.write_files` from `folder` in it."""
     files = [
         f"  {name}: |\n{textwrap.indent((folder / name).read_text(), '    ')}".rstrip()

@@ -1,25 +1,27 @@
 """Whether an export is what bin/export has written, by the SHA-256 in its manifest. Standard library only."""
 
 import hashlib
-import json
 import os
 import pathlib
+from collections.abc import Sequence
 
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client import manifest
+from i2p_tf.client.manifest import MANIFEST
+from i2p_tf.errors import InputError
 
 
 class Damaged(Exception):
     """A file of an export is not the one that was written; the message names it, relative to the export."""
 
 
-def files(base_path, version):
+def files(base_path: pathlib.Path, version: int) -> dict[str, pathlib.Path]:
     """Name -> path of what belongs to one version: all files of its export but those of other versions.
 
     Args:
         base_path: folder of the versions, directly in the export.
         version: a number.
     """
-    found = {}
+    found: dict[str, pathlib.Path] = {}
     for folder, folders, names in os.walk(base_path.parent, followlinks=True):
         if folder == str(base_path):
             folders[:] = {str(version)} & set(folders)
@@ -29,7 +31,7 @@ def files(base_path, version):
     return dict(sorted(found.items()))
 
 
-def verify(base_path, version):
+def verify(base_path: pathlib.Path, version: int) -> list[str]:
     """Compares what belongs to one version with the manifest.
 
     Args:
@@ -42,7 +44,7 @@ def verify(base_path, version):
     Raises:
         Damaged: if a file differs or is missing, or one of the classifier is not listed where others are.
     """
-    recorded, present = _recorded(base_path.parent / MANIFEST), files(base_path, version)
+    recorded, present = _recorded(base_path.parent), files(base_path, version)
     versions = f"{base_path.name}/"
     own = f"{versions}{version}/"
     for name, digest in recorded.items():
@@ -60,19 +62,19 @@ def verify(base_path, version):
     return unlisted
 
 
-def warning(names):
+def warning(names: Sequence[str]) -> str:
     """One line about files that could not be checked."""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{MANIFEST} has no SHA-256 of {', '.join(names[:3])}{more}: served without a check; export it again"
 
 
-def _recorded(manifest):
+def _recorded(export):
     """Name -> SHA-256."""
     try:
-        entries = json.loads(manifest.read_bytes()).get("files", {})
+        entries = manifest.read(export)["files"]
         return {name: entry["sha256"] for name, entry in entries.items() if "sha256" in entry}
-    except Exception as error:  # a damaged file raises nearly anything
-        raise Damaged(f"{MANIFEST} cannot be read ({type(error).__name__}); export it again") from error
+    except (InputError, TypeError) as error:
+        raise Damaged(f"{MANIFEST} cannot be read: {error}") from error
 
 
 def _sha256(path):

@@ -3,8 +3,10 @@
 import dataclasses
 import pathlib
 import re
+from collections.abc import Sequence
 
-from i2p_tf.client.transform import MANIFEST
+from i2p_tf.client import manifest
+from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.errors import InputError
 
 CLASSIFIER = "classifier"  # the folder of an export that holds the versions
@@ -27,7 +29,7 @@ class ModelConfig:
     labels: dict = dataclasses.field(default_factory=dict)
 
 
-def versions(base_path):
+def versions(base_path: pathlib.Path) -> list[int]:
     """Numbers of the versions in a folder, ascending; subfolders whose names are no such numbers don't count."""
     try:
         folders = [entry.name for entry in base_path.iterdir() if entry.is_dir()]
@@ -36,7 +38,7 @@ def versions(base_path):
     return sorted(int(name) for name in folders if re.fullmatch(f"0|[1-9][0-9]{{0,{VERSION_DIGITS - 1}}}", name))
 
 
-def from_exports(paths, stable=None, canary=None):
+def from_exports(paths: Sequence[str], stable: int | None = None, canary: int | None = None) -> list[ModelConfig]:
     """Configures a server for exports.
 
     Args:
@@ -63,6 +65,7 @@ def from_exports(paths, stable=None, canary=None):
 def _from_export(path, labels):
     if not (path / MANIFEST).is_file():
         raise InputError(f"{path} is no folder that bin/export has written: it has no {MANIFEST}")
+    manifest.read(path)  # of this version or an earlier one
     name = path.resolve().name
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -81,7 +84,7 @@ def _from_export(path, labels):
     return ModelConfig(name, base_path, labels)
 
 
-def wanted(config):
+def wanted(config: ModelConfig) -> list[int]:
     """The versions to serve, of those on disk: the labelled ones, else the newest."""
     on_disk = versions(config.base_path)
     if config.labels:

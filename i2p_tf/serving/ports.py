@@ -5,7 +5,7 @@ import socket
 from i2p_tf.errors import InputError
 
 
-def bind(host, port, flag):
+def bind(host: str, port: int, flag: str) -> socket.socket:
     """A TCP socket that is bound to a port and does not listen yet.
 
     Args:
@@ -28,11 +28,13 @@ def bind(host, port, flag):
         bound.bind(address)
     except OSError as error:
         bound.close()
-        raise InputError(f"port {port} of {host}: {error.strerror.lower()}; give another one with {flag}") from error
+        raise InputError(
+            f"port {port} of {host}: {(error.strerror or str(error)).lower()}; give another one with {flag}"
+        ) from error
     return bound
 
 
-def free(host, port, flag):
+def free(host: str, port: int, flag: str) -> int:
     """Number of the port that `bind` would give, let go again for a server that opens it itself."""
     with bind(host, port, flag) as bound:
         return bound.getsockname()[1]

@@ -2,9 +2,11 @@
 
 import os
 import pathlib
+from collections.abc import Callable, Sequence
 
-from i2p_tf.run_dir import write_atomically
+from i2p_tf.files import write_atomically
 from i2p_tf.serving.limits import MAX_BATCH_SIZE, MAX_BATCHES
+from i2p_tf.serving.model_config import ModelConfig
 
 PROGRAM = "tensorflow_model_server"
 IMAGE = "tensorflow/serving:2.21.0"  # of the release of tensorflow-serving-api in constraints.txt
@@ -29,7 +31,7 @@ prometheus_config {
 """
 
 
-def models_config(configs, base_path=None):
+def models_config(configs: Sequence[ModelConfig], base_path: Callable[[ModelConfig], str] | None = None) -> str:
     """The text of models.config, a `ModelServerConfig`.
 
     Args:
@@ -40,7 +42,9 @@ def models_config(configs, base_path=None):
     return "model_config_list {\n" + "".join(_model(config, base_path) for config in configs) + "}\n"
 
 
-def write_files(configs, folder, base_path=None):
+def write_files(
+    configs: Sequence[ModelConfig], folder: str | os.PathLike, base_path: Callable[[ModelConfig], str] | None = None
+) -> None:
     """Writes models.config, batching_parameters.txt and monitoring_config.txt into a folder."""
     contents = {
         MODELS_FILE: models_config(configs, base_path),
@@ -52,7 +56,7 @@ def write_files(configs, folder, base_path=None):
             temporary.write_text(content)
 
 
-def arguments(folder, configs):
+def arguments(folder: str | os.PathLike, configs: Sequence[ModelConfig]) -> list[str]:
     """Arguments of tensorflow_model_server that make it read the files in `folder`, but for the ports."""
     folder = pathlib.PurePosixPath(folder)
     flags = [
@@ -66,12 +70,14 @@ def arguments(folder, configs):
     return flags
 
 
-def command(folder, configs, grpc_port, rest_port):
+def command(folder: str | os.PathLike, configs: Sequence[ModelConfig], grpc_port: int, rest_port: int) -> list[str]:
     """The command that starts tensorflow_model_server on this machine. It listens on all interfaces."""
     return [PROGRAM, f"--port={grpc_port}", f"--rest_api_port={rest_port}", *arguments(folder, configs)]
 
 
-def docker_command(folder, configs, host, grpc_port, rest_port):
+def docker_command(
+    folder: str | os.PathLike, configs: Sequence[ModelConfig], host: str, grpc_port: int, rest_port: int
+) -> list[str]:
     """The command that starts the official image: read-only, not as root, reachable at `host`."""
     address = f"[{host}]" if ":" in host else host
     mounts = [(folder, "/config")] + [(config.base_path, image_base_path(config)) for config in configs]
@@ -86,7 +92,7 @@ def docker_command(folder, configs, host, grpc_port, rest_port):
     ]
 
 
-def image_base_path(config):
+def image_base_path(config: ModelConfig) -> str:
     """Where the versions of a model lie in a container."""
     return f"/models/{config.name}"
 

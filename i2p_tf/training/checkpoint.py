@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 
-from i2p_tf.run_dir import write_atomically
+from i2p_tf.files import write_atomically
 
 KEPT = 2  # the newest, and the one before for the case that the newest is damaged
 

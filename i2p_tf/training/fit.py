@@ -7,8 +7,8 @@ import time
 import keras
 
 from i2p_tf.data import pipeline
-from i2p_tf.evaluation import batch_size
-from i2p_tf.training import checkpoint
+from i2p_tf.inference import batch_size
+from i2p_tf.training import budget, checkpoint
 from i2p_tf.training.errors import TrainingError
 from i2p_tf.training.optimizer import optimizer
 
@@ -21,7 +21,7 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
 
     Args:
         trainer: a `Trainer`, not compiled.
-        dataset: a `data.sources.Dataset`.
+        dataset: a `data.dataset.Dataset`.
         recipe: a `Recipe`.
         augmentation: a member of `config.AUGMENTATIONS`.
         seed: of order and augmentation.
@@ -51,6 +51,8 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
     validation = pipeline.evaluation_pipeline(held_out, batch_size(dataset.image_size))
     others = [line for line in run_dir.read_metrics() if line.get("phase") != phase]
     run_dir.write_metrics(others + history)
+    if first < epochs:
+        progress.say(budget.line(trainer, phase, recipe, epochs - first, dataset))
     progress.begin(phase, first, epochs, steps, recipe.batch_size)
     for epoch in range(first, epochs):
         started = time.monotonic()

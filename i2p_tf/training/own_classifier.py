@@ -2,20 +2,19 @@
 
 import contextlib
 import hashlib
-import math
 import pathlib
 
 import keras
 import numpy as np
 
+from i2p_tf.chance import is_at_chance
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import classify
+from i2p_tf.inference import classify
 from i2p_tf.models.classifiers import own
 from i2p_tf.objectives.table import OBJECTIVES
 from i2p_tf.tables import load as load_reference
 
 TRIED = 1_000  # pictures on which its accuracy is looked at
-DEVIATIONS = 2.0  # above chance, in standard deviations, is a classifier that reads something
 
 
 def load(config):
@@ -47,7 +46,7 @@ def fit_to(config, model, dataset):
     Args:
         config: a `Config`.
         model: what `load` has given.
-        dataset: its `data.sources.Dataset`.
+        dataset: its `data.dataset.Dataset`.
 
     Returns:
         ψ, as `own.wrap`, and a dictionary of where it came from and what was recognised.
@@ -95,17 +94,13 @@ def _accuracies(config, model, dataset):
 
 
 def _check_accuracy(classifier, dataset, input_range):
-    """Refuses a network that reads the classes no better than chance; a mean over classes, however many of each."""
+    """Refuses a network that reads the classes no better than chance."""
     images, labels = _pictures(dataset)
-    right = classify(classifier, images) == labels
-    counts = np.bincount(labels, minlength=dataset.num_classes)
-    counts = counts[counts > 0]
-    recall = np.mean([right[labels == label].mean() for label in np.unique(labels)])
-    chance = 1.0 / dataset.num_classes
-    deviation = math.sqrt(chance * (1.0 - chance) * np.sum(1.0 / counts)) / len(counts)
-    if recall <= chance + DEVIATIONS * deviation:
+    predicted = classify(classifier, images)
+    if is_at_chance(predicted, labels, dataset.num_classes):
         raise InputError(
-            f"it reads {right.mean():.2f} of {len(labels)} pictures rightly, and chance is {chance:.2f}; likely the "
+            f"it reads {np.mean(predicted == labels):.2f} of {len(labels)} pictures rightly, and chance is "
+            f"{1 / dataset.num_classes:.2f}; likely the "
             f"range (--classifier_range, taken: {input_range}) or the order of the classes (--class_names, taken: "
             f"{_shown(dataset.class_names)}) is another"
         )

@@ -1,24 +1,17 @@
 """What a person sees of a training, on stderr: a line that moves, and one line an epoch that stays."""
 
-import sys
 import time
 
 import keras
 
-REFRESH_SECONDS = 0.5
+from i2p_tf.moving_line import MovingLine, duration
+
+LONG_SECONDS = 120  # of a training whose time is worth a line
+MEASURED_SECONDS = 10  # of its first steps, without the very first, in which the step is compiled
 
 
-class Progress:
-    """Writes to `stream`; the moving line only where that is a terminal."""
-
-    def __init__(self, stream=None):
-        self.stream = stream or sys.stderr
-        self.moving = self.stream.isatty()
-
-    def say(self, text):
-        """One line that stays."""
-        self._clear()
-        print(text, file=self.stream, flush=True)
+class Progress(MovingLine):
+    """Of one phase of a training at a time."""
 
     def warn(self, text):
         self.say(f"warning: {text}")
@@ -27,6 +20,8 @@ class Progress:
         """Announces a training of `epochs` epochs of which `first` are finished."""
         self.phase, self.first, self.epochs, self.steps, self.batch_size = phase, first, epochs, steps, batch_size
         self.started = time.monotonic()
+        self.first_step = None  # what was done then, and when
+        self.measured = False
         if 0 < first < epochs:
             self.say(f"{phase}: going on after epoch {first} of {epochs}")
 
@@ -34,22 +29,30 @@ class Progress:
         """The Keras callback that moves the line during `epoch`, counted from 0."""
         return _Steps(self, epoch)
 
+    def measure(self, done):
+        """Says once what the training will take, by its first steps; `done` are finished, of all epochs."""
+        self.first_step = self.first_step or (done, time.monotonic())
+        if not self.measured and time.monotonic() - self.first_step[1] >= MEASURED_SECONDS:
+            self.measured, remaining = True, self._remaining(done)
+            if remaining >= LONG_SECONDS:
+                self.say(f"{self.phase}: by its first steps {duration(remaining)} left, validation not counted")
+
+    def done(self, epoch, step):
+        """Steps of this call that are finished after so many of an epoch, counted from 0."""
+        return (epoch - self.first) * self.steps + step
+
     def move(self, epoch, step, logs):
-        done = (epoch - self.first) * self.steps + step
+        done = self.done(epoch, step)
         seconds = time.monotonic() - self.started
-        remaining = seconds / done * ((self.epochs - self.first) * self.steps - done)
-        self._clear()
-        self.stream.write(
+        self.show(
             f"{self.phase} {epoch + 1}/{self.epochs}  step {step}/{self.steps}  "
             f"{done * self.batch_size / seconds:.0f} images/s  loss {logs['loss']:.4f}  "
-            f"accuracy {logs['accuracy']:.4f}  {duration(remaining)} left"
+            f"accuracy {logs['accuracy']:.4f}  {duration(self._remaining(done))} left"
         )
-        self.stream.flush()
 
     def end_epoch(self, line):
         """The line that stays, of the values that metrics.jsonl gets."""
-        elapsed = time.monotonic() - self.started
-        remaining = elapsed / (line["epoch"] - self.first) * (self.epochs - line["epoch"])
+        remaining = self._remaining(self.done(line["epoch"], 0))
         text = (
             f"{self.phase} {line['epoch']}/{self.epochs}  loss {line['loss']:.4f}  accuracy {line['accuracy']:.4f}  "
             f"validation: loss {line['validation_loss']:.4f}  accuracy {line['validation_accuracy']:.4f}"
@@ -58,9 +61,12 @@ class Progress:
             text += f"  SSIM {line['validation_ssim']:.3f}"
         self.say(f"{text}  {line['seconds']:.1f} s, {duration(remaining)} left")
 
-    def _clear(self):
-        if self.moving:
-            self.stream.write("\r\x1b[K")
+    def _remaining(self, done):
+        """Seconds for the steps that are left, by all but the first, in which the step is compiled."""
+        count, since = self.first_step or (0, self.started)
+        if count == done:
+            count, since = 0, self.started
+        return (time.monotonic() - since) / (done - count) * ((self.epochs - self.first) * self.steps - done)
 
 
 class _Steps(keras.callbacks.Callback):
@@ -68,17 +74,8 @@ class _Steps(keras.callbacks.Callback):
         super().__init__()
         self.progress = progress
         self.epoch = epoch
-        self.shown = 0.0
 
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic()
-        if self.progress.moving and now - self.shown >= REFRESH_SECONDS:
-            self.shown = now
+        self.progress.measure(self.progress.done(self.epoch, batch + 1))
+        if self.progress.due:
             self.progress.move(self.epoch, batch + 1, logs)
-
-
-def duration(seconds):
-    """Seconds as `1:02:03` or `2:03`."""
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -10,18 +10,21 @@ import keras
 
 from i2p_tf import key_file, models
 from i2p_tf.data import sources
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
-from i2p_tf.evaluation import evaluate_run, load_classifier, load_protection
+from i2p_tf.evaluation import evaluate_run
+from i2p_tf.files import write_atomically, write_json
+from i2p_tf.inference import load_classifier, load_protection
 from i2p_tf.models.classifiers import applications
 from i2p_tf.models.warm_start import start_encoder
 from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.table import OBJECTIVES
 from i2p_tf.objectives.trainer import ClassifierTrainer
-from i2p_tf.run_dir import write_atomically, write_json
 from i2p_tf.tables import load
 from i2p_tf.training import own_classifier, precision
 from i2p_tf.training.fit import fit
+from i2p_tf.training.recipe import fit_to_data
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,24 +32,25 @@ class Given:
     """What an experiment begins with.
 
     Attributes:
-        dataset: a `data.sources.Dataset`.
+        dataset: a `data.dataset.Dataset`.
         classifier: ψ from a file, wrapped; None where it is trained, or there in the run.
         origin: of that ψ: where it came from and what was recognised.
         backbone: of ψ from `keras.applications`, with its first weights; None where there is none, or it is random.
     """
 
-    dataset: sources.Dataset
+    dataset: Dataset
     classifier: keras.Model | None = None
     origin: dict | None = None
     backbone: keras.Model | None = None
 
 
-def read_given(config, classifier_is_there=False):
+def read_given(config, classifier_is_there=False, line=None):
     """Reads and checks all that an experiment takes from elsewhere; writes nothing.
 
     Args:
         config: a `Config`.
         classifier_is_there: whether the run has its ψ already, so that none is read.
+        line: a `moving_line.MovingLine` that says how far it is; None for none.
 
     Raises:
         InputError: if the data or a classifier can't be had, or do not fit together.
@@ -57,7 +61,7 @@ def read_given(config, classifier_is_there=False):
         model = own_classifier.load(config) if config.classifier_path else None
         if config.application and config.classifier_weights != "random":
             backbone = applications.backbone(config.application, config.classifier_weights)
-    dataset = sources.load_for(config)
+    dataset = sources.load_for(config, line=line)
     config.check_image_size(dataset.image_size)
     if model is None:
         return Given(dataset, backbone=backbone)
@@ -80,23 +84,24 @@ def train_and_evaluate(config, run_dir, progress, given=None):
         InputError: if the data or a file can't be used.
         TrainingError: if a loss is not finite.
     """
-    given = given or read_given(config, run_dir.classifier.is_file())
+    given = given or read_given(config, run_dir.classifier.is_file(), progress)
     dataset = given.dataset
     if config.encryption:
         _make_key(run_dir)
     _report_data(dataset, progress)
+    config = fit_to_data(config, dataset)
     networks = [run_dir.classifier] if config.encryption else [run_dir.classifier, run_dir.transform]
     if not all(file.is_file() for file in networks):
         _check_objective(config, dataset)
         _train(config, given, run_dir, progress)
-    return evaluate_run(run_dir, dataset, progress.say)
+    return evaluate_run(run_dir, dataset, progress)
 
 
 def _train(config, given, run_dir, progress):
     """Trains and saves what the run lacks."""
     dataset = given.dataset
     policy = precision.resolve(config.precision)
-    _record_environment(run_dir, policy)
+    _record_environment(run_dir, policy, config)
     if not run_dir.classifier.is_file():
         _warn_of_random_encoder(config, dataset, progress, given.classifier)
     classifier = _classifier(config, given, policy, run_dir, progress)
@@ -111,7 +116,7 @@ def _check_objective(config, dataset):
         load(check)(config, dataset)
 
 
-def _record_environment(run_dir, policy):
+def _record_environment(run_dir, policy, config):
     """Writes environment.json; refuses to go on with a precision that the run was not begun with."""
     former = run_dir.read_environment()
     begun = former.get("precision", policy)
@@ -120,7 +125,9 @@ def _record_environment(run_dir, policy):
             f"{run_dir.path} was begun in {begun}, and here it would go on in {policy}; go on where it was begun, or "
             "give another --run_dir"
         )
-    write_json(run_dir.environment, former | describe_environment() | {"precision": policy})
+    batches = {"classifier": config.classifier_recipe.batch_size, "transform": config.transform_recipe.batch_size}
+    made = {"precision": policy, "batch_size": batches}
+    write_json(run_dir.environment, former | describe_environment() | made)
 
 
 def _make_key(run_dir):

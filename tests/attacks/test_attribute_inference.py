@@ -1,11 +1,11 @@
-"""An attribute that shows, in a protection that keeps it, in one that doesn't, and beside its floors."""
+"""An attribute that shows, in a protection that keeps it, in one that doesn't, and beside its prior_only."""
 
 import numpy as np
 import pytest
 
-from i2p_tf.attacks.attribute_inference import attribute_inference
-from i2p_tf.attacks.suite import Training
-from i2p_tf.data.sources import Split
+from i2p_tf.attacks.kinds.attribute_inference import attribute_inference
+from i2p_tf.attacks.specification import Training
+from i2p_tf.data.dataset import Split
 
 pytestmark = pytest.mark.slow
 

@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 
 from i2p_tf import encryption
-from i2p_tf.attacks import brute_force
+from i2p_tf.attacks.kinds import brute_force
 
-
-@pytest.fixture(autouse=True)
-def few_keys(monkeypatch):
-    monkeypatch.setattr(brute_force, "SHRUNKEN_BITS", 5)
+BITS = 5
 
 
 def smooth_pictures(count=3, size=16):
@@ -20,14 +17,14 @@ def smooth_pictures(count=3, size=16):
 
 @pytest.mark.parametrize("name", encryption.SCHEMES)
 def test_the_smoothest_decryption_of_a_smooth_picture_is_the_picture(name):
-    result = brute_force.brute_force(name, smooth_pictures(), 0, lambda line: None)
+    result = brute_force.brute_force(name, smooth_pictures(), BITS, 0, lambda line: None)
     assert result["recognised"] == 1.0 and result["chance"] == 1 / 32 and result["method"] == name
 
 
 @pytest.mark.parametrize("name", encryption.SCHEMES)
 def test_a_picture_of_noise_is_not_recognised(name):
     noise = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
-    assert brute_force.brute_force(name, noise, 0, lambda line: None)["recognised"] < 0.5
+    assert brute_force.brute_force(name, noise, BITS, 0, lambda line: None)["recognised"] < 0.5
 
 
 def test_key_spaces_by_hand():
@@ -41,7 +38,8 @@ def test_key_spaces_by_hand():
 
 def test_no_key_space_is_larger_than_that_of_the_key_file():
     small, large = (
-        brute_force.brute_force("etc", smooth_pictures(1, size), 0, lambda line: None)["key_bits"] for size in (8, 32)
+        brute_force.brute_force("etc", smooth_pictures(1, size), BITS, 0, lambda line: None)["key_bits"]
+        for size in (8, 32)
     )
     assert small == pytest.approx(brute_force.choices_bits("etc", 8)) and large == 256
 

@@ -4,10 +4,16 @@ import keras
 import numpy as np
 import pytest
 
-from i2p_tf import evaluation
-from i2p_tf.attacks import controls, fitting, inverse_network, leakage
+from i2p_tf import inference
+from i2p_tf.attacks import fitting, leakage, sanity_checks
 from i2p_tf.attacks.errors import AttackError
-from i2p_tf.attacks.suite import SUITES, InverseNetwork, Training
+from i2p_tf.attacks.kinds import inverse_network
+from i2p_tf.attacks.kinds.networks import wide
+from i2p_tf.attacks.rows import NETWORKS
+from i2p_tf.attacks.specification import Training
+from i2p_tf.attacks.specifications import InverseNetwork
+from i2p_tf.attacks.suite import SUITES
+from i2p_tf.attacks.target import Target
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +23,7 @@ BRIEF = Training(steps=20, batch_size=32)
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
     """Wide enough for digits, and a fraction of the time."""
-    monkeypatch.setattr(inverse_network, "WIDE_UNITS", 256)
+    monkeypatch.setattr(wide, "UNITS", 256)
 
 
 def quiet(line):
@@ -31,35 +37,35 @@ def blur(images):
 
 
 def mean_ssim(specification, protect, digits, seed=0):
-    known = protect(digits.train.images), digits.train.images
-    plain = digits.test.images[:150]
-    restored, _ = inverse_network.restore(specification, known, protect(plain), None, seed, quiet)
-    assert restored.dtype == np.uint8 and restored.shape == plain.shape
-    return float(np.mean(evaluation.visual_distance(restored, plain)["ssim"]))
+    test = digits.test.take(slice(150))
+    plain = test.images
+    reconstructed, _ = inverse_network.attack(specification, Target(protect, digits.train, test, None), seed, quiet)
+    assert reconstructed.dtype == np.uint8 and reconstructed.shape == plain.shape
+    return float(np.mean(inference.visual_distance(reconstructed, plain)["ssim"]))
 
 
 def test_the_first_guess_undoes_a_fixed_key_encryption_of_pixels(digits):
-    protect = controls.CONTROLS["fixed_key_pe"].protect
+    protect = sanity_checks.SANITY_CHECKS["fixed_key_pe"].protect
     network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
-    restored = evaluation.protect(network, protect(digits.test.images))
-    assert np.mean(evaluation.visual_distance(restored, digits.test.images)["ssim"]) > 0.97
+    reconstructed = inference.protect(network, protect(digits.test.images))
+    assert np.mean(inference.visual_distance(reconstructed, digits.test.images)["ssim"]) > 0.97
 
 
 def test_the_first_guess_leaves_a_shift_to_the_network(digits):
-    protect = controls.CONTROLS["shifted"].protect
+    protect = sanity_checks.SANITY_CHECKS["shifted"].protect
     network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
-    restored = evaluation.protect(network, protect(digits.test.images))
-    assert np.mean(evaluation.visual_distance(restored, digits.test.images)["ssim"]) < 0.7
+    reconstructed = inference.protect(network, protect(digits.test.images))
+    assert np.mean(inference.visual_distance(reconstructed, digits.test.images)["ssim"]) < 0.7
 
 
 def test_the_first_guess_for_a_constant_is_the_mean_image(digits):
-    protect = controls.CONTROLS["constant"].protect
+    protect = sanity_checks.SANITY_CHECKS["constant"].protect
     network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)
-    restored = evaluation.protect(network, protect(digits.test.images[:1]))[0]
-    assert np.max(np.abs(restored - digits.train.images.mean(axis=0))) <= 1
+    reconstructed = inference.protect(network, protect(digits.test.images[:1]))[0]
+    assert np.max(np.abs(reconstructed - digits.train.images.mean(axis=0))) <= 1
 
 
-@pytest.mark.parametrize("name", inverse_network.ARCHITECTURES)
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_architecture_starts_with_the_guess_and_can_be_trained(name, digits):
     plain = digits.train.images[:64]
     network = inverse_network.inverse_network(name, 255 - plain, plain)
@@ -74,13 +80,13 @@ def test_every_architecture_starts_with_the_guess_and_can_be_trained(name, digit
 
 def test_the_network_undoes_a_shift(digits):
     specification = InverseNetwork("unet_tiny", "mse", Training(steps=120, batch_size=32))
-    control = controls.CONTROLS["shifted"]
-    assert mean_ssim(specification, control.protect, digits) >= control.at_least
+    sanity_check = sanity_checks.SANITY_CHECKS["shifted"]
+    assert mean_ssim(specification, sanity_check.protect, digits) >= sanity_check.at_least
 
 
-def test_what_a_blur_hides_is_restored(digits):
+def test_what_a_blur_hides_is_reconstructed(digits):
     specification = InverseNetwork("wide", "mse_ssim", Training(steps=60, batch_size=32))
-    blurred = np.mean(evaluation.visual_distance(blur(digits.test.images), digits.test.images)["ssim"])
+    blurred = np.mean(inference.visual_distance(blur(digits.test.images), digits.test.images)["ssim"])
     assert mean_ssim(specification, blur, digits) > blurred + 0.05
 
 
@@ -99,22 +105,24 @@ def test_an_attacker_who_asks_the_classifier_draws_the_class(digits):
     train, plain, labels = digits.train, digits.test.images[:150], digits.test.labels[:150]
     answers = iter([np.eye(10, dtype=np.float32)[train.labels], np.eye(10, dtype=np.float32)[labels]])
     means = np.stack([train.images[train.labels == k].mean(axis=0) for k in range(10)])
-    of_class = np.mean(evaluation.visual_distance(np.uint8(np.rint(means[labels])), plain)["ssim"])
+    of_class = np.mean(inference.visual_distance(np.uint8(np.rint(means[labels])), plain)["ssim"])
     specification = InverseNetwork("wide", "mse", BRIEF, asks_classifier=True)
-    grey = controls.CONTROLS["constant"].protect
+    grey = sanity_checks.SANITY_CHECKS["constant"].protect
     known = grey(train.images), train.images
-    restored, _ = inverse_network.restore(specification, known, grey(plain), lambda images: next(answers), 0, quiet)
-    assert np.mean(evaluation.visual_distance(restored, plain)["ssim"]) > of_class - 0.02
+    reconstructed, _ = inverse_network.reconstruct(
+        specification, known, grey(plain), lambda images: next(answers), 0, quiet
+    )
+    assert np.mean(inference.visual_distance(reconstructed, plain)["ssim"]) > of_class - 0.02
     assert specification.name == "inverse_network_wide_mse_class"
 
 
 def test_the_losses_tell_learning_from_finding_nothing(digits):
     """Of a blur the network learns more than its first guess has; of a constant nothing but its pairs."""
     losses = {}
-    for name, protect in (("blur", blur), ("constant", controls.CONTROLS["constant"].protect)):
+    for name, protect in (("blur", blur), ("constant", sanity_checks.SANITY_CHECKS["constant"].protect)):
         known = protect(digits.train.images), digits.train.images
         specification = InverseNetwork("wide", "mse", Training(steps=60, batch_size=32))
-        losses[name] = inverse_network.restore(specification, known, known[0][:10], None, 0, quiet)[1]
+        losses[name] = inverse_network.reconstruct(specification, known, known[0][:10], None, 0, quiet)[1]
     assert losses["blur"]["validation"] < 0.8 * losses["blur"]["validation_at_start"]
     assert losses["blur"]["training"] < 0.8 * losses["blur"]["validation_at_start"]
     assert losses["constant"]["validation"] > 0.95 * losses["constant"]["validation_at_start"]
@@ -124,7 +132,7 @@ def test_two_runs_with_one_seed_agree(digits):
     known = blur(digits.train.images), digits.train.images
     specification = InverseNetwork("wide", "mse", BRIEF)
     first, second = (
-        inverse_network.restore(specification, known, blur(digits.test.images[:20]), None, 3, quiet)[0]
+        inverse_network.reconstruct(specification, known, blur(digits.test.images[:20]), None, 3, quiet)[0]
         for _ in range(2)
     )
     np.testing.assert_array_equal(first, second)
@@ -139,8 +147,10 @@ def test_only_the_given_number_of_pairs_is_used(digits, monkeypatch):
 
 def test_every_suite_names_what_there_is():
     for suite in SUITES.values():
-        for attack in (*suite.attacks, suite.control):
-            assert attack.architecture in inverse_network.ARCHITECTURES and attack.loss in inverse_network.LOSSES
+        for attack in (*suite.attacks, *suite.sanity_checks):
+            assert set(attack.networks) <= set(NETWORKS)
+            if isinstance(attack, InverseNetwork):
+                assert attack.loss in inverse_network.LOSSES
 
 
 def test_a_training_that_only_gets_worse_ends_where_it_began():
@@ -166,8 +176,8 @@ def test_a_loss_that_is_not_finite_is_an_error():
 
 def test_reidentification_by_hand():
     gallery = np.random.default_rng(0).integers(0, 256, (50, 12, 12, 3), np.uint8)
-    for restored in (gallery, gallery // 2 + 40, 255 - gallery):
-        better, tied = leakage.reidentification_ranks(restored, gallery)
+    for reconstructed in (gallery, gallery // 2 + 40, 255 - gallery):
+        better, tied = leakage.reidentification_ranks(reconstructed, gallery)
         assert better.tolist() == [0] * 50 and tied.tolist() == [1] * 50
     # Each image taken for its neighbour: the neighbour ranks before the source.
     better, _ = leakage.reidentification_ranks(np.roll(gallery, 1, axis=0), gallery)

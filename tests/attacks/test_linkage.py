@@ -1,6 +1,7 @@
 import numpy as np
 
-from i2p_tf.attacks.linkage import altered, linkage
+from i2p_tf.attacks.kinds.linkage import altered, linkage
+from i2p_tf.attacks.specifications import Linkage
 
 
 def pictures(count=40):
@@ -11,7 +12,7 @@ def pictures(count=40):
 
 def test_what_altered_does():
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
-    changed = altered(images)
+    changed = altered(images, shift=1, brighter=8)
     assert changed.dtype == np.uint8
     brighter = np.minimum(images.astype(int) + 8, 255)
     np.testing.assert_array_equal(changed[:, :, 1:], brighter[:, :, :-1])
@@ -19,13 +20,13 @@ def test_what_altered_does():
 
 
 def test_pictures_that_nothing_hides_are_linked():
-    result = linkage(pictures(), lambda images: images)
+    result = linkage(Linkage(), pictures(), lambda images: images)
     assert result["protected"] == result["plain"] == {"top1": 1.0, "top5": 1.0}
     assert result["chance"] == {"top1": 1 / 40, "top5": 5 / 40} and result["n"] == 40
 
 
 def test_a_constant_links_no_more_than_chance():
-    result = linkage(pictures(), lambda images: np.full_like(images, 128))
+    result = linkage(Linkage(), pictures(), lambda images: np.full_like(images, 128))
     assert result["protected"] == result["chance"] and result["plain"]["top1"] == 1.0
 
 
@@ -35,7 +36,7 @@ def test_pictures_that_share_a_protected_image_are_found_among_each_other():
         kinds = np.random.default_rng(1).integers(0, 256, (4, 16, 16, 3), np.uint8)
         return kinds.repeat(len(images) // 4, axis=0)
 
-    assert linkage(pictures(), four_kinds)["protected"] == {"top1": 1 / 10, "top5": 5 / 10}
+    assert linkage(Linkage(), pictures(), four_kinds)["protected"] == {"top1": 1 / 10, "top5": 5 / 10}
 
 
 def test_pictures_that_are_unlike_when_protected_are_not_linked():
@@ -44,4 +45,4 @@ def test_pictures_that_are_unlike_when_protected_are_not_linked():
         seeds = [int.from_bytes(image.tobytes()[:40], "little") for image in images]
         return np.stack([np.random.default_rng(seed).integers(0, 256, images.shape[1:], np.uint8) for seed in seeds])
 
-    assert linkage(pictures(), scatter)["protected"]["top1"] < 0.2
+    assert linkage(Linkage(), pictures(), scatter)["protected"]["top1"] < 0.2

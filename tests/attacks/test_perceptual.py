@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
-from i2p_tf.attacks import inverse_network, perceptual
-from i2p_tf.attacks.suite import InverseNetwork, Training
+from i2p_tf.attacks import perceptual
+from i2p_tf.attacks.kinds import inverse_network
+from i2p_tf.attacks.kinds.networks import wide
+from i2p_tf.attacks.specification import Training
+from i2p_tf.attacks.specifications import InverseNetwork
 
 pytestmark = pytest.mark.slow
 
@@ -10,7 +13,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def brief(monkeypatch):
     monkeypatch.setattr(perceptual, "TRAINING", Training(steps=60, batch_size=32))
-    monkeypatch.setattr(inverse_network, "WIDE_UNITS", 256)
+    monkeypatch.setattr(wide, "UNITS", 256)
 
 
 def blur(images):
@@ -29,10 +32,10 @@ def test_lost_strokes_cost_more_than_pixels_say(digits):
 
 
 def test_an_inverse_network_learns_with_it(digits):
-    from i2p_tf import evaluation
+    from i2p_tf import inference
 
     specification = InverseNetwork("wide", "mse_perceptual", Training(steps=60, batch_size=32))
     known, plain = (blur(digits.train.images), digits.train.images), digits.test.images[:100]
-    restored, _ = inverse_network.restore(specification, known, blur(plain), None, 0, lambda line: None)
-    before, after = (evaluation.visual_distance(images, plain)["ssim"].mean() for images in (blur(plain), restored))
+    reconstructed, _ = inverse_network.reconstruct(specification, known, blur(plain), None, 0, lambda line: None)
+    before, after = (inference.visual_distance(images, plain)["ssim"].mean() for images in (blur(plain), reconstructed))
     assert after > before + 0.05

@@ -9,19 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf import evaluation
-from i2p_tf.attacks import (
-    brute_force,
-    controls,
-    fitting,
-    gradient_inversion,
-    inverse_network,
-    linear_map,
-    run,
-    summary,
+from i2p_tf import inference
+from i2p_tf.attacks import fitting, run, sanity_checks, suite, summary
+from i2p_tf.attacks.kinds import gradient_inversion, linear_map
+from i2p_tf.attacks.kinds.networks import wide
+from i2p_tf.attacks.specification import Training
+from i2p_tf.attacks.specifications import (
+    BruteForce,
+    Gan,
+    GradientInversion,
+    InverseNetwork,
+    LinearMap,
+    Linkage,
 )
-from i2p_tf.attacks.bench import Bench
-from i2p_tf.attacks.suite import SUITES, Gan, GradientInversion, InverseNetwork, LinearMap, Suite, Training
+from i2p_tf.attacks.suite import SUITES, Suite
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir
@@ -29,15 +30,15 @@ from i2p_tf.run_dir import RunDir
 pytestmark = pytest.mark.slow
 
 ATTACK = InverseNetwork("wide", "mse", Training(steps=50, batch_size=32))
+DESCENT = GradientInversion(images=20, steps=60)
+GAN = Gan("wide", Training(steps=10, batch_size=16), images=600)
 REDUCED = Suite(
-    (ATTACK,),
-    control=ATTACK,
-    judge=Training(steps=150, batch_size=32),
+    (ATTACK, LinearMap(), GAN, DESCENT),
+    sanity_checks=(ATTACK, DESCENT, LinearMap()),
+    evaluation_classifier=Training(steps=150, batch_size=32),
+    label_only=ATTACK.training,
     repetitions=2,
     test_images=200,
-    linear_map=LinearMap(),
-    gradient_inversion=GradientInversion(images=20, steps=60),
-    gan=Gan("wide", Training(steps=10, batch_size=16), images=600),
 )
 
 
@@ -45,8 +46,8 @@ REDUCED = Suite(
 def reduced():
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SUITES, "quick", REDUCED)
-        patch.setattr(inverse_network, "WIDE_UNITS", 256)
-        patch.delitem(controls.CONTROLS, "shifted")  # takes longer; test_inverse_network.py has it
+        patch.setattr(wide, "UNITS", 256)
+        patch.delitem(sanity_checks.SANITY_CHECKS, "shifted")  # takes longer; test_inverse_network.py has it
         yield
 
 
@@ -65,29 +66,29 @@ def attacked(tmp_path_factory, trained_run, digits, reduced):
         learnt_from.extend(examples)
         return batches(examples, *rest)
 
-    def watched(restore, position):
-        def watched_restore(*arguments):
+    def watched(reconstruct, position):
+        def watched_reconstruct(*arguments):
             learnt_from.extend(arguments[position])
-            return restore(*arguments)
+            return reconstruct(*arguments)
 
-        return watched_restore
+        return watched_reconstruct
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linear_map, "restore", watched(linear_map.restore, 0))
-        patch.setattr(gradient_inversion, "restore", watched(gradient_inversion.restore, 2))
+        patch.setattr(linear_map, "reconstruct", watched(linear_map.reconstruct, 0))
+        patch.setattr(gradient_inversion, "reconstruct", watched(gradient_inversion.reconstruct, 2))
         patch.setattr(fitting, "fit", watched_fit)
         patch.setattr(fitting, "batches", watched_batches)
         results = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)
     return run_dir, results, learnt_from
 
 
-def test_the_controls_behave(attacked):
+def test_the_sanity_checks_behave(attacked):
     _, results, _ = attacked
-    assert results["attacks"]["control_identity"]["ssim"]["mean"] >= 0.95
-    assert results["attacks"]["control_fixed_key_pe"]["ssim"]["mean"] >= 0.8
-    floor = results["floors"]["mean_image"]["ssim"]["mean"]
-    assert abs(results["attacks"]["control_constant"]["ssim"]["mean"] - floor) <= 0.02
-    assert results["attack_suite"]["valid"] and results["attack_suite"]["failed_controls"] == []
+    assert results["attacks"]["sanity_check_identity"]["ssim"]["mean"] >= 0.95
+    assert results["attacks"]["sanity_check_fixed_key_pe"]["ssim"]["mean"] >= 0.8
+    baseline = results["prior_only"]["mean_image"]["ssim"]["mean"]
+    assert abs(results["attacks"]["sanity_check_constant"]["ssim"]["mean"] - baseline) <= 0.02
+    assert results["attack_suite"]["valid"] and results["attack_suite"]["failed_sanity_checks"] == []
 
 
 def test_results_have_what_the_schema_names(attacked, digits):
@@ -103,42 +104,48 @@ def test_results_have_what_the_schema_names(attacked, digits):
         "gan_wide_seed0",
         "gan_wide_seed1",
         "gradient_inversion",
-        *(f"control_{name}" for name, control in controls.CONTROLS.items() if not control.far),
-        "control_gradient_inversion_identity",
-        "control_gradient_inversion_constant",
-        "control_linear_map_fixed_key_etc",
-        "control_linear_map_constant",
+        *(f"sanity_check_{name}" for name in sanity_checks.SANITY_CHECKS if name != "fixed_key_etc"),
+        "sanity_check_gradient_inversion_identity",
+        "sanity_check_gradient_inversion_constant",
+        "sanity_check_linear_map_fixed_key_etc",
+        "sanity_check_linear_map_constant",
     ]
     for name, result in attacks.items():
         assert result["n"] == (20 if "gradient_inversion" in name else 200)
-        assert result["control"] == name.startswith("control_")
+        assert result["sanity_check"] == name.startswith("sanity_check_")
         assert {"threat_model", "pairs", "seed", "seconds"} <= set(result)
         for metric in ("ssim", "psnr"):
             assert set(result[metric]) == {"mean", "median", "p95", "max"}
-        for share in ("accuracy_on_restored", "reidentification_top1", "reidentification_top5"):
+        for share in ("accuracy_on_reconstructed", "reidentification_top1", "reidentification_top5"):
             assert 0 <= result[share] <= 1
     assert attacks[seeds[0]]["pairs"] == len(digits.train.labels) and attacks["as_is"]["pairs"] == 0
-    assert set(results["floors"]) == {"mean_image", "random_image", "label_only"}
+    assert set(results["prior_only"]) == {"mean_image", "random_image", "label_only"}
     assert results["attack_suite"]["environment"]["packages"]["keras"] == keras.__version__
     table = summary.table(results)
-    assert "control_constant" in table and "linkage: " in table and " over 2 seeds" in table
+    assert "sanity_check_constant" in table and "linkage: " in table and " over 2 seeds" in table
 
 
-def test_controls_and_judge_of_another_run_are_taken_and_nothing_else(
+def test_sanity_checks_and_evaluation_classifier_of_another_run_are_taken_and_nothing_else(
     attacked, trained_run, digits, tmp_path, monkeypatch
 ):
     other, expected, _ = attacked
-    monkeypatch.setitem(SUITES, "quick", dataclasses.replace(REDUCED, repetitions=1, gan=None))
+    monkeypatch.setitem(
+        SUITES, "quick", dataclasses.replace(REDUCED, repetitions=1, attacks=(ATTACK, LinearMap(), DESCENT))
+    )
     run_dir = RunDir(shutil.copytree(trained_run.path, tmp_path / "run"))
     transform = keras.models.load_model(run_dir.transform)
     transform.set_weights([weight * 0.5 for weight in transform.get_weights()])
     transform.save(run_dir.transform)
     lines = []
-    results = run.run_suite(run_dir, digits, "quick", 0, lines.append, controls_from=other)
+    results = run.run_suite(run_dir, digits, "quick", 0, lines.append, sanity_checks_from=other)
     taken = {line.partition(": ")[0] for line in lines if line.endswith(f": taken from {other.path}")}
-    assert taken == {"judge"} | {name for name, result in expected["attacks"].items() if result["control"]}
-    assert not any(line.startswith("judge: training") or line.endswith("done earlier") for line in lines)
-    for name in taken - {"judge"}:
+    assert taken == {"evaluation_classifier"} | {
+        name for name, result in expected["attacks"].items() if result["sanity_check"]
+    }
+    assert not any(
+        line.startswith("evaluation classifier: training") or line.endswith("done earlier") for line in lines
+    )
+    for name in taken - {"evaluation_classifier"}:
         assert results["attacks"][name] == expected["attacks"][name]
         assert (run_dir.attack("quick", name) / "samples.png").is_file()
     for name in results["attacks"].keys() - taken:  # of another transform the figures are others, not the time alone
@@ -147,20 +154,20 @@ def test_controls_and_judge_of_another_run_are_taken_and_nothing_else(
 
 def test_what_leaks_is_measured(attacked):
     _, results, _ = attacked
-    attacks, floors = results["attacks"], results["floors"]
-    assert attacks["control_identity"]["reidentification_top1"] == 1.0
-    assert attacks["control_constant"]["reidentification_top5"] <= 5 / 200
-    judge = results["attack_suite"]["judge"]
-    assert judge["plain"] > 0.7
-    assert abs(attacks["control_identity"]["accuracy_on_restored"] - judge["plain"]) < 0.05
-    assert floors["mean_image"]["accuracy_on_restored"] < 0.2
+    attacks, prior_only = results["attacks"], results["prior_only"]
+    assert attacks["sanity_check_identity"]["reidentification_top1"] == 1.0
+    assert attacks["sanity_check_constant"]["reidentification_top5"] <= 5 / 200
+    evaluation_classifier = results["attack_suite"]["evaluation_classifier"]
+    assert evaluation_classifier["plain"] > 0.7
+    assert abs(attacks["sanity_check_identity"]["accuracy_on_reconstructed"] - evaluation_classifier["plain"]) < 0.05
+    assert prior_only["mean_image"]["accuracy_on_reconstructed"] < 0.2
     # The class alone draws a better digit than none.
-    assert floors["label_only"]["ssim"]["mean"] > floors["mean_image"]["ssim"]["mean"] + 0.05
+    assert prior_only["label_only"]["ssim"]["mean"] > prior_only["mean_image"]["ssim"]["mean"] + 0.05
 
 
 def test_a_sample_is_searched_in_the_gallery_of_all(attacked):
     _, results, _ = attacked
-    sample = results["attacks"]["control_gradient_inversion_constant"]
+    sample = results["attacks"]["sanity_check_gradient_inversion_constant"]
     # Of 20 equal guesses one at most finds its source; among 20 pictures five would have been found.
     assert sample["n"] == 20 and sample["reidentification_top5"] <= 0.1
     assert sample["ssim"]["mean"] == pytest.approx(sample["mean_image_ssim"], abs=0.02)
@@ -181,17 +188,17 @@ def test_attackers_learn_from_no_test_image(attacked, digits):
     assert not any(image.tobytes() in test for array in images for image in array)
 
 
-def test_samples_are_plain_protected_and_restored(attacked, digits):
+def test_samples_are_plain_protected_and_reconstructed(attacked, digits):
     run_dir, results, _ = attacked
 
     def rows(name):
         return np.split(np.asarray(Image.open(run_dir.attack("quick", name) / "samples.png")), 3)
 
-    plain, protected, restored = rows("control_identity")
+    plain, protected, reconstructed = rows("sanity_check_identity")
     np.testing.assert_array_equal(plain, protected)
-    assert np.mean(np.abs(np.int16(plain) - restored)) < 8
-    _, protected, _ = rows("control_constant")
-    assert np.all(protected == controls.GREY)
+    assert np.mean(np.abs(np.int16(plain) - reconstructed)) < 8
+    _, protected, _ = rows("sanity_check_constant")
+    assert np.all(protected == sanity_checks.GREY)
 
 
 def test_what_is_finished_is_not_repeated(attacked, digits, monkeypatch):
@@ -200,7 +207,7 @@ def test_what_is_finished_is_not_repeated(attacked, digits, monkeypatch):
     lines = []
     again = run.run_suite(run_dir, digits, "quick", 0, lines.append)
     assert again == results
-    assert "as_is: done earlier" in lines and "control_constant: done earlier" in lines
+    assert "as_is: done earlier" in lines and "sanity_check_constant: done earlier" in lines
 
 
 def test_another_suite_overwrites_nothing(attacked, digits, tmp_path):
@@ -208,8 +215,8 @@ def test_another_suite_overwrites_nothing(attacked, digits, tmp_path):
     computed = []
 
     def measure(suite_name):
-        bench = Bench(run_dir, digits, suite_name, SUITES[suite_name], 0, lambda line: None)
-        bench.cached("as_is", {}, lambda: computed.append(suite_name) or {})
+        bench = run.bench_of(run_dir, digits, suite_name, SUITES[suite_name], 0, lambda line: None)
+        bench.memory.result("as_is", {}, {}, lambda: computed.append(suite_name) or {})
 
     for suite_name in ("standard", "quick", "standard"):
         measure(suite_name)
@@ -218,8 +225,15 @@ def test_another_suite_overwrites_nothing(attacked, digits, tmp_path):
 
 def test_what_applies_to_a_keyed_method_and_to_an_attribute(attacked, digits, monkeypatch, tmp_path):
     run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
-    monkeypatch.setattr(Bench, "encryption", "pe")
-    monkeypatch.setattr(brute_force, "SHRUNKEN_BITS", 3)
+    bench_of = run.bench_of
+
+    def keyed(*arguments):
+        bench = bench_of(*arguments)
+        bench.target.encryption, bench.target.transform = "pe", None
+        return bench
+
+    monkeypatch.setattr(run, "bench_of", keyed)
+    monkeypatch.setattr(suite, "READING", (Linkage(), BruteForce(shrunken_key_bits=3)))
 
     def with_parity(split):
         return dataclasses.replace(split, attribute=np.int32(split.labels % 2))
@@ -261,7 +275,7 @@ def test_an_attacker_can_learn_from_the_pictures_of_another_set(attacked, digits
     assert len(learnt_from) == 2
     for protected, plain in learnt_from:
         np.testing.assert_array_equal(plain, others.train.images)
-        np.testing.assert_array_equal(protected, evaluation.protect(transform, others.train.images))
+        np.testing.assert_array_equal(protected, inference.protect(transform, others.train.images))
     fewer = dataclasses.replace(others, train=pictures.take(slice(90)))
     run.run_suite(run_dir, digits, "quick", 0, lambda line: None, repetitions=1, others=fewer)
     assert len(learnt_from) == 3  # of other pictures the result is another
@@ -274,19 +288,19 @@ def test_another_transform_is_attacked_again(attacked, digits, tmp_path):
     transform = keras.models.load_model(run_dir.transform)
     transform.set_weights([weight * 1.01 for weight in transform.get_weights()])
     transform.save(run_dir.transform)
-    bench = Bench(run_dir, digits, "quick", REDUCED, 0, lambda line: None)
+    bench = run.bench_of(run_dir, digits, "quick", REDUCED, 0, lambda line: None)
     guess = digits.test.images[:200]
-    specification = {"control": False, "threat_model": "T0", "pairs": 0, "seed": None}
-    assert bench.measure("as_is", specification, lambda: guess)["ssim"]["mean"] > 0.99
+    specification = {"sanity_check": False, "threat_model": "T0", "pairs": 0, "seed": None}
+    assert bench.measure("as_is", specification, lambda: (guess, {}))["ssim"]["mean"] > 0.99
 
 
-def test_an_attack_that_fails_a_control_makes_the_results_invalid(attacked, digits, monkeypatch, tmp_path):
+def test_an_attack_that_fails_a_sanity_check_makes_the_results_invalid(attacked, digits, monkeypatch, tmp_path):
     run_dir = RunDir(shutil.copytree(attacked[0].path, tmp_path / "run"))
-    strict = {"identity": dataclasses.replace(controls.CONTROLS["identity"], at_least=1.1)}
-    monkeypatch.setattr(controls, "CONTROLS", controls.CONTROLS | strict)
-    suite = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)["attack_suite"]
-    assert not suite["valid"]
-    assert suite["failed_controls"][0].startswith("identity is restored with a mean SSIM of ")
+    strict = {"identity": dataclasses.replace(sanity_checks.SANITY_CHECKS["identity"], at_least=1.1)}
+    monkeypatch.setattr(sanity_checks, "SANITY_CHECKS", sanity_checks.SANITY_CHECKS | strict)
+    found = run.run_suite(run_dir, digits, "quick", 0, lambda line: None)["attack_suite"]
+    assert not found["valid"]
+    assert found["failed_sanity_checks"][0].startswith("identity is reconstructed with a mean SSIM of ")
 
 
 def test_images_that_a_suite_does_not_fit_are_refused(attacked):
@@ -300,7 +314,7 @@ def test_images_that_a_suite_does_not_fit_are_refused(attacked):
 def test_the_strongest_attack_counts_by_metric_with_its_range_over_seeds():
     def result(ssim, top1, **values):
         shares = dict.fromkeys(summary.METRICS[2:], top1)
-        return {"ssim": {"mean": ssim}, "psnr": {"mean": 10 * ssim}, "control": False, "n": 9} | shares | values
+        return {"ssim": {"mean": ssim}, "psnr": {"mean": 10 * ssim}, "sanity_check": False, "n": 9} | shares | values
 
     best = summary.strongest(
         {
@@ -311,6 +325,6 @@ def test_the_strongest_attack_counts_by_metric_with_its_range_over_seeds():
             "sample": result(0.2, 1.0, attack="sample", n=2),
         }
     )
-    assert best["accuracy_on_restored"] == {"attack": "as_is", "value": 0.9, "range": [0.9, 0.9]}
+    assert best["accuracy_on_reconstructed"] == {"attack": "as_is", "value": 0.9, "range": [0.9, 0.9]}
     assert best["reidentification_top5"] == {"attack": "sample", "value": 1.0, "range": [1.0, 1.0]}
     assert best["ssim"] == {"attack": "net_seed1", "value": 0.6, "range": [0.4, 0.6]}

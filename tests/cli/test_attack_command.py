@@ -1,4 +1,4 @@
-"""bin/attack's command with a reduced suite: killed, started again, and with a control that fails."""
+"""bin/attack's command with a reduced suite: killed, started again, and with a sanity check that fails."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from i2p_tf.attacks import controls
+from i2p_tf.attacks import sanity_checks
 from i2p_tf.run_dir import RunDir
 
 pytestmark = pytest.mark.slow
@@ -48,14 +48,14 @@ def kill_as_soon_as_there_is(file, run_dir):
         process.communicate()
 
 
-def test_a_killed_attack_goes_on_and_a_failed_control_is_a_failure(run_dir, run_command, brief_suite, monkeypatch):
+def test_a_killed_attack_goes_on_and_a_failed_sanity_check_is_a_failure(run_dir, run_command, brief_suite, monkeypatch):
     first = run_dir.attack("quick", "inverse_network_wide_mse_seed0") / "result.json"
     kill_as_soon_as_there_is(first, run_dir)
     assert not run_dir.results.exists()
     before = first.read_text()
 
-    strict = dataclasses.replace(controls.CONTROLS["identity"], at_least=1.1)
-    monkeypatch.setitem(controls.CONTROLS, "identity", strict)
+    strict = dataclasses.replace(sanity_checks.SANITY_CHECKS["identity"], at_least=1.1)
+    monkeypatch.setitem(sanity_checks.SANITY_CHECKS, "identity", strict)
     code, stdout, stderr = run_command("attack", f"--run_dir={run_dir.path}")
     assert code == 1, stderr
     assert "inverse_network_wide_mse_seed0: done earlier" in stderr
@@ -64,7 +64,7 @@ def test_a_killed_attack_goes_on_and_a_failed_control_is_a_failure(run_dir, run_
     assert not list(run_dir.path.rglob(".unfinished-*"))
 
     last = stderr.strip().splitlines()[-1]
-    assert last.startswith("error: not valid: control identity is restored with a mean SSIM of ")
+    assert last.startswith("error: not valid: sanity check identity is reconstructed with a mean SSIM of ")
     assert not json.loads(run_dir.results.read_text())["attack_suite"]["valid"]
 
 

@@ -7,6 +7,8 @@ import sys
 import pytest
 from PIL import Image
 
+from i2p_tf.cli import aliases
+
 # Runs a command, and then says on stdout whether it has loaded TensorFlow.
 WRAPPER = """
 import atexit, sys
@@ -241,8 +243,8 @@ def test_serve_says_which_flag_changes_a_port_that_is_taken(flag, tmp_path, monk
     [
         ([], ["at least one picture"]),
         (["a.png"], ["--server is missing"]),
-        (["a.png", "--server=http://127.0.0.1:1"], ["--transform is missing"]),
-        (["a.png", "--server=http://127.0.0.1:1", "--transform=nowhere"], ["nowhere does not exist"]),
+        (["a.png", "--server=http://127.0.0.1:1"], ["--export is missing"]),
+        (["a.png", "--server=http://127.0.0.1:1", "--export=nowhere"], ["nowhere does not exist"]),
         (["a.png", "--server=http://127.0.0.1:1", "--plain"], ["--model"]),
         (["a.png", "--server=127.0.0.1:1", "--plain", "--model=m"], ["http://"]),
         (["a.png", "--server=http://127.0.0.1:1", "--plain", "--model=m", "--top=0"], ["top"]),
@@ -272,5 +274,5 @@ def test_help_names_every_flag_and_loads_no_tensorflow(command, tmp_path):
     result = call(command, "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert result.stdout.endswith("light\n")
-    for name in importlib.import_module(f"i2p_tf.cli.{command}").FLAGS:
+    for name in aliases.shown(importlib.import_module(f"i2p_tf.cli.{command}").FLAGS):
         assert f"--{name}" in result.stdout

@@ -27,7 +27,7 @@ def folder(tmp_path):
 
 
 def test_text_and_json_say_the_same(stand_in, small_export, folder):
-    flags = [f"--transform={small_export}", f"--server={stand_in.rest}"]
+    flags = [f"--export={small_export}", f"--server={stand_in.rest}"]
     text = classify("0.png", "1.png", "--top=2", *flags, cwd=folder)
     assert text.returncode == 0 and text.stderr == ""
     lines = classify("0.png", "1.png", "--top=2", "--json", *flags, cwd=folder).stdout.splitlines()
@@ -55,11 +55,11 @@ def codebook(small_export, tmp_path):
 
 def test_answers_without_confidence_are_marked(stand_in, small_export, codebook, folder):
     flags = ["0.png", f"--server={stand_in.rest}", "--model=small"]
-    marked = classify(*flags, f"--transform={codebook}", cwd=folder)
+    marked = classify(*flags, f"--export={codebook}", cwd=folder)
     assert marked.stdout.endswith(" (no confidence)\n") and marked.returncode == 0
     assert marked.stderr.startswith("note: no confidence: one of 3 fixed pictures") and marked.stderr.count("\n") == 1
     told = []
-    for more in ([f"--transform={codebook}"], [f"--transform={codebook}", "--plain"], [f"--transform={small_export}"]):
+    for more in ([f"--export={codebook}"], [f"--export={codebook}", "--plain"], [f"--export={small_export}"]):
         answer = classify(*flags, *more, "--json", cwd=folder)
         told.append(json.loads(answer.stdout)["constant_probabilities"])
         assert "no confidence" not in answer.stderr
@@ -67,7 +67,7 @@ def test_answers_without_confidence_are_marked(stand_in, small_export, codebook,
 
 
 def test_a_file_that_is_no_picture_is_named_and_the_others_done(stand_in, small_export, folder):
-    flags = [f"--transform={small_export}", f"--server=grpc://{stand_in.grpc}"]
+    flags = [f"--export={small_export}", f"--server=grpc://{stand_in.grpc}"]
     result = classify("0.png", "text.jpg", "nowhere.png", "1.png", *flags, cwd=folder)
     assert result.returncode == 1 and len(result.stdout.splitlines()) == 2
     assert result.stderr.splitlines() == [
@@ -77,7 +77,7 @@ def test_a_file_that_is_no_picture_is_named_and_the_others_done(stand_in, small_
 
 
 def test_plain_pictures_are_sent_only_with_plain_which_says_so(stand_in, small_export, folder):
-    protected = classify("0.png", "--json", f"--transform={small_export}", f"--server={stand_in.rest}", cwd=folder)
+    protected = classify("0.png", "--json", f"--export={small_export}", f"--server={stand_in.rest}", cwd=folder)
     plain = classify("0.png", "--json", "--plain", "--model=small", f"--server={stand_in.rest}", cwd=folder)
     assert plain.returncode == 0 and json.loads(plain.stdout) != json.loads(protected.stdout)
     assert plain.stderr == f"warning: --plain sends the pictures unprotected to {stand_in.rest}\n"
@@ -85,9 +85,9 @@ def test_plain_pictures_are_sent_only_with_plain_which_says_so(stand_in, small_e
 
 def test_failures_are_one_line(stand_in, small_export, other_export, folder):
     for flags, message in [
-        ([f"--transform={small_export}", "--server=http://127.0.0.1:9"], "error: http://127.0.0.1:9 cannot be reached"),
-        ([f"--transform={other_export}", f"--server={stand_in.rest}"], "Nothing was sent"),
-        ([f"--transform={small_export}", f"--server={stand_in.rest}", "--model=x"], "is x the name of a model"),
+        ([f"--export={small_export}", "--server=http://127.0.0.1:9"], "error: http://127.0.0.1:9 cannot be reached"),
+        ([f"--export={other_export}", f"--server={stand_in.rest}"], "Nothing was sent"),
+        ([f"--export={small_export}", f"--server={stand_in.rest}", "--model=x"], "is x the name of a model"),
     ]:
         result = classify("0.png", *flags, cwd=folder)
         assert result.returncode == 1 and result.stdout == ""

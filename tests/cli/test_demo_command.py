@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from i2p_tf.attacks import controls
+from i2p_tf.attacks import sanity_checks
 from i2p_tf.cli import demo
 
 pytestmark = pytest.mark.slow
@@ -104,7 +104,7 @@ def test_the_served_accuracy_is_the_evaluated_one(folder):
     assert processes_of(process.pid) == []
 
 
-def test_a_control_that_misbehaves_is_reported_and_then_fails(folder, run_command, brief_suite, monkeypatch):
+def test_a_sanity_check_that_misbehaves_is_reported_and_then_fails(folder, run_command, brief_suite, monkeypatch):
     """All but the server in this process."""
 
     def step(name, *arguments, stdout=None):
@@ -115,12 +115,14 @@ def test_a_control_that_misbehaves_is_reported_and_then_fails(folder, run_comman
 
     monkeypatch.chdir(folder)
     monkeypatch.setattr(demo, "_step", step)
-    unreachable = dataclasses.replace(controls.CONTROLS["identity"], at_least=1.5)
-    monkeypatch.setitem(controls.CONTROLS, "identity", unreachable)
+    unreachable = dataclasses.replace(sanity_checks.SANITY_CHECKS["identity"], at_least=1.5)
+    monkeypatch.setitem(sanity_checks.SANITY_CHECKS, "identity", unreachable)
     code, stdout, stderr = run_command("demo", "--run_dir=run")
     assert code == 1 and "how to read it: run/report.html" in stdout
-    assert stderr.splitlines()[-1].startswith("error: the attacks are not valid: control identity is restored")
-    assert "NOT VALID: a control misbehaves" in (folder / "run" / "report.html").read_text()
+    assert stderr.splitlines()[-1].startswith(
+        "error: the attacks are not valid: sanity check identity is reconstructed"
+    )
+    assert "NOT VALID: a sanity check misbehaves" in (folder / "run" / "report.html").read_text()
 
 
 def test_an_interrupt_leaves_no_process_behind(folder):

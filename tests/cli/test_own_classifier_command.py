@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.cli import train
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
@@ -102,7 +102,7 @@ def test_the_order_of_the_classes_can_be_told(model, digits, run, tmp_path):
     dataset = found.dataset
     assert dataset.class_names == tuple(ORDER.split(","))
     np.testing.assert_array_equal(np.array(order)[dataset.test.labels], digits.test.labels)
-    assert np.mean(evaluation.classify(found.classifier, dataset.test.images) == dataset.test.labels) > 0.8
+    assert np.mean(inference.classify(found.classifier, dataset.test.images) == dataset.test.labels) > 0.8
 
 
 def test_classes_that_the_data_do_not_have_are_named(run, tmp_path):
@@ -205,5 +205,5 @@ def test_layers_of_the_users_own_are_found_again(run, tmp_path, digits):
     assert run_dir.load_config().custom_objects == str(tmp_path / "halved.py")
     del keras.saving.get_custom_objects()["halved>Halved"]
     del sys.modules["halved"]
-    assert evaluation.load_classifier(run_dir.classifier, 10).count_params() == 64 * 3 * 10 + 10
+    assert inference.load_classifier(run_dir.classifier, 10).count_params() == 64 * 3 * 10 + 10
     assert json.loads(run_dir.results.read_text())["cost"]["classifier_macs"] == 1920

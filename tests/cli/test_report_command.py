@@ -39,12 +39,12 @@ def test_a_run_gets_its_report_beside_its_results(write_run, tmp_path):
     pictures = {run_dir.path / "report" / f"{name}.png" for name in PICTURES}
     assert after.keys() - before.keys() == {run_dir.report, run_dir.path / "report.md"} | pictures
     assert all(f"](report/{path.name})".encode() in after[run_dir.path / "report.md"] for path in pictures)
-    assert call("run", cwd=tmp_path).returncode == 0 and contents(run_dir.path) == after
+    assert call("--run_dir=run", cwd=tmp_path).returncode == 0 and contents(run_dir.path) == after
 
 
 def test_pictures_of_a_former_report_are_removed_and_no_others(write_run, tmp_path):
     write_run("first"), write_run("second")
-    assert call("first", "second", "--output=both", cwd=tmp_path).returncode == 0
+    assert call("--run_dir=first,second", "--output=both", cwd=tmp_path).returncode == 0
     mine = tmp_path / "both" / "report" / "holidays.png"
     mine.write_bytes(b"mine")
     assert call("first", "--output=both", cwd=tmp_path).returncode == 0
@@ -76,7 +76,7 @@ def test_several_runs_need_a_place_of_their_own(write_run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], ["at least one run directory"]),
+        ([], ["--run_dir is missing"]),
         (["nowhere"], ["nowhere", "no config.json"]),
         (["."], ["no config.json"]),
         (["run", "--output=run/results.json"], ["--output=run/results.json", "no folder"]),

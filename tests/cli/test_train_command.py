@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf import encryption, evaluation, key_file
+from i2p_tf import encryption, inference, key_file
 from i2p_tf.data import sources
 from i2p_tf.run_dir import RunDir
 from i2p_tf.training.progress import Progress
@@ -79,7 +79,7 @@ def what_a_kill_leaves(run_dir, copy):
 
 
 def weights(run_dir, name):
-    return evaluation.load_network(run_dir / f"{name}.keras").get_weights()
+    return inference.load_network(run_dir / f"{name}.keras").get_weights()
 
 
 def assert_equal_networks(name, mine, theirs):
@@ -100,7 +100,7 @@ def test_a_run_has_its_files_and_its_table(finished):
     names = {"config.json", "environment.json", "classifier.keras", "transform.keras", "metrics.jsonl", "samples.png"}
     assert names | {"results.json"} <= {path.name for path in run_dir.iterdir()}
     results = json.loads((run_dir / "results.json").read_text())
-    assert results["schema"] == 1
+    assert results["schema"] == 2
     assert results["accuracy"]["n"] == results["protection"]["n"] == 359
     assert results["cost"]["transform_parameters"] == 33_051
     assert f"{results['accuracy']['protected']:.4f}" in stdout
@@ -121,8 +121,8 @@ def test_the_results_are_those_of_the_saved_networks_on_8_bit_images(finished):
     run_dir, _, _ = finished
     results = json.loads((run_dir / "results.json").read_text())
     test = sources.load("digits", image_size=16).test
-    classifier, transform = (evaluation.load_network(getattr(RunDir(run_dir), n)) for n in ("classifier", "transform"))
-    protected = evaluation.protect(transform, test.images)
+    classifier, transform = (inference.load_network(getattr(RunDir(run_dir), n)) for n in ("classifier", "transform"))
+    protected = inference.protect(transform, test.images)
     assert protected.dtype == np.uint8
     logits = np.asarray(classifier(np.float32(protected) / 255, training=False))
     assert results["accuracy"]["protected"] == np.mean(logits.argmax(axis=1) == test.labels)
@@ -152,7 +152,7 @@ def test_a_lost_network_is_made_again(finished, train, tmp_path):
 def test_attacks_on_another_network_do_not_stay(finished, run_command, tmp_path):
     run_dir = shutil.copytree(finished[0], tmp_path / "run")
     before = json.loads((run_dir / "results.json").read_text())
-    stale = {"attacks": {}, "floors": {}, "attack_suite": {"networks": {"transform": "00", "classifier": "00"}}}
+    stale = {"attacks": {}, "prior_only": {}, "attack_suite": {"networks": {"transform": "00", "classifier": "00"}}}
     (run_dir / "results.json").write_text(json.dumps(before | stale))
     code, _, stderr = run_command("evaluate", f"--run_dir={run_dir}")
     assert code == 0, stderr
@@ -230,8 +230,8 @@ def test_a_killed_codebook_goes_on_to_the_same_result(finished, train, tmp_path)
     assert_equal_networks("transform", run_dir, expected)
 
     test = sources.load("digits", image_size=16).test
-    transform = evaluation.load_network(run_dir / "transform.keras")
-    assert 2 <= len(np.unique(evaluation.protect(transform, test.images), axis=0)) <= 10
+    transform = inference.load_network(run_dir / "transform.keras")
+    assert 2 <= len(np.unique(inference.protect(transform, test.images), axis=0)) <= 10
     results = json.loads((run_dir / "results.json").read_text())
     assert results["channels"]["jpeg_75"] == results["accuracy"]["protected"]
 
@@ -254,8 +254,8 @@ def test_a_classifier_of_encrypted_pictures(train, run_command, tmp_path):
     results = json.loads((run_dir / "results.json").read_text())
     test = sources.load("digits", image_size=16).test
     encrypted = encryption.scheme("le", key_file.read(run_dir / "encryption.key"), 16).encrypt(test.images)
-    classifier = evaluation.load_network(run_dir / "classifier.keras")
-    correct = np.mean(evaluation.classify(classifier, encrypted) == test.labels)
+    classifier = inference.load_network(run_dir / "classifier.keras")
+    correct = np.mean(inference.classify(classifier, encrypted) == test.labels)
     assert results["accuracy"]["protected"] == correct > 0.6
     assert results["cost"]["transform_macs"] == results["cost"]["transform_parameters"] == 0
 

@@ -12,9 +12,9 @@ from PIL import Image
 import i2p_tf
 from i2p_tf import pictures
 from i2p_tf.client import protect
-from i2p_tf.client.files import write_atomically
 from i2p_tf.client.journal import FILE, Journal, digest
 from i2p_tf.errors import InputError
+from i2p_tf.files import write_bytes
 from i2p_tf.run_dir import lock_folder
 
 # Runs bin/protect's command and stops it at the first attempt to reach a network.
@@ -220,7 +220,7 @@ def test_what_a_killed_command_was_writing_is_removed(here):
     job = protect.Job(Path("in/a.jpg"), Path("out/a.png"))
     touch("out/.unfinished-mine")
     with pytest.raises(TypeError):
-        write_atomically(job.target, "no bytes")
+        write_bytes(job.target, "no bytes")
     assert os.listdir("out") == [".unfinished-mine"]
     left = next(iter(left_over(job.target)))
     claim([job], {})
@@ -228,10 +228,10 @@ def test_what_a_killed_command_was_writing_is_removed(here):
 
 
 def left_over(path):
-    """What a killed `write_atomically` leaves."""
+    """What a killed `write_bytes` leaves."""
     code = (
-        "import os, pathlib, sys\nfrom i2p_tf.client import files\n"
-        "os.replace = lambda *_: os.kill(os.getpid(), 9)\nfiles.write_atomically(pathlib.Path(sys.argv[1]), b'half')"
+        "import os, pathlib, sys\nfrom i2p_tf import files\n"
+        "os.replace = lambda *_: os.kill(os.getpid(), 9)\nfiles.write_bytes(pathlib.Path(sys.argv[1]), b'half')"
     )
     before = set(path.parent.iterdir())
     assert subprocess.run([sys.executable, "-c", code, path]).returncode == -9
@@ -249,9 +249,9 @@ def test_any_name_can_be_in_the_journal(here):
 def test_two_that_write_one_file_leave_one_of_them(here):
     """As two commands do where the file system has no locks."""
     path, contents = Path("a.png"), [bytes([index]) * 300_000 for index in range(8)]
-    write_atomically(path, contents[0])
+    write_bytes(path, contents[0])
     with concurrent.futures.ThreadPoolExecutor(8) as writers:
-        for written in [writers.submit(write_atomically, path, content) for content in contents]:
+        for written in [writers.submit(write_bytes, path, content) for content in contents]:
             assert path.read_bytes() in contents
             written.result()
     assert os.listdir() == ["a.png"]
@@ -261,7 +261,7 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(here, monkeypatch):
     calls = []
     monkeypatch.setattr(os, "fsync", lambda _: calls.append("fsync"))
     monkeypatch.setattr(os, "replace", lambda *_: calls.append("replace"))
-    write_atomically(Path("a.png"), b"x")
+    write_bytes(Path("a.png"), b"x")
     assert calls == ["fsync", "replace"]
 
 
@@ -273,12 +273,12 @@ def test_odd_names_are_printed_in_one_line():
 
 def test_names_may_be_as_long_as_the_file_system_allows(here):
     path = Path("写" * 80 + "a" * 11 + ".png")
-    write_atomically(path, b"x")
+    write_bytes(path, b"x")
     assert path.read_bytes() == b"x" and os.listdir() == [path.name]
 
 
 def run(bundle, *arguments, stdin=b""):
-    command = [sys.executable, "-c", COMMAND, f"--transform={bundle}", *map(str, arguments)]
+    command = [sys.executable, "-c", COMMAND, f"--export={bundle}", *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True)
 
 
@@ -388,7 +388,16 @@ def test_a_second_command_into_one_folder_is_refused(shared_bundle, here):
         result = run(shared_bundle, "a.png", "out")
     assert result.returncode == 2 and b"another command is writing to out; wait for it" in result.stderr
     assert os.listdir("out") == []
-    assert run(shared_bundle, "a.png", "out").returncode == 0
+    assert run(shared_bundle, "a.png", "out").stdout.startswith(b"1 picture protected in ")  # no / needed
+    assert Path("out/a.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_output_as_a_flag(shared_bundle, here):
+    photograph("a.png"), photograph("b.png")
+    assert run(shared_bundle, "a.png", "b.png", "--output=out").stdout.startswith(b"2 pictures protected in ")
+    assert run(shared_bundle, "--output=c.png", "a.png").returncode == 0
+    assert Path("out/a.png").read_bytes() == Path("c.png").read_bytes()
 
 
 @pytest.mark.slow

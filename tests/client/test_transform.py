@@ -178,6 +178,12 @@ def test_whatever_the_manifest_says_is_one_line(text, small_export, tmp_path):
     assert "manifest.json is damaged" in error_of(tmp_path)
 
 
+def test_the_manifest_of_a_later_version(small_export, tmp_path):
+    shutil.copy(small_export / "transform_float32.tflite", tmp_path)
+    (tmp_path / "manifest.json").write_text('{"schema": 2, "files": {}}')
+    assert "manifest.json has format 2; this version of i2p_tf reads format 1" in error_of(tmp_path)
+
+
 def test_two_models_of_one_run_have_two_identities(small_export, other_export):
     identities = [i2p_tf.load_transform(export).identity for export in (small_export, other_export)]
     content = (small_export / "transform_float32.tflite").read_bytes()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from i2p_tf.data import sources
+from i2p_tf.data.dataset import Split
 from i2p_tf.errors import InputError
 
 pytestmark = pytest.mark.slow  # loads TensorFlow
@@ -13,7 +13,7 @@ COUNT, SIZE = 50, 16
 def split():
     """The label of each image is its index, and each image is unlike all others."""
     images = np.random.default_rng(0).integers(1, 256, (COUNT, SIZE, SIZE, 3), np.uint8)
-    return sources.Split(images, np.arange(COUNT, dtype=np.int32))
+    return Split(images, np.arange(COUNT, dtype=np.int32))
 
 
 def epoch_of(split, batch_size=8, seed=1, augmentation="none", epoch=0):

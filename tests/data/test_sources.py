@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 
 from i2p_tf.data import sources
+from i2p_tf.data.dataset import Found, Split
 from i2p_tf.errors import InputError
+
+NAMED = ("digits", "cifar10", "cifar100")
 
 
 def error_of(name):
@@ -15,7 +18,7 @@ def error_of(name):
 
 
 def test_known_names():
-    for name in (*sources.NAMED_SETS, "tfds:mnist", "tfds:imagenette/160px"):
+    for name in (*NAMED, "tfds:mnist", "tfds:imagenette/160px"):
         sources.check_name(name)
 
 
@@ -104,3 +107,26 @@ def test_a_folder_is_shown_without_its_path():
     assert sources.shown_name("folder:/home/someone/pets/") == "folder:pets"
     assert sources.shown_name("folder:caf\udce9") == r"folder:'caf\udce9'"
     assert sources.shown_name("tfds:a/b") == "tfds:a/b"
+
+
+def test_a_source_of_another_package_takes_one_file_and_one_row(monkeypatch, tmp_path):
+    """The toy reads one folder of squares, has an attribute, and lies somewhere on this computer."""
+
+    def read(place, data_dir, image_size, attribute, line):
+        images = np.full((20, image_size, image_size, 3), 7, np.uint8)
+        labels = np.arange(20, dtype=np.int32) % 2
+        return Found(("a", "b"), {"train": Split(images, labels, labels if attribute else None)}, (place,))
+
+    monkeypatch.setattr(sources.SOURCES, "_rows", dict(sources.SOURCES))
+    sources.SOURCES.register(
+        sources.Source("squares", "toy", read, place="PATH", is_path=True, attributes=lambda place: ("shade",))
+    )
+    name, data_dir = sources.place("squares:here", str(tmp_path / "moved"))
+    assert name == f"squares:{tmp_path / 'moved'}" and data_dir is None
+    assert sources.shown_name(name) == "squares:moved" and sources.fingerprint(name) is None
+    dataset = sources.load(name, image_size=16, attribute="shade")
+    assert dataset.name == "squares:moved" and dataset.skipped == (str(tmp_path / "moved"),)
+    assert [len(split.labels) for split in (dataset.train, dataset.validation, dataset.test)] == [14, 2, 4]
+    with pytest.raises(InputError, match="allowed: shade"):
+        sources.check_attribute(name, "colour")
+    assert "squares:PATH" in error_of("squaers:x")

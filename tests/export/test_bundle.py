@@ -9,7 +9,7 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
 import i2p_tf
-from i2p_tf import evaluation, models
+from i2p_tf import inference, models
 from i2p_tf.errors import InputError
 from i2p_tf.export import bundle, tflite
 from i2p_tf.export.errors import ParityError
@@ -36,11 +36,11 @@ def contents(path):
 
 
 def test_every_variant_does_what_the_keras_model_does(shared_bundle, trained_run, digits):
-    classifier = evaluation.load_network(trained_run.classifier)
-    transform = evaluation.load_network(trained_run.transform)
+    classifier = inference.load_network(trained_run.classifier)
+    transform = inference.load_network(trained_run.transform)
     images, labels = digits.test.images, digits.test.labels
-    expected = evaluation.protect(transform, images)
-    accuracy = np.mean(evaluation.classify(classifier, expected) == labels)
+    expected = inference.protect(transform, images)
+    accuracy = np.mean(inference.classify(classifier, expected) == labels)
     assert accuracy > 0.8  # else equal accuracies would say nothing
     manifest = json.loads((shared_bundle / "manifest.json").read_text())
     assert set(manifest["variants"]) == {"float32", "float16", "int8", "qat"}
@@ -48,7 +48,7 @@ def test_every_variant_does_what_the_keras_model_does(shared_bundle, trained_run
         protected = i2p_tf.load_transform(shared_bundle, variant)(images)
         within = np.mean(np.abs(protected.astype(int) - expected) <= 1)
         assert within >= 0.999 or variant not in tflite.FLOAT_VARIANTS
-        own = np.mean(evaluation.classify(classifier, protected) == labels)
+        own = np.mean(inference.classify(classifier, protected) == labels)
         assert own >= accuracy - 0.01
         assert entry["parity"] == {"share_within_1_level": within, "accuracy": own, "n": len(labels)}
         assert entry["bytes"] == (shared_bundle / entry["file"]).stat().st_size
@@ -76,7 +76,7 @@ def test_signatures_of_the_saved_models(shared_bundle, trained_run, digits):
     images = digits.test.images[:3]
     transform = tf.saved_model.load(str(shared_bundle / "transform")).signatures
     protected = transform["serving_default"](images=images)["protected"].numpy()
-    expected = evaluation.protect(evaluation.load_network(trained_run.transform), images)
+    expected = inference.protect(inference.load_network(trained_run.transform), images)
     assert np.abs(protected.astype(int) - expected).max() <= 1
 
     folder = shared_bundle / "classifier" / "1"
@@ -139,7 +139,7 @@ def test_a_new_version_leaves_the_old_ones(copy, trained_run, digits):
 
 def test_another_run_leaves_no_file_of_the_former(copy, trained_run, digits, tmp_path):
     other = type(trained_run)(shutil.copytree(trained_run.path, tmp_path / "other"))
-    transform = evaluation.load_network(other.transform)
+    transform = inference.load_network(other.transform)
     head = transform.get_layer("head")
     head.set_weights([weight * 1.01 for weight in head.get_weights()])
     transform.save(other.transform)
@@ -165,6 +165,15 @@ def test_only_what_was_checked_is_certified(copy, trained_run, digits):
     with pytest.raises(InputError, match="changed after its export"):
         i2p_tf.load_transform(copy, "int8")
     assert set(json.loads((copy / "test_vectors.json").read_text())["outputs"]) == {"float32", "float16", "qat"}
+
+
+def test_the_export_of_a_later_version_is_not_overwritten(copy, trained_run, digits):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"schema": 2}))
+    former = contents(copy)
+    with pytest.raises(InputError, match="has format 2; this version of i2p_tf reads format 1"):
+        export(trained_run, digits, copy, variants=["float32"])
+    assert contents(copy) == former
 
 
 def test_failed_parity_keeps_the_former_bundle(copy, trained_run, digits, monkeypatch):

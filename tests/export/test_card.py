@@ -35,8 +35,8 @@ def test_it_has_every_figure_with_its_n(write_run):
         "0.8601",
         "1.20",  # of the MACs
         "0.7100 (inverse_network_seed0)",
-        "reconstructed, SSIM mean, floor label_only",
-        "all controls behave",
+        "reconstructed, SSIM mean, prior-only baseline label_only",
+        "all sanity checks behave",
         "Newest version of the classifier: 3",
         "| expected calibration error, protected images",
         "0.0991",
@@ -48,13 +48,13 @@ def test_it_has_every_figure_with_its_n(write_run):
     assert "0.8864" in rows[0] and "10,000" in rows[0]
 
 
-def test_a_failed_control_is_not_hidden(write_run):
+def test_a_failed_sanity_check_is_not_hidden(write_run):
     assert "NOT VALID" in written(write_run(failed=("shifted: too low",)))
 
 
-def test_without_an_attack_nothing_is_said_of_restoring(write_run):
+def test_without_an_attack_nothing_is_said_of_reconstructing(write_run):
     text = written(write_run(attacked=False))
-    assert "assume that it can be restored" in text and "reconstructed, SSIM mean" not in text
+    assert "assume that it can be reconstructed" in text and "reconstructed, SSIM mean" not in text
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_without_an_attack_nothing_is_said_of_restoring(write_run):
     [
         ({"transform": "codebook", "objective": "codebook"}, "which of 3 words was chosen"),
         ({"transform": "codebook", "objective": "codebook"}, "constants of the word and carry no confidence"),
-        ({}, "assume that it can be restored"),
+        ({}, "assume that it can be reconstructed"),
     ],
 )
 def test_what_the_transform_does_is_said(write_run, changes, words):

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from i2p_tf import evaluation
+from i2p_tf import inference
 from i2p_tf.client.transform import Transform
 from i2p_tf.export import tflite
 from i2p_tf.models.transforms.bottleneck import bottleneck
@@ -97,7 +97,7 @@ def test_a_bottleneck_in_each_variant(bottleneck_transform, images, tmp_path, va
     else:
         model = tflite.float_model(bottleneck_transform, variant)
     protected = run(model, variant, images, tmp_path).astype(int)
-    difference = np.abs(protected - evaluation.protect(bottleneck_transform, images))
+    difference = np.abs(protected - inference.protect(bottleneck_transform, images))
     assert np.mean(difference) < {"float32": 0.1, "float16": 0.5, "int8": 5.0}[variant]
 
 
@@ -110,7 +110,7 @@ def test_a_codebook_in_each_variant(codebook_transform, images, tmp_path, varian
     assert not [name for name in tflite.operators(model) if name.startswith("Flex")]
     protected, expected = (
         run(model, variant, images, tmp_path).astype(int),
-        evaluation.protect(codebook_transform, images),
+        inference.protect(codebook_transform, images),
     )
     assert len(np.unique(expected, axis=0)) >= 3
     assert len(np.unique(protected, axis=0)) <= 4
@@ -127,7 +127,7 @@ def test_float_variants(transform, images, tmp_path, variant, share):
     assert set(names) - {"DEQUANTIZE"} == FLOAT_OPERATORS
     assert names.count("CONV_2D") == 4 * (len(STACKWISE_FILTERS["tiny"]) - 1) + 2 + 2 + 1
     assert names.count("MUL") == 1  # 255 levels
-    difference = np.abs(run(model, variant, images, tmp_path).astype(int) - evaluation.protect(transform, images))
+    difference = np.abs(run(model, variant, images, tmp_path).astype(int) - inference.protect(transform, images))
     assert np.mean(difference <= 1) >= share
 
 
@@ -143,7 +143,7 @@ def test_int8_counts_in_levels(transform, images, tmp_path):
         assert details["dtype"] == np.uint8
         assert details["quantization"] == (pytest.approx(1 / 255), 0)
     protected = run(model, "int8", dark, tmp_path)
-    difference = protected.astype(float) - evaluation.protect(transform, dark)
+    difference = protected.astype(float) - inference.protect(transform, dark)
     assert np.mean(np.square(difference)) < 255**2 * 10 ** (-30 / 10)
 
 

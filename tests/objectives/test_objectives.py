@@ -10,7 +10,7 @@ import pytest
 
 from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
-from i2p_tf.data.sources import Split
+from i2p_tf.data.dataset import Split
 from i2p_tf.objectives.adversarial import AdversarialObjective, class_means, reconstruction_error
 from i2p_tf.objectives.classification import TEMPERATURE, Classification, mean_cross_entropy
 from i2p_tf.objectives.feature_distance import CosineDistance, SquaredDistance

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from i2p_tf import evaluation, models
+from i2p_tf import inference, models
 from i2p_tf.channels.mixture import WAYS, lossy
 from i2p_tf.config import Recipe
 from i2p_tf.models.adversary import adversary
@@ -258,8 +258,14 @@ def codebook_trainer(classifier, batch_size=32, channel=None):
     keras.utils.set_random_seed(0)
     transform = models.transform("codebook_tiny", 16, 10)
     classification = Classification(classifier, 0.5, channel=channel, ways=WAYS if channel else 1)
-    trainer, said = CodebookTrainer(transform, classification), []
-    trainer.begin(batch_size, types.SimpleNamespace(say=said.append))
+    trainer, said, done, totals = CodebookTrainer(transform, classification), [], [], []
+
+    def wait(what, total):
+        totals.append(total)
+        return types.SimpleNamespace(done=done.append)
+
+    trainer.begin(batch_size, types.SimpleNamespace(say=said.append, wait=wait))
+    assert done == list(range(1, totals[0] + 1))  # it is said how far the search is, to the end
     return trainer, float(said[0].partition("lowest probability of its class ")[2])
 
 
@@ -268,11 +274,11 @@ def test_a_codebook_has_pictures_that_the_classifier_reads_and_keeps_them(images
     """Over six seeds of classifier and pictures, with AVX-512 and without, the lowest was 0.9987 to 1.0."""
     trainer, lowest = codebook_trainer(reader, batch_size, channel)
     transform = trainer.network
-    shown = np.unique(evaluation.protect(transform, np.uint8(images * 255)), axis=0)
+    shown = np.unique(inference.protect(transform, np.uint8(images * 255)), axis=0)
     assert 1 <= len(shown) <= 10
     kernel = transform.get_layer("pictures").kernel.numpy()
-    pictures = evaluation.to_uint8(1 / (1 + np.exp(-kernel.reshape(10, 16, 16, 3))))
-    logits = evaluation.logits(reader, pictures)
+    pictures = inference.to_uint8(1 / (1 + np.exp(-kernel.reshape(10, 16, 16, 3))))
+    logits = inference.logits(reader, pictures)
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     unchanged = probabilities.diagonal().min()
     if channel is None:
@@ -292,8 +298,8 @@ def test_a_codebook_is_validated_with_what_the_classifier_makes_of_its_pictures(
     trainer, _ = codebook_trainer(reader)
     trainer.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
     plain = np.round(images * 255) / np.float32(255)
-    sent = evaluation.protect(trainer.network, np.uint8(np.round(plain * 255)))
-    read = evaluation.classify(reader, sent)
+    sent = inference.protect(trainer.network, np.uint8(np.round(plain * 255)))
+    read = inference.classify(reader, sent)
     for labels, expected in ((read, 1.0), ((read + 1) % 10, 0.0)):
         assert trainer.evaluate(plain, labels, verbose=0, return_dict=True)["accuracy"] == expected
         trainer.reset_metrics()

@@ -39,7 +39,7 @@ def change(run_dir, function):
     run_dir.results.write_text(json.dumps(results))
 
 
-def test_the_verdict_is_the_strongest_attack_with_its_floors(write_run):
+def test_the_verdict_is_the_strongest_attack_with_its_baselines(write_run):
     notice = verdict(write_run())
     assert notice.title == "Not protected against these attacks" and not notice.alarm
     text = " ".join(notice.texts)
@@ -47,7 +47,7 @@ def test_the_verdict_is_the_strongest_attack_with_its_floors(write_run):
     assert "the mean image gets 0.131; the class alone gives away 0.146" in text
     assert "gets the attack “inverse network”: +0.564 of SSIM. More than the tolerance of 0.02 counts" in text
     assert (
-        "All 3 controls behave" in text
+        "All 3 sanity checks behave" in text
         and "tried on them: inverse network. The others have none: what is sent, as it is." in text
     )
     assert "50% lead to their source as the first hit among 2,000" in text and "By chance that is 0.05%" in text
@@ -161,7 +161,9 @@ def test_many_classes_have_no_matrix(write_run):
         ("inverse_network_unet_small_mse_ssim_class", "small U-Net, squared error and SSIM, sees ψ's answer"),
         ("inverse_network_residual_mse_1000_pairs", "residual network, squared error, 1,000 leaked pairs"),
         ("inverse_network_unet_tiny_mse_ssim_other_pictures_12ab34", "SSIM, learned from other pictures"),
+        ("inverse_network_residual_decoder_mse", "inverse network, residual decoder, squared error"),
         ("gan_unet_tiny", "unpaired GAN, tiny U-Net"),
+        ("flow_unet_small", "best of several pictures drawn by a flow, small U-Net"),
         ("label_only", "class alone"),
         ("some_new_attack", "some new attack"),
     ],
@@ -172,37 +174,36 @@ def test_attacks_have_plain_names(name, words):
 
 def test_every_attack_of_a_suite_has_a_name_of_its_own():
     for suite in SUITES.values():
-        attacks = (*suite.attacks, suite.linear_map, suite.gan, suite.gradient_inversion)
-        found = [attack.name for attack in filter(None, attacks)]
+        found = [attack.name for attack in suite.everything]
         shown = {names.plain(name) for name in found}
         assert len(shown) == len(found) and not any("_" in name.replace("h_θ", "") for name in shown)
 
 
 @pytest.mark.parametrize(
-    ("ssim", "top1", "restored"),
+    ("ssim", "top1", "reconstructed"),
     [
-        (0.160, 0.0030, False),  # within the tolerance of the controls
+        (0.160, 0.0030, False),  # within the tolerance of the sanity checks
         (0.170, 0.0030, True),
         (0.140, 0.0070, False),  # 14 hits where the class alone gives 5: that may be luck
         (0.140, 0.0085, True),
     ],
 )
-def test_what_counts_as_more_than_the_floors(ssim, top1, restored, write_run):
+def test_what_counts_as_more_than_the_baselines(ssim, top1, reconstructed, write_run):
     notice = verdict(write_run(ssim=(ssim,), top1=top1))
     beginning = "No attack of the suite `quick` got more than the tolerance of 0.02 beyond"
-    assert notice.title.startswith("Not protected" if restored else beginning)
-    assert restored or "it proves no protection" in " ".join(notice.texts)
+    assert notice.title.startswith("Not protected" if reconstructed else beginning)
+    assert reconstructed or "it proves no protection" in " ".join(notice.texts)
 
 
-def test_a_failed_control_is_an_alarm_with_its_remedy_and_no_finding(write_run):
-    line = "shifted is restored with a mean SSIM of 0.300 where at least 0.8 is due; take a longer suite"
+def test_a_failed_sanity_check_is_an_alarm_with_its_remedy_and_no_finding(write_run):
+    line = "shifted is reconstructed with a mean SSIM of 0.300 where at least 0.8 is due; take a longer suite"
     run_dir = write_run(failed=[line])
     notice = verdict(run_dir)
     assert notice.alarm and notice.title.startswith("NOT VALID")
     assert report_on(run_dir).title.endswith("(NOT VALID)")
-    assert f"Control {line}." in notice.texts and "--suite=standard" in notice.texts[-1]
+    assert f"Sanity check {line}." in notice.texts and "--suite=standard" in notice.texts[-1]
     assert "0.710" not in " ".join(notice.texts)
-    rows = {row[0]: row for row in table(report_on(run_dir), "Controls").rows}
+    rows = {row[0]: row for row in table(report_on(run_dir), "Sanity checks").rows}
     assert "NO" in rows["`shifted`"] and "NO" not in rows["`identity`"]
 
 
@@ -226,7 +227,7 @@ def test_repetitions_are_one_row_with_the_strongest_and_the_range(write_run):
     report = report_on(write_run(ssim=(0.71, 0.64, 0.68)))
     rows = {row[0]: row for row in table(report, "All attacks").rows}
     assert rows["inverse network"][3:5] == ("3", "0.710 (from 0.640)")
-    assert not any("control" in name for name in rows)
+    assert not any("sanity_check" in name for name in rows)
     headline = table(report, "The strongest attack").rows[0]
     assert headline[2:6] == ("0.710", "0.640 to 0.710", "0.146", "0.131")
 
@@ -276,10 +277,13 @@ def test_runs_are_compared_with_the_first_one(write_run):
     rows = table(report, "The runs side by side").rows
     assert [row[0] for row in rows] == ["1. first", "2. same", "3. other", "4. invalid", "5. plain"]
     assert [row[3] for row in rows] == ["reference", "yes", "NO: other data", "NO: other suite", "no: not attacked"]
-    assert [row[2] for row in rows[:2]] == ["reconstructed beyond the floors", "not beyond floors + 0.02"]
+    assert [row[2] for row in rows[:2]] == [
+        "reconstructed beyond the prior-only baselines",
+        "not beyond prior-only baselines + 0.02",
+    ]
     assert rows[3][2] == "NOT VALID" and rows[4][2] == "not attacked"
-    restored = ("0.710 (from 0.640), n = 2,000", "0.146", "0.5000, n = 2,000", "0.0005")
-    assert rows[0][4:] == ("0.8864", "0.8711", *restored, "–", "1.20 ψ", "2,789")
+    reconstructed = ("0.710 (from 0.640), n = 2,000", "0.146", "0.5000, n = 2,000", "0.0005")
+    assert rows[0][4:] == ("0.8864", "0.8711", *reconstructed, "–", "1.20 ψ", "2,789")
     assert rows[4][6:10] == ("–",) * 4
     assert rows[1][10] == "0.2500"
     accuracy, plot = blocks(report, Plot)[:2]
@@ -339,7 +343,7 @@ def test_no_folder_of_the_computer_is_told(write_run):
 
 
 @pytest.mark.parametrize(
-    ("floor", "ssim", "surplus", "restored"),
+    ("baseline", "ssim", "surplus", "reconstructed"),
     [
         (0.28, 0.30, "+0.005", False),  # of a sample that is easier than all images, and of one that is harder
         (0.28, 0.40, "+0.105", True),
@@ -347,30 +351,29 @@ def test_no_folder_of_the_computer_is_told(write_run):
         (0.05, 0.15, "+0.085", True),
     ],
 )
-def test_an_attack_on_a_sample_has_the_floors_of_that_sample(floor, ssim, surplus, restored, write_run):
+def test_an_attack_on_a_sample_has_the_baselines_of_that_sample(baseline, ssim, surplus, reconstructed, write_run):
     run_dir = write_run(ssim=(0.10,), top1=0.003)
-    sample = {"threat_model": "T2", "attack": "gradient_inversion", "n": 20, "mean_image_ssim": floor}
+    sample = {"threat_model": "T2", "attack": "gradient_inversion", "n": 20, "mean_image_ssim": baseline}
 
     def add(results):
         attack = results["attacks"]["inverse_network_seed0"]
         summary = attack["ssim"] | {"mean": ssim}
         results["attacks"]["gradient_inversion"] = attack | sample | {"ssim": summary}
-        control = attack | sample | {"ssim": attack["ssim"] | {"mean": floor}, "control": True}
-        results["attacks"]["control_gradient_inversion_constant"] = control
+        sanity_check = attack | sample | {"ssim": attack["ssim"] | {"mean": baseline}, "sanity_check": True}
+        results["attacks"]["sanity_check_gradient_inversion_constant"] = sanity_check
         results["attack_suite"]["strongest"]["ssim"].update(attack="gradient_inversion", value=ssim)
 
     change(run_dir, add)
     notice = verdict(run_dir)
-    assert notice.title.startswith("Not protected") == restored
-    assert (
-        "(n = 20; 1 is" in notice.texts[0] and f"the mean image of the same images gets {floor:.3f};" in notice.texts[0]
-    )
+    assert notice.title.startswith("Not protected") == reconstructed
+    assert "(n = 20; 1 is" in notice.texts[0]
+    assert f"the mean image of the same images gets {baseline:.3f};" in notice.texts[0]
     assert f"gets the attack “gradient descent through h_θ”: {surplus} of SSIM" in notice.texts[1]
     assert "tried on them: inverse network; gradient descent through h_θ." in notice.texts[3]
-    rows = {row[0]: row for row in table(report_on(run_dir), "Controls").rows}
+    rows = {row[0]: row for row in table(report_on(run_dir), "Sanity checks").rows}
     assert rows["`gradient_inversion_constant`"][1:] == (
-        f"mean image's {floor:.3f} ± 0.02",
-        f"{floor:.3f}",
+        f"mean image's {baseline:.3f} ± 0.02",
+        f"{baseline:.3f}",
         "yes",
         "20",
     )
@@ -384,7 +387,7 @@ def test_commands_are_those_that_can_be_typed_again(write_run, tmp_path, monkeyp
     assert attack in blocks(report_on(run_dir), Commands)[0].lines
     monkeypatch.chdir(tmp_path.parent)
     relative = document.report([record.read(f"{tmp_path.name}/my run")])
-    assert f"bin/report '{tmp_path.name}/my run'" in blocks(relative, Commands)[0].lines
+    assert f"bin/report --run_dir='{tmp_path.name}/my run'" in blocks(relative, Commands)[0].lines
 
 
 def test_linkage_stands_beside_plain_images_and_chance(write_run):
@@ -408,10 +411,18 @@ def test_attributes_and_keys_have_their_guesses_beside_them(write_run):
     assert [row[1] for row in rows] == ["5,706", "256", "0.9500", "0.0002"] and "keys of 12 bits" in rows[2][0]
 
 
+def test_a_training_that_taught_nothing_is_an_alarm(write_run):
+    run_dir = write_run()
+    assert "taught the classifier nothing" not in str(report_on(run_dir))
+    at_chance = {"plain": False, "protected": True, "chance": 0.1}
+    change(run_dir, lambda results: results.update(at_chance=at_chance))
+    assert "taught the classifier nothing" in str(report_on(run_dir))
+
+
 def test_a_measure_that_is_not_known_is_listed(write_run):
     run_dir = write_run()
     change(run_dir, lambda results: results.update(timing={"top1": 0.25, "chance": 0.0005}))
-    change(run_dir, lambda results: results["attacks"].update(guess={"control": False, "bits": 256}))
+    change(run_dir, lambda results: results["attacks"].update(guess={"sanity_check": False, "bits": 256}))
     report = report_on(run_dir)
     assert ("`top1`", "0.25") in table(report, "Also measured: `timing`").rows
     assert ("`bits`", "256") in table(report, "Also measured: `guess`").rows
@@ -445,8 +456,8 @@ def test_a_channel_that_another_version_did_not_measure(write_run):
         (lambda results: results["confusion"].update(classes=[1, 2, 3]), "confusion.classes.0 is not a text"),
         (lambda results: results.update(codewords=0), "codewords is not a number above 0"),
         (lambda results: results["attacks"]["as_is"].pop("n"), "attacks.as_is.n is missing"),
-        (lambda results: results.update(floors=[]), "floors is not an object"),
-        (lambda results: results.pop("floors"), "floors is missing"),
+        (lambda results: results.update(prior_only=[]), "prior_only is not an object"),
+        (lambda results: results.pop("prior_only"), "prior_only is missing"),
         (lambda results: results["attack_suite"].update(valid=1), "attack_suite.valid is not true or false"),
         (lambda results: results["attacks"].pop("inverse_network_seed0"), ".attack is not among the attacks"),
         (lambda results: results["accuracy"].update(plain="much"), "accuracy.plain is not a finite number"),
@@ -455,15 +466,21 @@ def test_a_channel_that_another_version_did_not_measure(write_run):
         (lambda results: results["cost"].pop("transform_parameters"), "cost.transform_parameters is missing"),
         (lambda results: results["cost"].update(classifier_macs=0), "cost.classifier_macs is not a number above 0"),
         (lambda results: results["bytes"].update(raw=0), "bytes.raw is not a number above 0"),
-        (lambda results: results["attack_suite"]["judge"].update(n=0), "attack_suite.judge.n is not a number above 0"),
+        (
+            lambda results: results["attack_suite"]["evaluation_classifier"].update(n=0),
+            "attack_suite.evaluation_classifier.n is not a number above 0",
+        ),
         (lambda results: results["attack_suite"].update(environment=[1]), "attack_suite.environment is not an object"),
-        (lambda results: results["attack_suite"].update(failed_controls=[1]), "failed_controls.0 is not a text"),
+        (
+            lambda results: results["attack_suite"].update(failed_sanity_checks=[1]),
+            "failed_sanity_checks.0 is not a text",
+        ),
         (
             lambda results: results["attack_suite"]["strongest"]["ssim"].update(range=[0, 1, 2]),
             "range is not two numbers",
         ),
         (
-            lambda results: results["attack_suite"]["strongest"]["ssim"].update(attack="control_identity"),
+            lambda results: results["attack_suite"]["strongest"]["ssim"].update(attack="sanity_check_identity"),
             ".attack is not among the attacks",
         ),
         (lambda results: results["attacks"]["as_is"].update(attack=[]), "attacks.as_is.attack is not a text"),

@@ -2,7 +2,8 @@
 
 from i2p_tf import evaluation
 from i2p_tf.export import card
-from i2p_tf.report import record, tables
+from i2p_tf.report import tables
+from i2p_tf.results import check
 
 COST = {
     "transform_macs": 1_000_000,
@@ -15,7 +16,7 @@ COST = {
 def test_unknown_macs_are_said_to_be_unknown(write_run):
     run_dir = write_run("run")
     results = run_dir.read_results() | {"cost": COST}
-    record._check_results(results)
+    check(results)
     assert tables.relative_cost(results) == "unknown"
     assert [row[1:3] for row in tables.cost(results).rows] == [("1.00", "unknown"), ("unknown", "unknown")]
     assert "| unknown" in next(line for line in card._measured(results).splitlines() if "MACs" in line)

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from i2p_tf.serving import integrity, local_server
+from i2p_tf.serving import integrity
 from i2p_tf.serving.integrity import Damaged
+from i2p_tf.serving.stand_in import server
 
 FILES = [
     "MODEL_CARD.md",
@@ -99,14 +100,20 @@ def test_a_damaged_manifest(content, export):
         verify(export)
 
 
+def test_the_manifest_of_a_later_version(export):
+    (export / "manifest.json").write_text('{"schema": 2, "files": {}}')
+    with pytest.raises(Damaged, match="has format 2; this version of i2p_tf reads format 1"):
+        verify(export)
+
+
 def test_the_stand_in_checks_before_it_loads_and_warns_of_what_it_cannot_check(export, caplog):
     (export / "classifier" / "1" / "saved_model.pb").write_text("edited")
     with pytest.raises(Damaged, match="saved_model.pb"):
-        local_server._load("m", 1, export / "classifier" / "1")
+        server._load("m", 1, export / "classifier" / "1")
     assert not caplog.text
     write_manifest(export, [])
     with pytest.raises(Exception) as caught:  # noqa: B017, the file is no SavedModel
-        local_server._load("m", 1, export / "classifier" / "1")
+        server._load("m", 1, export / "classifier" / "1")
     assert not isinstance(caught.value, Damaged) and "manifest.json has no SHA-256 of MODEL_CARD.md" in caplog.text
 
 

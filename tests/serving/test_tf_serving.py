@@ -60,9 +60,12 @@ def test_odd_paths_are_quoted(tmp_path):
 def test_exports_that_cannot_be_served(tmp_path):
     good = make_export(tmp_path / "good", (1, 2))
     (tmp_path / "empty").mkdir()
+    later = make_export(tmp_path / "later")
+    (later / "manifest.json").write_text('{"schema": 2}')
     for paths, labels, message in [
         ([tmp_path / "nowhere"], {}, "no folder that bin/export has written"),
         ([tmp_path / "empty"], {}, "no manifest.json"),
+        ([later], {}, "later/manifest.json has format 2; this version of i2p_tf reads format 1"),
         ([make_export(tmp_path / "tflite_only", ())], {}, "bin/export --savedmodel"),
         ([make_export(tmp_path / "a b")], {}, "Received: 'a b'"),
         ([good], {"stable": 3}, "--stable=3: .* allowed: 1, 2"),

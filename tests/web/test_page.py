@@ -14,7 +14,7 @@ from PIL import Image
 
 import i2p_tf
 from i2p_tf import pictures
-from i2p_tf.serving.web_page import WebPage
+from i2p_tf.serving.stand_in.web_page import WebPage
 
 ANSWER = "document.querySelectorAll('#classes li').length"
 ERROR = "!document.querySelector('#error').hidden && document.querySelector('#error').innerText"

@@ -1,0 +1,72 @@
+"""What a suite says of an attack: what the kinds share. Loads neither TensorFlow nor Keras."""
+
+import dataclasses
+from typing import ClassVar
+
+MOST_HELD_OUT = 500
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How an attacker trains a network: Adam, the learning rate falling to 0 along a cosine.
+
+    Attributes:
+        steps: batches, drawn at random.
+        batch_size: images a step.
+        learning_rate: the first and highest one.
+    """
+
+    steps: int
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+
+
+class Specification:
+    """An attack as a suite has it. Its subclasses are frozen dataclasses.
+
+    Attributes:
+        kind: the name of its row in `rows.ATTACKS`.
+        seeded: whether it is repeated with other seeds; what is computed in closed form is not.
+        networks: keys of `rows.NETWORKS` that it uses.
+        pairs: how many of protected and plain images its attacker has; None for all training images.
+        sample: how many test images are attacked, the first ones; None for all.
+        draws: whether it draws pictures instead of guessing the mean of what is possible; where nothing is left to
+            reconstruct, such a picture resembles the plain one less than the mean image does.
+    """
+
+    kind: ClassVar[str]
+    seeded: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
+    networks = ()
+    pairs = 0
+    sample = None
+
+    @property
+    def name(self):
+        """Of the attack in results, which the seed is added to."""
+        return self.kind
+
+    def entry(self, target):
+        """Its place among the results of a kind that has several in one part of results.json."""
+        return None
+
+    def result_name(self, target):
+        """Of the folder that its result is kept in."""
+        return self.name
+
+    def about(self, target):
+        """What results.json says of it besides what is measured, as JSON."""
+        return dataclasses.asdict(self) | {"attack": self.name, "pairs": target.count(self.pairs)}
+
+    def left_out(self, target):
+        """Why it can't be carried out against a `Target`: None if it can, an empty text if nobody need be told."""
+        return None
+
+    def fits_sanity_check(self, name, target):
+        """Whether a sanity check can be asked for with as many pairs as there are."""
+        return True
+
+
+def held_out(count):
+    """How many of so many examples an attacker keeps for validation: a tenth, at most `MOST_HELD_OUT`."""
+    return min(MOST_HELD_OUT, -(-count // 10))

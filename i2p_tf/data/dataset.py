@@ -1,0 +1,139 @@
+"""A data set in memory: uint8 images and labels, split for training, validation and test.
+
+How a set is split never depends on the seed of a training: runs with different seeds can then be compared, and a
+network trained by one of them has not seen the validation or test images of another.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from i2p_tf.errors import InputError, printable
+from i2p_tf.fingerprint import listed
+
+DEFAULT_SIZE = 32  # of images whose source has none of its own
+VALIDATION_FRACTION = 0.1
+_TEST_FRACTION = 0.2
+_SPLIT_SEED = 2021
+_MANY_CLASSES = 20
+_FIRST_CLASSES = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """Images, uint8 RGB `(n, size, size, 3)`, and their labels, int32 `(n,)`; an attribute likewise, if one is read."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    attribute: np.ndarray | None = None
+
+    def take(self, chosen):
+        """The `Split` of the images that an index, a slice or a mask chooses."""
+        attribute = None if self.attribute is None else self.attribute[chosen]
+        return Split(self.images[chosen], self.labels[chosen], attribute)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a source gives.
+
+    Attributes:
+        class_names: of the labels.
+        splits: `Split`s by name: "train" and, where the source has them, "validation" and "test".
+        skipped: one "path: reason" for every file that was no usable picture.
+        attribute_values: the names of the values of the attribute that was asked for.
+        validation_fraction: of the training images, for a source without a validation split.
+    """
+
+    class_names: tuple[str, ...]
+    splits: dict[str, Split]
+    skipped: tuple[str, ...] = ()
+    attribute_values: tuple[str, ...] = ()
+    validation_fraction: float = VALIDATION_FRACTION
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A data set in memory.
+
+    `name` is that of `shown_name`; `skipped` has one "path: reason" for every file that was no usable picture;
+    `attribute_values` are the names of the values of the attribute that was asked for.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    validation: Split
+    test: Split
+    skipped: tuple[str, ...] = ()
+    attribute_values: tuple[str, ...] = ()
+
+    @classmethod
+    def split(cls, name, found):
+        """The `Dataset` of what a source has found, with all three splits.
+
+        A missing test split is 20 % of the training images, a missing validation split a fraction of the rest. Both
+        are drawn class by class, the same in every run.
+        """
+        splits = dict(found.splits)
+        for split, fraction in (("test", _TEST_FRACTION), ("validation", found.validation_fraction)):
+            if split not in splits:
+                splits["train"], splits[split] = _hold_out(splits["train"], fraction)
+        return cls(
+            name=name,
+            class_names=found.class_names,
+            skipped=found.skipped,
+            attribute_values=found.attribute_values,
+            **splits,
+        )
+
+    def with_training_images(self, count):
+        """The set with only `count` training images (all, where there are no more): the same ones in every run."""
+        chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.train.labels))[:count]
+        return dataclasses.replace(self, train=self.train.take(chosen))
+
+    def with_class_names(self, names):
+        """The set with its classes, and so its labels, in the order of `names`; `InputError` if these are others."""
+        if set(names) != set(self.class_names):
+            missing, unknown = sorted(set(self.class_names) - set(names)), sorted(set(names) - set(self.class_names))
+            parts = [(kind, listed(found)) for kind, found in (("missing", missing), ("unknown", unknown)) if found]
+            what = "; ".join(f"{kind}: {found}" for kind, found in parts)
+            raise InputError(f"--class_names has to name the classes of {self.name} in another order; {what}")
+        places = np.array([names.index(name) for name in self.class_names], np.int32)
+        splits = {
+            name: dataclasses.replace(getattr(self, name), labels=places[getattr(self, name).labels])
+            for name in ("train", "validation", "test")
+        }
+        return dataclasses.replace(self, class_names=tuple(names), **splits)
+
+    def describe_classes(self):
+        """The names of the classes, each with its number of pictures in all splits, as one line; some of many."""
+        labels = np.concatenate([split.labels for split in (self.train, self.validation, self.test)])
+        counts = np.bincount(labels, minlength=self.num_classes).tolist()
+        shown = [f"{printable(name)} ({count})" for name, count in zip(self.class_names, counts, strict=True)]
+        if len(shown) > _MANY_CLASSES:
+            others = counts[_FIRST_CLASSES:]
+            rest = f"and {len(others)} more ({min(others)} to {max(others)} each)"
+            shown = [*shown[:_FIRST_CLASSES], rest]
+        return f"{self.num_classes} classes: {', '.join(shown)}"
+
+    @property
+    def image_size(self):
+        """Height and width of every image."""
+        return self.train.images.shape[1]
+
+    @property
+    def num_classes(self):
+        """Number of classes; labels run from 0 to one less."""
+        return len(self.class_names)
+
+
+def _hold_out(split, fraction):
+    """Takes `fraction` of each class out of a split, at least one image, and leaves at least one."""
+    generator = np.random.default_rng(_SPLIT_SEED)
+    held_out = np.zeros(len(split.labels), bool)
+    for label in np.unique(split.labels):
+        indices = generator.permutation(np.flatnonzero(split.labels == label))
+        count = min(max(1, round(fraction * len(indices))), len(indices) - 1)
+        held_out[indices[:count]] = True
+    return split.take(~held_out), split.take(held_out)

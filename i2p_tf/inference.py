@@ -1,0 +1,107 @@
+"""What trained networks, or a keyed method, make of 8-bit images, in batches that fit into memory."""
+
+import functools
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from i2p_tf import encryption, key_file, metrics
+from i2p_tf.errors import InputError
+from i2p_tf.models.classifiers.own import import_custom_objects
+from i2p_tf.run_dir import RunDir
+
+MOST_PIXELS = 500 * 32**2  # of a batch
+GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
+
+
+def load_network(path):
+    """A network of a run, for inference; `InputError` says what is missing or damaged."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; bin/train with --run_dir={path.parent} finishes the run")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever the damaged file made it stumble over
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is damaged ({reason}); delete it, and bin/train makes it again") from error
+
+
+def load_classifier(path, num_classes):
+    """ψ of a run, as `load_network`; `InputError` if it knows another number of classes than the data have."""
+    config = RunDir(path.parent)
+    if config.config.is_file() and (module := config.load_config().custom_objects):
+        import_custom_objects(module)
+    classifier = load_network(path)
+    if classifier.output_shape[-1] != num_classes:
+        raise InputError(f"{path} knows {classifier.output_shape[-1]} classes, and the data have {num_classes}")
+    return classifier
+
+
+def load_protection(run_dir, config, image_size):
+    """What a run does to pictures before they travel: a function of uint8 images to uint8 images.
+
+    That is h_θ, or the keyed method of `config.encryption` with the key of the run.
+    """
+    if config.encryption:
+        return encryption.scheme(config.encryption, key_file.read(run_dir.encryption_key), image_size).encrypt
+    return functools.partial(protect, load_network(run_dir.transform))
+
+
+def protect(transform, images):
+    """Applies h_θ.
+
+    Args:
+        transform: h_θ, [0, 1] to [0, 1].
+        images: uint8 `(n, height, width, 3)`.
+
+    Returns:
+        The protected images, uint8 of the same shape.
+    """
+    return np.concatenate([to_uint8(outputs) for outputs in _infer(transform, images)])
+
+
+def classify(classifier, images):
+    """Classes, int64 `(n,)`, of uint8 images `(n, height, width, 3)`."""
+    return logits(classifier, images).argmax(axis=1)
+
+
+def logits(classifier, images):
+    """Logits, float32 `(n, classes)`, of uint8 images `(n, height, width, 3)`."""
+    return np.concatenate([np.asarray(outputs) for outputs in _infer(classifier, images)])
+
+
+def visual_distance(images, references):
+    """SSIM and PSNR of each uint8 image against its reference: float32 `(n,)` by `ssim` and `psnr`."""
+    pairs = list(zip(_batches(images), _batches(references), strict=True))
+    return {
+        name: np.concatenate([np.asarray(metric(_to_float(a), _to_float(b))) for a, b in pairs])
+        for name, metric in (("ssim", metrics.ssim), ("psnr", metrics.psnr))
+    }
+
+
+def to_uint8(images):
+    """Images in [0, 1] at the 256 levels that travel; what lies outside is cut off."""
+    return np.uint8(np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0))
+
+
+def batch_size(image_size):
+    """How many images an evaluation computes at once: of large ones fewer, as a network's memory grows with pixels."""
+    return min(500, max(1, MOST_PIXELS // image_size**2))
+
+
+def _infer(network, images):
+    """Yields the outputs of a network for batches of uint8 images."""
+    batches = _batches(images)
+    infer = functools.partial(network, training=False)
+    if len(batches) >= GRAPH_BATCHES:
+        infer = tf.function(infer, reduce_retracing=True)
+    return (infer(_to_float(batch)) for batch in batches)
+
+
+def _batches(images):
+    size = batch_size(images.shape[1])
+    return [images[start : start + size] for start in range(0, len(images), size)]
+
+
+def _to_float(images):
+    return np.float32(images) / np.float32(255.0)
