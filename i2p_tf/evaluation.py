@@ -8,7 +8,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from i2p_tf import chance, confidence, inference, picture_grid
+from i2p_tf import chance, confidence, drawing, inference, picture_grid
 from i2p_tf.channels.table import measured
 from i2p_tf.files import write_atomically, write_json
 from i2p_tf.models import cost
@@ -36,7 +36,7 @@ def evaluate_run(run_dir, dataset, line):
         InputError: if a network or the key is missing or can't be read.
     """
     config = run_dir.load_config()
-    classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+    classifier = inference.load_reading_classifier(run_dir, dataset.num_classes)
     line.say(f"evaluating {len(dataset.test.labels)} test images")
     waiting = line.wait("evaluating, part", PARTS)
     protected = inference.load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
@@ -47,6 +47,11 @@ def evaluate_run(run_dir, dataset, line):
     if config.encryption:
         results["at_chance"].pop("plain")  # of which the classifier knows nothing, and need not
     results["cost"] = costs(classifier, transform)
+    if config.has_reader:
+        results["bits"] = config.bits
+        results["accuracy_by_bits"] = _by_bits(
+            classifier, inference.protect(transform, dataset.test.images), dataset.test
+        )
     if config.sends_codewords:
         results["codewords"] = dataset.num_classes
         with write_atomically(run_dir.codewords) as temporary:
@@ -121,6 +126,12 @@ def _after_channels(classifier, protected, labels, unchanged, step=lambda: None)
         accuracy[name] = unchanged if same else _accuracy(classifier, arrived, labels)
         step()
     return accuracy
+
+
+def _by_bits(classifier, drawings, test):
+    """The accuracy after a client has cut the drawings of whole codes to each number of bits, and n."""
+    accuracy = {str(bits): _accuracy(classifier, drawing.cut(drawings, bits), test.labels) for bits in drawing.BITS}
+    return accuracy | {"n": len(test.labels)}
 
 
 def _accuracy(classifier, images, labels):

@@ -196,6 +196,8 @@ class Results(typing.TypedDict, total=False):
     confidence: Confidence
     confusion: Confusion
     codewords: Count
+    bits: Count
+    accuracy_by_bits: dict[str, float]
     channels: dict[str, float | None]
     protection: Distances
     cost: Cost

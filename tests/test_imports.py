@@ -22,7 +22,7 @@ LAYERS = [
     {"config", "fingerprint", "pictures", "encryption", "channels", "results", "picture_grid"},
     {"concepts", "recipe"},
     {"rows"},  # files called table.py
-    {"tables", "files", "forms"},
+    {"tables", "files", "forms", "former_results"},
     {"checks", "drawing"},
     {"errors", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
 ]

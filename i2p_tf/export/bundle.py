@@ -65,7 +65,7 @@ def export(
     """
     path = pathlib.Path(path)
     with lock_folder(path, "wait for it, or give another folder with --export"):
-        classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+        classifier = inference.load_reading_classifier(run_dir, dataset.num_classes)
         transform = inference.load_network(run_dir.transform)
         images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
         words = dataset.num_classes if config.sends_codewords else None

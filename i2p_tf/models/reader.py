@@ -14,11 +14,6 @@ BLOCKS = 2  # at each
 DENSE_UNITS = 256
 
 
-def build(image_size, num_classes, parameters):
-    """What the rows of the table of transforms name as their reader."""
-    return reader(image_size, num_classes)
-
-
 def reader(image_size, num_classes):
     """Builds the reader of drawings.
 

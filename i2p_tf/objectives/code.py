@@ -11,7 +11,7 @@ from keras import ops
 
 from i2p_tf import drawing
 from i2p_tf.models.adversary import adversary
-from i2p_tf.models.reader import code_reader, cut
+from i2p_tf.models.reader import cut, reader
 from i2p_tf.models.transforms.code import encoder
 from i2p_tf.objectives.adversarial import class_means, reconstruction_error
 from i2p_tf.objectives.classification import classification
@@ -30,7 +30,7 @@ class CodeTrainer(WithAdversary, Trainer):
 
     Args:
         transform: h_θ, as `models.transforms.code` builds it.
-        code_reader: as `models.reader` builds it.
+        reader: of its drawings, as `models.reader` builds it.
         classification: a `Classification`.
         adversary: cut codes to restored images in [0, 1].
         class_means: plain images in [0, 1], `(classes, height, width, 3)`.
@@ -38,15 +38,19 @@ class CodeTrainer(WithAdversary, Trainer):
         bits: that validation sends, a member of `drawing.BITS`.
     """
 
-    def __init__(self, transform, code_reader, classification, adversary, class_means, adversary_weight, bits):
-        encode = encoder(transform)
+    def __init__(self, transform, reader, classification, adversary, class_means, adversary_weight, bits):
+        encode, code_reader = encoder(transform), reader.get_layer("code_reader")
         counts = keras.Input((), dtype="int32", name="counts")
         logits = code_reader(cut(encode.output, counts))
         super().__init__(keras.Model([transform.input, counts], logits, name="code"), name="code_trainer")
-        self.transform, self.code_reader, self.encode = transform, code_reader, encode
+        self.transform, self.reader, self.encode, self.code_reader = transform, reader, encode, code_reader
         self.classification, self.class_means = classification, class_means
         self.adversary_weight, self.bits = adversary_weight, bits
         self.learn_along(adversary)
+
+    @property
+    def result(self):
+        return self.transform
 
     def compute_losses(self, images, labels, training):
         code = cut(self.encode(images, training=training), self._counts(ops.shape(images)[0], training))
@@ -59,7 +63,7 @@ class CodeTrainer(WithAdversary, Trainer):
         return values | {"loss": loss, "adversary_error": error, "adversary_gain": 1.0 - share}
 
     def _counts(self, batch_size, training):
-        """How many elements each picture of a batch sends; batches are in random order, so their shares may be fixed."""
+        """How many elements each picture of a batch sends; its order is random, so these may be fixed."""
         if not training:
             return ops.full((batch_size,), self.bits // drawing.BITS_AN_ELEMENT, "int32")
         return ops.take(ops.convert_to_tensor(_COUNTS, "int32"), ops.arange(batch_size) % len(_COUNTS))
@@ -74,7 +78,7 @@ def trainer(setting):
         mean = np.float32(dataset.train.images.mean(axis=0) / 255.0)
         return CodeTrainer(
             transform,
-            code_reader(dataset.num_classes),
+            reader(dataset.image_size, dataset.num_classes),
             classification(config, setting.classifier),
             adversary(mean, sees=(2 * drawing.ELEMENTS,)),
             ops.convert_to_tensor(class_means(dataset.train, dataset.num_classes)),

@@ -32,6 +32,11 @@ class Trainer(keras.Model):
     def call(self, images, training=False):
         return self.network(images, training=training)
 
+    @property
+    def result(self):
+        """The network that the training is for."""
+        return self.network
+
     def begin(self, batch_size, progress):
         """What precedes the first step; a training that goes on from a checkpoint has done it."""
 
@@ -76,7 +81,8 @@ class Trainer(keras.Model):
 class WithAdversary:
     """Of a `Trainer` beside which an adversary learns, on the same images, to make `adversary_error` small.
 
-    As the adversary learns, the loss of the same network rises: the lowest one says nothing, and the last epoch is kept.
+    As the adversary learns, the loss of the same network rises: the lowest one says nothing, and the last epoch is
+    kept.
     """
 
     keeps_best = False

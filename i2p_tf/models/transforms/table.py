@@ -52,7 +52,7 @@ class Transform:
         sends: a word for what is sent of a picture; the objectives with that word can train it.
         bits: the function of a `Config` and the number of classes that gives the most bits of a picture that leave the
             device; None where nothing but the size of the picture limits them.
-        reader: the function of `image_size`, `num_classes` and `parameters` that gives a network for the cloud's
+        reader: the function of `image_size` and `num_classes` that gives a network for the cloud's
             side, which reads what is sent and gives logits and which the objective trains along; None if ψ does.
         card: what a model card says of it; `{words}` stands for the number of classes, `{bits}` for `bits`.
         quantization_aware: whether it can be trained on with rounded weights.
@@ -80,6 +80,10 @@ class Transform:
         """The network with random weights; `parameters` that are not given have their defaults."""
         parameters = {own.name: own.default for own in self.parameters} | dict(parameters or {})
         return load(self.builder)(image_size=image_size, num_classes=num_classes, parameters=parameters, **self.options)
+
+    def build_reader(self, image_size, num_classes):
+        """The network for the cloud's side, with random weights."""
+        return load(self.reader)(image_size=image_size, num_classes=num_classes)
 
     def most_bits(self, config, num_classes):
         """The most bits of a picture that leave the device, a float; None where it is not limited."""
@@ -141,7 +145,7 @@ def _code(name):
         image_multiple=drawing.GRID,
         sends=CODE,
         bits=code_bits,
-        reader="i2p_tf.models.reader:build",
+        reader="i2p_tf.models.reader:reader",
         card=_CODE_CARD,
         parameters=(
             Parameter("bits", 64, "bits of a picture that are sent; clients may send fewer", allowed=drawing.BITS),
