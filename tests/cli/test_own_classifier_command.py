@@ -169,7 +169,7 @@ def test_what_is_no_file_of_keras_leaves_nothing(make, words, run, tmp_path):
     [
         (["--classifier=applications:MobileNetV4"], "Did you mean MobileNetV"),
         (["--classifier=resnet20", "--classifier_range=0..1"], "for an own classifier only"),
-        (["--classifier=resnet20", "--classifier_weights=random"], "--classifier=applications:NAME only"),
+        (["--classifier=resnet20", "--classifier_weights=random"], "classifier applications:NAME only"),
         (["--classifier=applications:Xception"], "at least 71"),
         (["--classifier=resnet20", "--class_names=1,1"], "twice"),
         (["--classifier=one.keras", "--classifier_path=two.keras"], "are two files"),

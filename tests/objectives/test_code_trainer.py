@@ -67,7 +67,7 @@ def test_it_learns_and_what_it_learned_is_read_from_drawings():
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"], indirect=True)
 def test_a_step_in_lower_precision_moves_encoder_reader_and_adversary(policy):
     trainer = code_trainer(policy, adversary_weight=1.0)
-    parts = {"encoder": trainer.encode, "reader": trainer.code_reader, "adversary": trainer.adversary}
+    parts = {"encoder": trainer.result, "reader": trainer.code_reader, "adversary": trainer.adversary}
     before = {name: part.get_weights() for name, part in parts.items()}
     values = trainer.train_on_batch(*data(), return_dict=True)
     assert all(np.isfinite(value) for value in values.values())
