@@ -42,14 +42,13 @@ class CodeTrainer(WithAdversary, Trainer):
     """
 
     def __init__(self, transform, reader, classification, adversary, class_means, adversary_weight, bits):
-        encode, code_reader = encoder(transform), reader.get_layer("code_reader")
-        counts = keras.Input((), dtype="int32", name="counts")
-        logits = code_reader(cut(encode.output, counts))
-        last_map = transform.get_layer("flatten").input
-        head = keras.layers.Dense(logits.shape[-1], dtype="float32", name="head")
-        outputs = [logits, head(keras.layers.GlobalAveragePooling2D(name="head_pool")(last_map))]
-        super().__init__(keras.Model([transform.input, counts], outputs, name="code"), name="code_trainer")
-        self.encode_and_head = keras.Model(transform.input, [encode.output, outputs[1]], name="encoder_and_head")
+        code_reader = reader.get_layer("code_reader")
+        last_map = keras.layers.GlobalAveragePooling2D(name="head_pool")(transform.get_layer("flatten").input)
+        head = keras.layers.Dense(code_reader.output.shape[-1], dtype="float32", name="head")(last_map)
+        encode = keras.Model(transform.input, [encoder(transform).output, head], name="encoder_and_head")
+        inputs, outputs = [transform.input, code_reader.input], [*encode.outputs, code_reader.output]
+        super().__init__(keras.Model(inputs, outputs, name="code"), name="code_trainer")
+        self.encode = encode
         self.transform, self.reader, self.code_reader = transform, reader, code_reader
         self.classification, self.class_means = classification, class_means
         self.adversary_weight, self.bits = adversary_weight, bits
@@ -60,7 +59,7 @@ class CodeTrainer(WithAdversary, Trainer):
         return self.transform
 
     def compute_losses(self, images, labels, training):
-        elements, of_head = self.encode_and_head(images, training=training)
+        elements, of_head = self.encode(images, training=training)
         code = cut(elements, self._counts(ops.shape(images)[0], training))
         logits = self.code_reader(code, training=training)
         values = self.classification(images, logits, labels)
