@@ -32,7 +32,7 @@ def reader(image_size, num_classes):
 
 def code_reader(num_classes):
     """Builds the reader of codes: `(batch, 2 * drawing.ELEMENTS)`, as `cut` gives them, to logits."""
-    code = keras.Input((2 * drawing.ELEMENTS,), name="code")
+    code = keras.Input((2 * drawing.ELEMENTS,), name="cut_code")
     x = _unfolded(code)
     for block in range(1, BLOCKS + 1):
         x = _residual_block(x, FILTERS, f"fine_block{block}")

@@ -46,8 +46,11 @@ class CodeTrainer(WithAdversary, Trainer):
         last_map = keras.layers.GlobalAveragePooling2D(name="head_pool")(transform.get_layer("flatten").input)
         head = keras.layers.Dense(code_reader.output.shape[-1], dtype="float32", name="head")(last_map)
         encode = keras.Model(transform.input, [encoder(transform).output, head], name="encoder_and_head")
-        inputs, outputs = [transform.input, code_reader.input], [*encode.outputs, code_reader.output]
-        super().__init__(keras.Model(inputs, outputs, name="code"), name="code_trainer")
+        cut_code = keras.Input((2 * drawing.ELEMENTS,), name="cut_code")
+        both = keras.Model(
+            [transform.input, cut_code], [*encode.outputs, code_reader(cut_code)], name="code_and_reader"
+        )
+        super().__init__(both, name="code_trainer")
         self.encode = encode
         self.transform, self.reader, self.code_reader = transform, reader, code_reader
         self.classification, self.class_means = classification, class_means
