@@ -112,6 +112,8 @@ class Cost(typing.TypedDict):
     transform_parameters: typing.NotRequired[float | None]
     classifier_macs: typing.NotRequired[Count | None]
     classifier_parameters: float
+    reader_macs: typing.NotRequired[float | None]
+    reader_parameters: typing.NotRequired[float | None]
 
 
 class Bytes(typing.TypedDict):

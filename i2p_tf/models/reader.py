@@ -12,6 +12,7 @@ from i2p_tf.models.transforms.code import COARSE, COARSE_CHANNELS, FINE, FINE_CH
 FILTERS = 64  # at 8x8 places, twice as many at 4x4
 BLOCKS = 2  # at each
 DENSE_UNITS = 256
+WITH_READER = "classifier_with_reader"  # name of the network that `with_reader` builds
 
 
 def reader(image_size, num_classes):
@@ -68,7 +69,13 @@ def with_reader(classifier, reader):
         A functional model of the same inputs and outputs; plain pictures get the bits that `classifier` gives them.
     """
     images = keras.Input(classifier.input_shape[1:], name="images")
-    return keras.Model(images, Either(classifier, reader, name="either")(images), name="classifier_with_reader")
+    return keras.Model(images, Either(classifier, reader, name="either")(images), name=WITH_READER)
+
+
+def readers(both):
+    """The two networks of `with_reader`, `classifier` and `reader` by name."""
+    either = both.get_layer("either")
+    return {"classifier": either.classifier, "reader": either.reader}
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
