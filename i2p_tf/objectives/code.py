@@ -1,9 +1,9 @@
 """The objective of a code: h_θ and the network that reads it are trained together, for all numbers of bits at once.
 
-First the encoder alone learns the class by a linear head, which is thrown away: through a quantiser and a deep reader it
-would learn slowly. Then the pictures of a batch send different numbers of elements (nested dropout, Rippel et al. 2014),
-so that the first ones say most and one network serves every rate. A network that restores is trained along, and can be
-worked against; it sees what is sent. From the training images come their mean and that of each class.
+First the encoder alone learns the class by a linear head, which is thrown away: through a quantiser and a deep reader
+it would learn slowly. Then the pictures of a batch send different numbers of elements (nested dropout, Rippel et al.
+2014), so that the first ones say most and one network serves every rate. A network that restores is trained along, and
+can be worked against; it sees what is sent. From the training images come their mean and that of each class.
 """
 
 import keras
