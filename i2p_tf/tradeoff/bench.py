@@ -81,7 +81,9 @@ def bench(run_dir, dataset, config, steps, progress):
     config = fit_to_data(config, dataset)
     recipe = config.transform_recipe
     if steps:
-        recipe = dataclasses.replace(recipe, epochs=math.ceil(steps / _steps_an_epoch(dataset, recipe)), minimum_steps=0)
+        recipe = dataclasses.replace(
+            recipe, epochs=math.ceil(steps / _steps_an_epoch(dataset, recipe)), minimum_steps=0
+        )
     classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
     classifier.trainable = False
     transform = inference.load_network(run_dir.transform)

@@ -54,8 +54,7 @@ class Progress(MovingLine):
         """The line that stays, of the values that metrics.jsonl gets."""
         remaining = self._remaining(self.done(line["epoch"], 0))
         text = (
-            f"{self.phase} {line['epoch']}/{self.epochs}  {_reached(line)}  "
-            f"validation: {_reached(line, 'validation_')}"
+            f"{self.phase} {line['epoch']}/{self.epochs}  {_reached(line)}  validation: {_reached(line, 'validation_')}"
         )
         if "validation_ssim" in line:
             text += f"  SSIM {line['validation_ssim']:.3f}"
