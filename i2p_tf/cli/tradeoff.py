@@ -127,18 +127,28 @@ def _write(place, measured):
     with write_atomically(place.tradeoff_picture) as temporary:
         draw(measured["rows"]).save(temporary, format="PNG")
     write_json(place.tradeoff, measured)
-    print("bits  protected  device only     gain  SSIM attacked  leakage  top-1 found  linked")
-    for row in measured["rows"]:
-        print(
-            f"{row['bits']:>4}  {row['protected']:>9.4f}  {_number(row['device_only']):>11}  {_number(row['gain']):>7}  "
-            f"{row['strongest_ssim']:>13.3f}  {_number(row['leakage'], 3):>7}  {row['reidentification_top1']:>11.4f}  "
-            f"{row['linkage']:>6.4f}"
-        )
+    _print_table(measured["rows"])
     print(f"picture: {place.tradeoff_picture}")
     print(f"numbers: {place.tradeoff}")
 
 
-def _number(value, decimals=4):
+def _print_table(rows):
+    print("bits  protected  device only     gain  SSIM attacked  leakage  top-1 found  linked")
+    for row in rows:
+        cells = (
+            (row["bits"], 4, 0),
+            (row["protected"], 9, 4),
+            (row["device_only"], 11, 4),
+            (row["gain"], 7, 4),
+            (row["strongest_ssim"], 13, 3),
+            (row["leakage"], 7, 3),
+            (row["reidentification_top1"], 11, 4),
+            (row["linkage"], 6, 4),
+        )
+        print("  ".join(f"{_number(value, decimals):>{width}}" for value, width, decimals in cells))
+
+
+def _number(value, decimals):
     return "-" if value is None else f"{value:.{decimals}f}"
 
 
