@@ -100,8 +100,8 @@ def _check_same(run_dirs, configs):
 
 def _measure(run_dir, config, rates):
     with run_dir.lock():
-        from i2p_tf.training.progress import Progress
         from i2p_tf.tradeoff.curve import curve
+        from i2p_tf.training.progress import Progress
 
         progress, dataset = Progress(), sources.load_for(config)
         progress.say(f"{run_dir.path}: {dataset.describe_classes()}")

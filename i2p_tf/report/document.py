@@ -6,7 +6,19 @@ import shlex
 from i2p_tf import concepts
 from i2p_tf.encryption import SCHEMES
 from i2p_tf.objectives.table import OBJECTIVES
-from i2p_tf.report import certainty, codewords, findings, galleries, glance, names, plots, reading, tables, tradeoff, verdict
+from i2p_tf.report import (
+    certainty,
+    codewords,
+    findings,
+    galleries,
+    glance,
+    names,
+    plots,
+    reading,
+    tables,
+    tradeoff,
+    verdict,
+)
 from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
