@@ -47,7 +47,7 @@ def dense(mean):
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=f"dense{index}")(x)
     x = layers.Dense(mean.size, kernel_initializer="zeros", use_bias=False, name="rest")(x)
     rest = layers.Reshape(mean.shape, name="rest_picture")(x)
-    return keras.Model(inputs, layers.Add(name="picture")([_linear(seen, mean), rest]), name="dense")
+    return _decoder(inputs, seen, rest, mean, "dense")
 
 
 def convolutional(mean):
@@ -63,7 +63,7 @@ def convolutional(mean):
         x = layers.UpSampling2D(scale)(x)
         x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
     rest = layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros", use_bias=False, name="rest")(x)
-    return keras.Model(inputs, layers.Add(name="picture")([_linear(seen, mean), rest]), name="convolutional")
+    return _decoder(inputs, seen, rest, mean, "convolutional")
 
 
 DECODERS = {builder.__name__: builder for builder in (dense, convolutional)}
@@ -113,9 +113,10 @@ def _input():
     return inputs, RandomRates(name="random_rates")(inputs)
 
 
-def _linear(seen, mean):
-    """A linear map from all that is seen to the picture."""
-    linear = layers.Dense(
-        mean.size, kernel_initializer="zeros", bias_initializer=lambda *_, **__: mean.ravel(), name="linear"
-    )(seen)
-    return layers.Reshape(mean.shape, name="linear_picture")(linear)
+def _decoder(inputs, seen, rest, mean, name):
+    """The sum of `rest` and of a linear map from all that is seen to the picture."""
+    linear = layers.Dense(mean.size, kernel_initializer="zeros", name="linear")
+    picture = layers.Reshape(mean.shape, name="linear_picture")(linear(seen))
+    network = keras.Model(inputs, layers.Add(name="picture")([picture, rest]), name=name)
+    linear.set_weights([linear.get_weights()[0], mean.ravel()])
+    return network

@@ -32,7 +32,7 @@ def test_what_arrives_is_what_the_cloud_reads():
 def test_all_rates_are_trained_at_once_and_none_is_cut_at_the_end():
     layer, ones = decoders.RandomRates(), np.ones((14, 2 * drawing.ELEMENTS), np.float32)
     kept = np.asarray(layer(ones, training=True)).sum(axis=1)
-    np.testing.assert_array_equal(kept, 2 * [bits for bits in drawing.BITS])
+    np.testing.assert_array_equal(kept, 2 * list(drawing.BITS))
     np.testing.assert_array_equal(layer(ones, training=False), ones)
 
 
