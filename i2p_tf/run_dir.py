@@ -61,6 +61,8 @@ class RunDir:
         self.results = self.path / "results.json"
         self.checkpoints = self.path / "checkpoints"
         self.attacks = self.path / "attacks"
+        self.tradeoff = self.path / "tradeoff.json"  # of codes
+        self.tradeoff_picture = self.path / "tradeoff.png"
         self.demo = self.path / "demo"
         self.report = self.path / "report.html"
         self.report_markdown = self.path / "report.md"
