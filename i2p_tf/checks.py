@@ -20,6 +20,12 @@ def choice(name, value, allowed, quoted=False):
         raise unknown_name(name, value, tuple(allowed), quoted)
 
 
+def member(name, value, allowed):
+    """One of some integers."""
+    if isinstance(value, bool) or value not in allowed:
+        raise InputError(f"{name} must be one of {', '.join(map(str, allowed))}. Received: {_shown(value)}")
+
+
 def truth(name, value):
     """True or false."""
     if not isinstance(value, bool):

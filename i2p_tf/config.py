@@ -205,6 +205,11 @@ class Config:
         """Whether one of as many fixed pictures as there are classes is sent."""
         return self.encryption is None and TRANSFORMS[self.transform].sends_codewords
 
+    @property
+    def has_reader(self):
+        """Whether a network of its own reads what is sent, at the cloud's side."""
+        return self.encryption is None and TRANSFORMS[self.transform].reader is not None
+
     def check_image_size(self, image_size):
         """Raises `InputError`, naming the next fitting size, where one of the networks can't take the image."""
         row = CLASSIFIERS.get(self.classifier)

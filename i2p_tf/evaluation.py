@@ -8,10 +8,11 @@ import io
 import numpy as np
 from PIL import Image
 
-from i2p_tf import chance, confidence, inference, picture_grid
+from i2p_tf import chance, confidence, drawing, inference, picture_grid
 from i2p_tf.channels.table import measured
 from i2p_tf.files import write_atomically, write_json
 from i2p_tf.models import cost
+from i2p_tf.models.reader import WITH_READER, readers
 from i2p_tf.models.transforms import codebook
 from i2p_tf.results import OF_ATTACKS, SCHEMA, channels, summary
 
@@ -36,7 +37,7 @@ def evaluate_run(run_dir, dataset, line):
         InputError: if a network or the key is missing or can't be read.
     """
     config = run_dir.load_config()
-    classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+    classifier = inference.load_reading_classifier(run_dir, dataset.num_classes)
     line.say(f"evaluating {len(dataset.test.labels)} test images")
     waiting = line.wait("evaluating, part", PARTS)
     protected = inference.load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
@@ -47,6 +48,11 @@ def evaluate_run(run_dir, dataset, line):
     if config.encryption:
         results["at_chance"].pop("plain")  # of which the classifier knows nothing, and need not
     results["cost"] = costs(classifier, transform)
+    if config.has_reader:
+        results["bits"] = config.bits
+        results["accuracy_by_bits"] = _by_bits(
+            classifier, inference.protect(transform, dataset.test.images), dataset.test
+        )
     if config.sends_codewords:
         results["codewords"] = dataset.num_classes
         with write_atomically(run_dir.codewords) as temporary:
@@ -123,6 +129,12 @@ def _after_channels(classifier, protected, labels, unchanged, step=lambda: None)
     return accuracy
 
 
+def _by_bits(classifier, drawings, test):
+    """The accuracy after a client has cut the drawings of whole codes to each number of bits, and n."""
+    accuracy = {str(bits): _accuracy(classifier, drawing.cut(drawings, bits), test.labels) for bits in drawing.BITS}
+    return accuracy | {"n": len(test.labels)}
+
+
 def _accuracy(classifier, images, labels):
     return float(np.mean(inference.classify(classifier, images) == labels))
 
@@ -131,14 +143,17 @@ def costs(classifier, transform):
     """The part `cost` of results.json: MACs of one image, None where they are unknown, and parameters.
 
     Args:
-        classifier: ψ, with its adaptation network where it has one.
+        classifier: ψ, with its adaptation network, or with the reader of codes, where it has one.
         transform: h_θ; None for a keyed method, which multiplies nothing.
     """
+    networks = {"transform": transform, "classifier": classifier}
+    if classifier.name == WITH_READER:
+        networks |= readers(classifier)
+    counted = ((cost.macs, "macs"), (cost.parameters, "parameters"))
     return {
-        "transform_macs": cost.macs(transform) if transform else 0,
-        "classifier_macs": cost.macs(classifier),
-        "transform_parameters": cost.parameters(transform) if transform else 0,
-        "classifier_parameters": cost.parameters(classifier),
+        f"{name}_{what}": count(network) if network else 0
+        for count, what in counted
+        for name, network in networks.items()
     }
 
 
@@ -155,14 +170,19 @@ def table(results):
         ("accuracy on protected images", f"{accuracy['protected']:.4f}", f"n = {accuracy['n']}"),
     ]
     rows += _certainty_rows(results["confidence"])
+    if by_bits := results.get("accuracy_by_bits"):
+        reached = [f"{by_bits[bits]:.4f} of {bits}" for bits in by_bits if bits != "n"]
+        rows.append((f"  of {results['bits']} bits; others:", "", ", ".join(reached)))
     n = results["channels"]["n"]
     rows += [(f"  after {name}", f"{reached:.4f}", f"n = {n}") for name, reached in channels(results).items()]
     for name, unit in (("ssim", "SSIM"), ("psnr", "PSNR [dB]")):
         values = protection[name]
         spread = f"median {values['median']:.3f}, p95 {values['p95']:.3f}, max {values['max']:.3f}"
         rows.append((f"{unit}, protected against plain", f"{values['mean']:.3f}", spread))
-    for name, network in (("transform", "transform"), ("classifier", "classifier")):
-        macs, parameters = costs[f"{name}_macs"], costs[f"{name}_parameters"]
+    for network in ("transform", "classifier", "reader"):
+        if f"{network}_parameters" not in costs:
+            continue
+        macs, parameters = costs[f"{network}_macs"], costs[f"{network}_parameters"]
         mmacs = "unknown" if macs is None else f"{macs / 1e6:.1f}"
         rows.append((f"{network}, million MACs an image", mmacs, f"{parameters:,} parameters"))
     sizes = results["bytes"]

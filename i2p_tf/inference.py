@@ -6,9 +6,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from i2p_tf import encryption, key_file, metrics, models
+from i2p_tf import drawing, encryption, key_file, metrics, models
 from i2p_tf.errors import InputError
 from i2p_tf.models.classifiers.own import import_custom_objects
+from i2p_tf.models.reader import with_reader
+from i2p_tf.models.transforms.table import CODE
 from i2p_tf.run_dir import RunDir
 
 MOST_PIXELS = 500 * 32**2  # of a batch
@@ -38,14 +40,26 @@ def load_classifier(path, num_classes):
     return classifier
 
 
+def load_reading_classifier(run_dir, num_classes):
+    """ψ of a run as the cloud has it, for plain and protected images: with the reader of codes where there is one."""
+    classifier = load_classifier(run_dir.classifier, num_classes)
+    if not run_dir.load_config().has_reader:
+        return classifier
+    return with_reader(classifier, load_network(run_dir.reader))
+
+
 def load_protection(run_dir, config, image_size):
     """What a run does to pictures before they travel: a function of uint8 images to uint8 images.
 
-    That is h_θ, or the keyed method of `config.encryption` with the key of the run.
+    That is h_θ, with a code cut to the bits of the configuration, or the keyed method of `config.encryption` with the
+    key of the run.
     """
     if config.encryption:
         return encryption.scheme(config.encryption, key_file.read(run_dir.encryption_key), image_size).encrypt
-    return functools.partial(protect, load_network(run_dir.transform))
+    transform = load_network(run_dir.transform)
+    if config.rows()["transform"].sends != CODE:
+        return functools.partial(protect, transform)
+    return lambda images: drawing.cut(protect(transform, images), config.bits)
 
 
 def protect(transform, images):

@@ -112,6 +112,8 @@ class Cost(typing.TypedDict):
     transform_parameters: typing.NotRequired[float | None]
     classifier_macs: typing.NotRequired[Count | None]
     classifier_parameters: float
+    reader_macs: typing.NotRequired[float | None]
+    reader_parameters: typing.NotRequired[float | None]
 
 
 class Bytes(typing.TypedDict):
@@ -196,6 +198,8 @@ class Results(typing.TypedDict, total=False):
     confidence: Confidence
     confusion: Confusion
     codewords: Count
+    bits: Count
+    accuracy_by_bits: dict[str, float]
     channels: dict[str, float | None]
     protection: Distances
     cost: Cost

@@ -57,9 +57,12 @@ class RunDir:
         self.metrics = self.path / "metrics.jsonl"
         self.samples = self.path / "samples.png"
         self.codewords = self.path / "codewords.png"  # of a codebook
+        self.reader = self.path / "reader.keras"  # of codes; other transforms have none
         self.results = self.path / "results.json"
         self.checkpoints = self.path / "checkpoints"
         self.attacks = self.path / "attacks"
+        self.tradeoff = self.path / "tradeoff.json"  # of codes
+        self.tradeoff_picture = self.path / "tradeoff.png"
         self.demo = self.path / "demo"
         self.report = self.path / "report.html"
         self.report_markdown = self.path / "report.md"
@@ -118,7 +121,8 @@ class RunDir:
     def finished_config(self):
         """As `load_config`, of a run that has all that protects and classifies; `InputError` names what is missing."""
         config = self.load_config()
-        for file in (self.classifier, self.encryption_key if config.encryption else self.transform):
+        needed = [self.classifier, self.encryption_key if config.encryption else self.transform]
+        for file in [*needed, self.reader] if config.has_reader else needed:
             if not file.is_file():
                 raise InputError(f"{file} does not exist; the bin/train that began this run has to finish it")
         return config
@@ -129,6 +133,8 @@ class RunDir:
             "transform": self.encryption_key if self.load_config().encryption else self.transform,
             "classifier": self.classifier,
         }
+        if self.reader.is_file():
+            files["reader"] = self.reader
         return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
 
     @contextlib.contextmanager

@@ -34,7 +34,7 @@ class Parameter:
         default: the value where none is given; its type is that of all values: a text, a truth value, an integer or a
             number.
         help: what it sets, in a line.
-        allowed: the words, if it is one of some.
+        allowed: the words or integers, if it is one of some.
         file: whether it may be the path of a file instead of one of the words.
         minimum, maximum: of a number; no `maximum` stands for any.
         zero: whether a number may be 0.
@@ -51,7 +51,9 @@ class Parameter:
 
     def check(self, value):
         """Raises an `InputError` unless the value is one that it may have."""
-        if isinstance(self.default, bool):
+        if self.allowed and isinstance(self.default, int):
+            checks.member(self.name, value, self.allowed)
+        elif isinstance(self.default, bool):
             checks.truth(self.name, value)
         elif isinstance(self.default, int):
             checks.integer(

@@ -11,7 +11,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "i2p_tf"
 # From the top down; a module may import from the groups below its own, and within its own folder.
 LAYERS = [
     {"cli"},
-    {"export", "report", "serving"},
+    {"export", "report", "serving", "tradeoff"},
     {"training", "attacks"},  # an attacker trains by itself
     {"objectives"},
     {"client"},  # export checks what it wrote with the client that will read it
@@ -23,7 +23,7 @@ LAYERS = [
     {"concepts", "recipe"},
     {"rows"},  # files called table.py
     {"tables", "files", "forms", "former_results"},
-    {"checks"},
+    {"checks", "drawing"},
     {"errors", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
 ]
 NEED_TENSORFLOW = {"evaluation", "inference", "models", "metrics", "data"}
@@ -79,6 +79,7 @@ HEAVY = {"tensorflow", "keras", "tensorflow_datasets", "sklearn", "jax"}
     [
         "import i2p_tf",
         "import i2p_tf.cli.train, i2p_tf.cli.evaluate, i2p_tf.cli.attack",
+        "import i2p_tf.cli.tradeoff, i2p_tf.tradeoff.average, i2p_tf.tradeoff.picture",
         "import i2p_tf.cli.report, i2p_tf.report.document, i2p_tf.report.page, i2p_tf.report.markdown",
         "import i2p_tf.client, i2p_tf.pictures",
         "import i2p_tf.client.classifier, i2p_tf.client.rest_connection, i2p_tf.client.grpc_connection",

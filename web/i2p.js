@@ -9,12 +9,13 @@
  * Messages of errors are whole sentences for the person in front of the page.
  */
 
+import { BITS, cut } from "./code.js";
 import { makeSquare, PictureError, toImageData, toRgb } from "./pictures.js";
 import { toPng } from "./png.js";
 import { RESIZE_RULES } from "./resize.js";
 import { sha256 } from "./sha256.js";
 
-export { PictureError };
+export { BITS, PictureError };
 
 /** The transform can't be loaded, or can't run here. */
 export class TransformError extends Error {}
@@ -85,6 +86,7 @@ export async function load(manifestUrl, { variant } = {}) {
 export class Transform {
   #liteRt;
   #model;
+  #bits;
 
   constructor(manifest, variant, liteRt, model) {
     this.#liteRt = liteRt;
@@ -100,6 +102,19 @@ export class Transform {
     this.classNames = manifest.class_names;
     /** How many different pictures it can make, if it only chooses among some; else null. */
     this.codewords = _codewords(manifest);
+    this.#bits = manifest.bits ?? null;
+  }
+
+  /** How many bits of a code are sent of a picture, a member of `BITS`; null if it sends something else. */
+  get bits() {
+    return this.#bits;
+  }
+
+  set bits(bits) {
+    if (this.#bits === null || !BITS.includes(bits)) {
+      throw new RangeError(`\`bits\` must be one of ${BITS.join(", ")}, of a transform that sends codes; got ${bits}`);
+    }
+    this.#bits = bits;
   }
 
   /**
@@ -127,7 +142,9 @@ export class Transform {
     let output;
     try {
       [output] = await this.#model.run([input]);
-      const picture = { width: size, height: size, data: output.toTypedArray() };
+      const data = output.toTypedArray();
+      if (this.bits !== null) cut(data, size, this.bits);
+      const picture = { width: size, height: size, data };
       const image = toImageData(picture);
       made.set(image, { transform: this, picture });
       return image;
@@ -334,6 +351,7 @@ function _readManifest(bytes, url) {
     Number.isInteger(manifest.image_size) &&
     RESIZE_RULES.includes(manifest.resize_rule) &&
     Array.isArray(manifest.class_names) &&
+    (manifest.bits == null || BITS.includes(manifest.bits)) &&
     typeof manifest.variants === "object" &&
     typeof manifest.files === "object";
   if (!isManifest) throw new TransformError(`The manifest ${url} is damaged, or not one that bin/export has written.`);

@@ -1,6 +1,6 @@
 /** The page: a picture is chosen, protected here, sent, and what comes back is shown. */
 
-import { Classifier, load } from "./i2p.js";
+import { BITS, Classifier, load } from "./i2p.js";
 
 const TOP = 5;
 const SERVER = location.origin;
@@ -10,6 +10,7 @@ const element = (id) => document.getElementById(id);
 const percent = new Intl.NumberFormat("en", { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 let network; // promise of the transform and of the classifier that belongs to it
+let shown; // the picture that is shown now
 let turn = 0; // counts the pictures: a newer one ends what is shown of an older one
 
 function connect() {
@@ -26,7 +27,7 @@ function connect() {
 }
 
 /** Says who sees what, of this transform. */
-function describe({ name, variant, imageSize, codewords }) {
+function describe({ name, variant, imageSize, codewords, bits }) {
   element("who").textContent =
     codewords === null
       ? "The server sees only what is sent: the protected picture, when, and from which address."
@@ -36,11 +37,16 @@ function describe({ name, variant, imageSize, codewords }) {
   element("confidence").textContent =
     `The percentages say nothing about how sure the answer is: each of the ${codewords} pictures that can be sent ` +
     "always gets the same ones.";
+  element("choose-bits").hidden = bits === null;
+  element("bits").max = BITS.length - 1;
+  element("bits").value = BITS.indexOf(bits);
+  element("bits-chosen").textContent = `${bits} bits`;
   element("about").textContent = `Model ${name}, ${variant}, ${imageSize} × ${imageSize} pixels.`;
 }
 
 /** @param {Blob | ImageData} picture */
 async function show(picture) {
+  shown = picture;
   const mine = ++turn;
   const isCurrent = () => mine === turn;
   tell("Protecting …");
@@ -133,6 +139,16 @@ function acceptFiles() {
   });
 }
 
+function acceptBits() {
+  const slider = element("bits");
+  slider.addEventListener("input", () => (element("bits-chosen").textContent = `${BITS[slider.value]} bits`));
+  slider.addEventListener("change", async () => {
+    const { transform } = await connect();
+    transform.bits = BITS[slider.value];
+    if (shown) show(shown);
+  });
+}
+
 function acceptCamera() {
   const [view, video] = [element("camera-view"), element("video")];
   // Browsers have it on HTTPS and on this computer; elsewhere a phone offers its camera where files are chosen.
@@ -159,5 +175,6 @@ function acceptCamera() {
 
 acceptDrops();
 acceptFiles();
+acceptBits();
 acceptCamera();
 connect().then(() => turn === 0 && tell(""), (error) => turn === 0 && fail(error));

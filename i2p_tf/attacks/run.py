@@ -52,7 +52,7 @@ def run_suite(
 def bench_of(run_dir, dataset, name, suite, seed, say, attribute=None, sanity_checks_from=None):
     """The `Bench` of a run: its networks, its data, and a memory in its folder. Arguments as of `run_suite`."""
     config = run_dir.load_config()
-    classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+    classifier = inference.load_reading_classifier(run_dir, dataset.num_classes)
     test = dataset.test.take(slice(suite.test_images))
     setting = memory.setting(dataset.train, test, dataclasses.asdict(suite.evaluation_classifier), seed)
     target = Target(

@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int | None:
     export = None if FLAGS.plain and not FLAGS.export else export_flag.find(FLAGS.export)
     if export is None and not FLAGS.model:
         raise InputError("--plain without --export needs --model, its name on the server")
-    transform = load_transform(export) if export else None
+    transform = load_transform(export, bits=FLAGS.bits) if export else None
     with _classifier(export, transform) as classifier:
         codewords = transform.codewords if transform and not FLAGS.plain else None
         if FLAGS.plain:

@@ -4,6 +4,7 @@ import pathlib
 
 from absl import flags
 
+from i2p_tf import drawing
 from i2p_tf.cli import aliases
 from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.errors import InputError
@@ -12,10 +13,13 @@ EXPORTS = pathlib.Path("exports")
 
 
 def define(flag_values: flags.FlagValues) -> None:
-    """Defines --export, which once was --transform."""
+    """Defines --export, which once was --transform, and --bits."""
     help_text = "folder of bin/export, or a .tflite file of one; the one in exports/ if not given"
     flags.DEFINE_string("export", None, help_text, flag_values=flag_values)
     aliases.define("transform", "export", flag_values)
+    allowed = ", ".join(map(str, drawing.BITS))
+    help_text = f"of a code that are sent of a picture: {allowed}; as many as the export says if not given"
+    flags.DEFINE_integer("bits", None, help_text, flag_values=flag_values)
 
 
 def find(given: str | None) -> pathlib.Path:

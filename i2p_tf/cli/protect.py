@@ -96,7 +96,7 @@ def _trained_transform():
     for flag in ("key_file", "new_key", "image_size"):
         if FLAGS[flag].present:
             raise InputError(f"--{flag} belongs to --encryption, one of {METHODS}")
-    return transform.load(export_flag.find(FLAGS.export), FLAGS.variant, FLAGS.threads)
+    return transform.load(export_flag.find(FLAGS.export), FLAGS.variant, FLAGS.threads, FLAGS.bits)
 
 
 def _keyed_transform():
@@ -106,6 +106,8 @@ def _keyed_transform():
         raise InputError("--export and --encryption exclude each other; give one of them")
     if FLAGS["variant"].present:
         raise InputError("--variant is of a transform, and --encryption takes its place; leave one of them out")
+    if FLAGS["bits"].present:
+        raise InputError("--bits is of a transform, and --encryption takes its place; leave one of them out")
     if not FLAGS.key_file:
         raise InputError("--key_file is missing: the file with the key of --encryption; --new_key makes one")
     if FLAGS.threads is not None and FLAGS.threads < 1:

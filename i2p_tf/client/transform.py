@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from i2p_tf import pictures
+from i2p_tf import checks, drawing, pictures
 from i2p_tf.client import manifest
 from i2p_tf.client.manifest import MANIFEST
 from i2p_tf.client.model_metadata import MAX_CLASSES, MAX_IMAGE_SIZE
@@ -29,13 +29,17 @@ _MAX_METADATA_BYTES = 4 << 20  # the names of all classes are the most of it
 _IDENTITY_DIGITS = 16  # of the model's SHA-256: enough to tell two models apart
 
 
-def load(path: str | os.PathLike, variant: str = "float32", threads: int | None = None) -> "Transform":
+def load(
+    path: str | os.PathLike, variant: str = "float32", threads: int | None = None, bits: int | None = None
+) -> "Transform":
     """Loads a transformation network, ready to run.
 
     Args:
         path: a bundle, that is a folder that bin/export has written, or one .tflite file of a bundle.
         variant: which file of a bundle: `float32`, `float16`, `int8` or another that it has. Not used for a file.
         threads: images that are computed at the same time; None for one for each processor core.
+        bits: of a code that are sent of a picture, a member of `i2p_tf.drawing.BITS`; None for as many as the export
+            says. Only of exports that send codes.
 
     Returns:
         A `Transform`.
@@ -51,7 +55,7 @@ def load(path: str | os.PathLike, variant: str = "float32", threads: int | None 
         raise InputError(f"{file} {problem}; give a folder that bin/export has written, or a .tflite file of one")
     if (file.parent / MANIFEST).is_file():
         _check_against_manifest(file)
-    return Transform(file, threads)
+    return Transform(file, threads, bits)
 
 
 class Transform:
@@ -71,28 +75,30 @@ class Transform:
         variant: `float32`, `float16`, `int8` or `qat`.
         codewords: of how many fixed pictures it sends one, so that their probabilities are constant and tell no
             confidence; None for other transforms, and of exports of earlier versions, which did not say it.
+        bits: of a code that are sent of a picture, each of which is one of 2**bits drawings, which is checked picture
+            by picture; None for other transforms.
         run_id: names the pair of networks; other variants of one export share it.
         identity: what tells its protected images from those of another, as JSON.
         threads: images that are computed at the same time.
 
     Args:
         path: a .tflite file of a bundle.
-        threads: as in `load`.
+        threads, bits: as in `load`.
 
     Raises:
         InputError: as in `load`.
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int | None = None) -> None:
-        self._load(str(path), _read(path), threads)
+    def __init__(self, path: str | os.PathLike, threads: int | None = None, bits: int | None = None) -> None:
+        self._load(str(path), _read(path), threads, bits)
 
     def __getstate__(self) -> tuple:
-        return self._path, self._content, self._given_threads
+        return self._path, self._content, self._given_threads, self.bits
 
     def __setstate__(self, state: tuple) -> None:
         self._load(*state)
 
-    def _load(self, path, content, threads):
+    def _load(self, path, content, threads, bits):
         if threads is not None and threads < 1:
             raise InputError(f"threads must be at least 1. Received: {threads}")
         metadata = _read_metadata(path, content)
@@ -100,10 +106,13 @@ class Transform:
         self.resize_rule = metadata["resize_rule"]
         self.class_names = tuple(metadata["class_names"])
         self.codewords = metadata.get("codewords")
+        self.bits = _chosen_bits(bits, metadata.get("bits"), path)
         self.variant = metadata["variant"]
         self.run_id = metadata["run_id"]
         model = metadata["model_sha256"][:_IDENTITY_DIGITS]
         self.identity = {"run_id": self.run_id, "variant": self.variant, "model": model}
+        if self.bits:
+            self.identity["bits"] = self.bits
         self.threads = threads or _available_cores()
         self._given_threads = threads
         # The interpreters of later threads are of this content, whatever becomes of the file.
@@ -130,7 +139,8 @@ class Transform:
             The protected images, uint8 of the same shape.
 
         Raises:
-            ValueError: if `images` has another type or shape.
+            ValueError: if `images` has another type or shape; or if the network gives what is no drawing of a code,
+                where it should, so that nothing else is sent.
         """
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != self._shape[1:]:
@@ -144,7 +154,7 @@ class Transform:
             self._run(images, protected, parts[0])
         else:
             list(self._pool.map(lambda part: self._run(images, protected, part), parts))
-        return protected
+        return drawing.cut(protected, self.bits) if self.bits else protected
 
     def _run(self, images, protected, indices):
         with self._runner() as run:
@@ -199,6 +209,16 @@ def _start_all():
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_start_all)
+
+
+def _chosen_bits(given, default, path):
+    """How many bits of a code are sent; None where there is no code."""
+    if given is None or given == default:
+        return default
+    if default is None:
+        raise InputError(f"{path} sends no code, so bits can't be chosen; leave --bits out. Received: {given}")
+    checks.member("bits", given, drawing.BITS)
+    return given
 
 
 def _file_of_variant(folder, variant):
@@ -256,7 +276,7 @@ def _read_metadata(path, content):
         raise InputError(
             f"{path} is damaged: {METADATA} in it needs an image_size of 1 to {MAX_IMAGE_SIZE}, a resize_rule of "
             f"{', '.join(pictures.RESIZE_RULES)}, at most {MAX_CLASSES} class_names, a variant, a run_id, and "
-            "codewords above 0, or null"
+            f"codewords above 0, or null, and bits of {', '.join(map(str, drawing.BITS))}, or null"
         )
     return metadata
 
@@ -270,6 +290,7 @@ def _is_valid(metadata):
         and isinstance(names, list)
         and len(names) <= MAX_CLASSES
         and (words is None or type(words) is int and words > 0)
+        and metadata.get("bits") in (None, *drawing.BITS)
         and all(isinstance(text, str) for text in (*names, metadata["variant"], metadata["run_id"]))
     )
 

@@ -65,11 +65,13 @@ def export(
     """
     path = pathlib.Path(path)
     with lock_folder(path, "wait for it, or give another folder with --export"):
-        classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+        classifier = inference.load_reading_classifier(run_dir, dataset.num_classes)
         transform = inference.load_network(run_dir.transform)
         images, labels = dataset.test.images[:PARITY_IMAGES], dataset.test.labels[:PARITY_IMAGES]
         words = dataset.num_classes if config.sends_codewords else None
-        reference = parity.Reference(classifier, images, labels, inference.protect(transform, images), words)
+        bits = config.bits if config.has_reader else None
+        protected = inference.load_protection(run_dir, config, dataset.image_size)(images)
+        reference = parity.Reference(classifier, images, labels, protected, words, bits)
         former = _former_manifest(path)
         manifest = _describe_run(path, run_dir, dataset, config, run_id(classifier, transform), reference)
         if former.get("run_id") == manifest["run_id"]:
@@ -105,6 +107,7 @@ def _describe_run(path, run_dir, dataset, config, name, reference):
         "resize_rule": RESIZE_RULE,
         "class_names": list(dataset.class_names),
         "codewords": reference.words,  # of how many pictures a codebook sends one; their probabilities are constant
+        "bits": reference.bits,  # that a client sends of a picture unless it is told to send another number
         "networks": {"classifier": config.classifier_name, "transform": config.transform},
         "keras": {
             "accuracy_plain": reference.accuracy_of(reference.images),
@@ -144,7 +147,7 @@ def _convert(variant, run_dir, transform, classifier, dataset, config, progress)
 
 def _add_variant(variant, model, reference, manifest, allow_loss, staging):
     """Writes and checks one file; returns its entry in the manifest."""
-    keys = ("run_id", "image_size", "resize_rule", "class_names", "codewords")
+    keys = ("run_id", "image_size", "resize_rule", "class_names", "codewords", "bits")
     content = tflite.with_metadata(model, {"variant": variant} | {key: manifest[key] for key in keys})
     file = staging / f"transform_{variant}.tflite"
     file.write_bytes(content)

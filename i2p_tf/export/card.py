@@ -37,7 +37,7 @@ def _purpose(manifest, config):
 A transformation network for the device ({networks["transform"]}) and the classifier for the cloud that reads what it
 sends ({networks["classifier"]}), both trained on {manifest["dataset"]}. The classifier reads plain images as well.
 
-{nature.format(words=len(manifest["class_names"]))}
+{nature.format(words=len(manifest["class_names"]), bits=config.parameters.get("bits"))}
 
 **Intended use:** to try the package, and to compare with; to classify pictures like those of {manifest["dataset"]}.
 Whatever the picture shows, one of the classes is the answer.

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from i2p_tf import drawing
 from i2p_tf.client.transform import Transform
 from i2p_tf.export.errors import ParityError
 from i2p_tf.inference import classify
@@ -30,6 +31,7 @@ class Reference:
         images, labels: uint8 `(n, height, width, 3)` and integers `(n,)`.
         protected: h_θ of the images, uint8.
         words: of how many pictures a codebook sends one; None for other transforms.
+        bits: to which the drawings of codes are cut; None for other transforms.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Reference:
         labels: np.ndarray,
         protected: np.ndarray,
         words: int | None = None,
+        bits: int | None = None,
     ) -> None:
         self.classifier = classifier
         self.images = images
         self.labels = labels
         self.protected = protected
         self.words = words
+        self.bits = bits
         self.accuracy = self.accuracy_of(protected)
 
     def accuracy_of(self, protected: np.ndarray) -> float:
@@ -102,7 +106,10 @@ def check_saved_transform(path: pathlib.Path, reference: Reference) -> dict[str,
     """Runs the SavedModel of h_θ; as `check_transform`."""
     signature = tf.saved_model.load(str(path)).signatures["serving_default"]
     batches = [signature(images=batch)["protected"].numpy() for batch in _batches(reference.images)]
-    return check_transform("transform/", np.concatenate(batches), reference, exact=True)
+    protected = np.concatenate(batches)
+    if reference.bits:
+        protected = drawing.cut(protected, reference.bits)
+    return check_transform("transform/", protected, reference, exact=True)
 
 
 def check_saved_classifier(path: pathlib.Path, class_names: Sequence[str], reference: Reference) -> dict[str, Any]:

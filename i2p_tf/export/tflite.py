@@ -17,7 +17,9 @@ import tensorflow as tf
 from keras import layers
 
 import i2p_tf
+from i2p_tf import drawing
 from i2p_tf.client.transform import METADATA, SCHEMA
+from i2p_tf.models.layers.drawing import DrawnCode
 from i2p_tf.models.transforms.codebook import Word
 
 FLOAT_VARIANTS = ("float32", "float16")
@@ -81,8 +83,8 @@ def fold(transform: keras.Model) -> keras.Model:
     """h_θ for inference with the same results and fewer operations.
 
     Each batch normalisation becomes part of the convolution or dense layer before it. Nearest upsampling becomes a
-    concatenation and `depth_to_space`, which delegates can run, and which works for any batch. A codebook's word goes
-    without its gradient.
+    concatenation and `depth_to_space`, which delegates can run, and which works for any batch. A codebook's word, and
+    the drawing of a code, go without their gradients.
     """
 
     def call(layer, *arguments, **keywords):
@@ -92,6 +94,8 @@ def fold(transform: keras.Model) -> keras.Model:
             return NearestUpsampling(name=layer.name)(*arguments)
         if isinstance(layer, Word):
             return LikeliestWord(name=layer.name)(*arguments)
+        if isinstance(layer, DrawnCode):
+            return DrawnLevels(layer.image_size, name=layer.name)(*arguments)
         return layer(*arguments, **keywords)
 
     folded = keras.models.clone_model(transform, call_function=call, clone_function=_clone_with_bias)
@@ -118,6 +122,21 @@ class LikeliestWord(layers.Layer):
 
     def call(self, logits: Any) -> Any:
         return tf.one_hot(tf.argmax(logits, axis=-1, output_type=tf.int32), logits.shape[-1])
+
+
+class DrawnLevels(layers.Layer):
+    """`models.layers.drawing.DrawnCode` by a table, whose levels are exact in 8 bits as well."""
+
+    def __init__(self, image_size: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.image_size = image_size
+
+    def call(self, elements: tf.Tensor) -> tf.Tensor:
+        side = self.image_size // drawing.GRID
+        values = tf.cast(tf.round((elements + 1.0) * 1.5), tf.int32)
+        grey = tf.gather(tf.constant(drawing.LEVELS / 255.0, tf.float32), values)
+        pixels = tf.tile(tf.reshape(grey, (-1, drawing.GRID, 1, drawing.GRID, 1)), (1, 1, side, 1, side * 3))
+        return tf.reshape(pixels, (-1, self.image_size, self.image_size, 3))
 
 
 @contextlib.contextmanager
@@ -154,7 +173,8 @@ def with_metadata(model: bytes, values: dict[str, Any]) -> bytes:
 
     Args:
         model: bytes of a TensorFlow Lite model.
-        values: dictionary of `run_id`, `variant`, `image_size`, `resize_rule`, `class_names` and `codewords`.
+        values: dictionary of `run_id`, `variant`, `image_size`, `resize_rule`, `class_names`, `codewords` and
+            `bits`.
 
     Returns:
         The bytes of the file.

@@ -8,17 +8,19 @@ HIDDEN_UNITS = (512, 512)
 LINEAR_UNITS = 128  # a way past the hidden layers: what a linear map can restore is found first
 
 
-def adversary(mean_image):
+def adversary(mean_image, sees=None):
     """Builds a network that sees the whole protected image at once, and starts as the guess `mean_image`.
 
     Args:
         mean_image: what it gives before it has learned anything, float in [0, 1], `(size, size, 3)`.
 
+        sees: shape of what it restores from, without the batch; that of `mean_image` if it is protected images.
+
     Returns:
-        A functional model: protected images in [0, 1], `(batch, size, size, 3)`, to restored ones of the same shape,
-        float32, not clipped.
+        A functional model: what is sent, `(batch, *sees)`, to restored images `(batch, size, size, 3)`, float32, not
+        clipped.
     """
-    protected = keras.Input(mean_image.shape, name="protected")
+    protected = keras.Input(sees or mean_image.shape, name="protected")
     x = pixels = layers.Flatten(name="flatten")(protected)
     for index, units in enumerate(HIDDEN_UNITS, start=1):
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=f"dense{index}")(x)

@@ -5,19 +5,16 @@ It takes from the training images: the mean plain images.
 
 import functools
 
-import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
 from i2p_tf.models.adversary import adversary
 from i2p_tf.objectives.classification import classification
-from i2p_tf.objectives.trainer import TransformTrainer
+from i2p_tf.objectives.trainer import TransformTrainer, WithAdversary
 
 SSIM_WEIGHT = 0.1  # brings the two parts of `reconstruction_error` to one order of magnitude
-ADVERSARY_LEARNING_RATE = 1e-3  # of Adam; it follows h_θ to the end and so does not fall
 
 
 class AdversarialObjective:
@@ -62,45 +59,12 @@ class AdversarialObjective:
         return values | {"loss": loss, "adversary_error": error, "adversary_gain": 1.0 - share}
 
 
-class AdversarialTrainer(TransformTrainer):
-    """Trains h_θ and, in the same step and on the same protected images, the adversary of an `AdversarialObjective`.
-
-    Each is moved along the gradient of its own goal at the weights before the step. As the adversary learns, the loss
-    of the same h_θ rises: the lowest one says nothing, and the last epoch is kept.
-    """
-
-    keeps_best = False
+class AdversarialTrainer(WithAdversary, TransformTrainer):
+    """Trains h_θ and, in the same step and on the same protected images, the adversary of an `AdversarialObjective`."""
 
     def __init__(self, transform, objective):
         super().__init__(transform, objective)
-        self.adversary = objective.adversary
-        self.adversary_optimizer = self._scaled(keras.optimizers.Adam(ADVERSARY_LEARNING_RATE))
-        self.adversary_optimizer.build(self.adversary.trainable_variables)
-
-    def train_step(self, data):
-        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        goals = (
-            ("loss", self.optimizer, self.network.trainable_variables),
-            ("adversary_error", self.adversary_optimizer, self.adversary.trainable_variables),
-        )
-        with tf.GradientTape(persistent=True) as tape:
-            values = self.compute_losses(images, labels, training=True)
-            scaled = {name: optimizer.scale_loss(values[name]) for name, optimizer, _ in goals}
-        gradients = {name: tape.gradient(scaled[name], variables) for name, _, variables in goals}
-        for name, optimizer, variables in goals:
-            optimizer.apply(gradients[name], variables)
-        return self._update_means(values, images)
-
-    def variable_groups(self):
-        return super().variable_groups() | {
-            "adversary": self.adversary.variables,
-            "adversary_optimizer": self.adversary_optimizer.variables,
-        }
-
-    def _scaled(self, optimizer):
-        """As Keras does with the optimizer that a model is compiled with."""
-        scaling = self.network.dtype_policy.name == "mixed_float16"
-        return keras.optimizers.LossScaleOptimizer(optimizer) if scaling else optimizer
+        self.learn_along(objective.adversary)
 
 
 def reconstruction_error(restored, plain):

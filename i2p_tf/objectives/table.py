@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from i2p_tf.models.transforms.table import CODEWORD, PICTURE
+from i2p_tf.models.transforms.table import CODE, CODEWORD, PICTURE
 from i2p_tf.tables import Parameter, Table
 
 DISTILLATION_WEIGHT = Parameter(
@@ -11,6 +11,7 @@ DISTILLATION_WEIGHT = Parameter(
     "share of the classification that the classifier's outputs on the plain image have; the labels have the rest",
     maximum=1,
 )
+ADVERSARY_WEIGHT = Parameter("adversary_weight", 2.0, "weight of the network that restores")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,9 +107,18 @@ OBJECTIVES = Table(
             label="adversarial, weight {adversary_weight:g}",
             description="the adversarial objective, weight {adversary_weight:g}",
             parameters=(
-                Parameter("adversary_weight", 2.0, "weight of the network that restores"),
+                ADVERSARY_WEIGHT,
                 DISTILLATION_WEIGHT,
             ),
+        ),
+        Objective(
+            "code",
+            "classification by the reader of a code, against a network that restores, for all numbers of bits at once",
+            "i2p_tf.objectives.code:trainer",
+            trains=(CODE,),
+            label="code, adversary's weight {adversary_weight:g}",
+            description="a code and its reader, the adversary's weight {adversary_weight:g}",
+            parameters=(ADVERSARY_WEIGHT, DISTILLATION_WEIGHT),
         ),
     ],
 )

@@ -8,12 +8,15 @@ from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
 from i2p_tf.objectives.classification import mean_cross_entropy
 
+ADVERSARY_LEARNING_RATE = 1e-3  # of Adam; it follows the network to the end and so does not fall
+
 
 class Trainer(keras.Model):
     """Trains `network`; the step does mixed precision itself.
 
     Subclasses define `compute_losses(images, labels, training)`: a dictionary of scalars, of which `loss` is minimised.
-    `keeps_best` says whether the epoch with the lowest validation loss is the result, or the last one.
+    `keeps_best` says whether the epoch with the lowest validation loss is the result, or the last one. `warm_up` is a
+    `Trainer` of some of the layers that is to be trained first, by the same recipe.
 
     Under `mixed_float16` the loss is scaled inside the tape, so that small gradients survive, and `optimizer.apply`
     unscales them; metrics see the loss as it is. The dtype policy is that of `network`: a wrapping model would
@@ -21,6 +24,7 @@ class Trainer(keras.Model):
     """
 
     keeps_best = True
+    warm_up = None
 
     def __init__(self, network, name):
         super().__init__(name=name, dtype=network.dtype_policy)
@@ -30,16 +34,30 @@ class Trainer(keras.Model):
     def call(self, images, training=False):
         return self.network(images, training=training)
 
+    @property
+    def result(self):
+        """The network that the training is for."""
+        return self.network
+
     def begin(self, batch_size, progress):
         """What precedes the first step; a training that goes on from a checkpoint has done it."""
 
+    def goals(self):
+        """What a step does: a loss of `compute_losses` by name, the optimizer that makes it small, and its variables.
+
+        All move along the gradients at the weights before the step.
+        """
+        return [("loss", self.optimizer, self.network.trainable_variables)]
+
     def train_step(self, data):
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        with tf.GradientTape() as tape:
+        goals = self.goals()
+        with tf.GradientTape(persistent=len(goals) > 1) as tape:
             values = self.compute_losses(images, labels, training=True)
-            scaled_loss = self.optimizer.scale_loss(values["loss"])
-        gradients = tape.gradient(scaled_loss, self.network.trainable_variables)
-        self.optimizer.apply(gradients, self.network.trainable_variables)
+            scaled = {name: optimizer.scale_loss(values[name]) for name, optimizer, _ in goals}
+        gradients = [tape.gradient(scaled[name], variables) for name, _, variables in goals]
+        for gradient, (_, optimizer, variables) in zip(gradients, goals, strict=True):
+            optimizer.apply(gradient, variables)
         return self._update_means(values, images)
 
     def variable_groups(self):
@@ -60,6 +78,33 @@ class Trainer(keras.Model):
                 self.means[name] = keras.metrics.Mean(name=name, dtype="float32")
             self.means[name].update_state(value, sample_weight=ops.shape(images)[0])
         return {name: self.means[name].result() for name in values}
+
+
+class WithAdversary:
+    """Of a `Trainer` beside which an adversary learns, on the same images, to make `adversary_error` small.
+
+    As the adversary learns, the loss of the same network rises: the lowest one says nothing, and the last epoch is
+    kept.
+    """
+
+    keeps_best = False
+
+    def learn_along(self, adversary):
+        """Takes the network whose error the trainer's loss wants to be large."""
+        self.adversary = adversary
+        self.adversary_optimizer = keras.optimizers.Adam(ADVERSARY_LEARNING_RATE)
+        if self.network.dtype_policy.name == "mixed_float16":  # as Keras does with what a model is compiled with
+            self.adversary_optimizer = keras.optimizers.LossScaleOptimizer(self.adversary_optimizer)
+        self.adversary_optimizer.build(adversary.trainable_variables)
+
+    def goals(self):
+        return [*super().goals(), ("adversary_error", self.adversary_optimizer, self.adversary.trainable_variables)]
+
+    def variable_groups(self):
+        return super().variable_groups() | {
+            "adversary": self.adversary.variables,
+            "adversary_optimizer": self.adversary_optimizer.variables,
+        }
 
 
 class ClassifierTrainer(Trainer):

@@ -6,7 +6,19 @@ import shlex
 from i2p_tf import concepts
 from i2p_tf.encryption import SCHEMES
 from i2p_tf.objectives.table import OBJECTIVES
-from i2p_tf.report import certainty, codewords, findings, galleries, glance, names, plots, reading, tables, verdict
+from i2p_tf.report import (
+    certainty,
+    codewords,
+    findings,
+    galleries,
+    glance,
+    names,
+    plots,
+    reading,
+    tables,
+    tradeoff,
+    verdict,
+)
 from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
@@ -32,6 +44,7 @@ def _sections(record, level, prefix):
         ("At a glance", (*glance.blocks(record, prefix), *glance.warnings(record), verdict.notice(record))),
         ("What was protected, and from whom", _subject(record, prefix)),
         ("Does the classifier still work?", _accuracy(record)),
+        *([("What the code is worth", tradeoff.blocks(record, prefix))] if record.tradeoff else []),
         (f"What attacks reconstruct{_mark(record)}", _attacks(record, prefix)),
         ("What it costs", _costs(record)),
         ("How it was made", _making(record)),

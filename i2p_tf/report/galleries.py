@@ -12,7 +12,7 @@ CLASS_ROWS = ("plain", "sent", "class alone")
 PROTECTED_ROWS = ("plain", "sent")
 WORD_ROWS = ()
 PARTS = (("worst", "Worst", 0.0), ("typical", "Typical", 0.5), ("best", "Best", 1.0))
-OVERVIEW, CLASS_ALONE, SAMPLES, WORD = "overview", "class_alone", "samples", "word"
+OVERVIEW, CLASS_ALONE, SAMPLES, WORD, TRADEOFF = "overview", "class_alone", "samples", "word", "tradeoff"
 SHOWN = 3  # columns of a picture
 SHOWN_IN_OVERVIEW = 5
 
@@ -98,9 +98,14 @@ def sheet(caption, row, class_names, prefix):
     return Sheet(caption, tuple(pictures))
 
 
+def whole(caption, title, image, name):
+    """A picture as it is, an RGB `PIL.Image.Image`, under a file name."""
+    return Gallery(caption, (Picture(name, _png(image), title, (), *image.size),))
+
+
 def is_picture(name):
     """Whether a file of this name may be one of a report: a prefix, which is none or a run's number, and a part."""
-    parts = "|".join([OVERVIEW, CLASS_ALONE, SAMPLES, rf"{WORD}_\d+", *(part for part, _, _ in PARTS)])
+    parts = "|".join([OVERVIEW, CLASS_ALONE, SAMPLES, TRADEOFF, rf"{WORD}_\d+", *(part for part, _, _ in PARTS)])
     return bool(re.fullmatch(rf"(\d+_)?({parts})\.png", name))
 
 

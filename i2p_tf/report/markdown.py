@@ -59,7 +59,10 @@ def _details(block, folder):
 
 
 def _gallery(block, folder):
-    titles = [f"{picture.title} (from above: {', '.join(picture.rows)})" for picture in block.pictures]
+    titles = [
+        f"{picture.title} (from above: {', '.join(picture.rows)})" if picture.rows else picture.title
+        for picture in block.pictures
+    ]
     return f"{_text(block.caption)}\n\n{_pictures(block.pictures, titles, folder)}"
 
 

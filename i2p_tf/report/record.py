@@ -7,9 +7,16 @@ from i2p_tf import pictures, results_check
 from i2p_tf.config import Config
 from i2p_tf.data.sources import shown_name
 from i2p_tf.errors import InputError
+from i2p_tf.files import read_json
 from i2p_tf.former_results import former_name
 from i2p_tf.pictures import PictureError
 from i2p_tf.run_dir import RunDir
+
+# Keys of each row of tradeoff.json that a report shows.
+TRADEOFF = {
+    *("bits", "protected", "device_only", "gain", "strongest_ssim", "class_alone_ssim", "ceiling_ssim", "leakage"),
+    *("reidentification_top1", "linkage", "n"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +29,7 @@ class Record:
         environment: environment.json; empty where there is none.
         results: results.json; empty where there is none.
         run_dir: the `RunDir`, for its pictures.
+        tradeoff: the rows of tradeoff.json, one for each number of bits; empty where there is none.
     """
 
     name: str
@@ -29,6 +37,7 @@ class Record:
     environment: dict
     results: dict
     run_dir: RunDir
+    tradeoff: tuple = ()
 
     @property
     def place(self):
@@ -80,6 +89,10 @@ class Record:
         folder = self.run_dir.attack(suite, name)
         return folder if folder.is_dir() else self.run_dir.attack(suite, former_name(name))
 
+    def tradeoff_picture(self):
+        """tradeoff.png as `samples`."""
+        return _picture(self.run_dir.tradeoff_picture)
+
     def codewords(self):
         """codewords.png, the pictures of a codebook in one row, as `samples`."""
         return _picture(self.run_dir.codewords)
@@ -106,4 +119,14 @@ def read(path):
     except ValueError as error:
         message = f"{run_dir.results} is damaged: {error}; delete it, and bin/evaluate and bin/attack write it again"
         raise InputError(message) from error
-    return Record(run_dir.path.resolve().name, config, environment, found, run_dir)
+    return Record(run_dir.path.resolve().name, config, environment, found, run_dir, _tradeoff(run_dir.tradeoff))
+
+
+def _tradeoff(path):
+    """The rows of a tradeoff.json, each with all that a report shows."""
+    if not path.is_file():
+        return ()
+    rows = read_json(path).get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and row.keys() >= TRADEOFF for row in rows):
+        raise InputError(f"{path} is damaged; bin/tradeoff writes it again")
+    return tuple(rows)

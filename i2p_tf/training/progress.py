@@ -46,16 +46,15 @@ class Progress(MovingLine):
         seconds = time.monotonic() - self.started
         self.show(
             f"{self.phase} {epoch + 1}/{self.epochs}  step {step}/{self.steps}  "
-            f"{done * self.batch_size / seconds:.0f} images/s  loss {logs['loss']:.4f}  "
-            f"accuracy {logs['accuracy']:.4f}  {duration(self._remaining(done))} left"
+            f"{done * self.batch_size / seconds:.0f} images/s  {_reached(logs)}  "
+            f"{duration(self._remaining(done))} left"
         )
 
     def end_epoch(self, line):
         """The line that stays, of the values that metrics.jsonl gets."""
         remaining = self._remaining(self.done(line["epoch"], 0))
         text = (
-            f"{self.phase} {line['epoch']}/{self.epochs}  loss {line['loss']:.4f}  accuracy {line['accuracy']:.4f}  "
-            f"validation: loss {line['validation_loss']:.4f}  accuracy {line['validation_accuracy']:.4f}"
+            f"{self.phase} {line['epoch']}/{self.epochs}  {_reached(line)}  validation: {_reached(line, 'validation_')}"
         )
         if "validation_ssim" in line:
             text += f"  SSIM {line['validation_ssim']:.3f}"
@@ -67,6 +66,12 @@ class Progress(MovingLine):
         if count == done:
             count, since = 0, self.started
         return (time.monotonic() - since) / (done - count) * ((self.epochs - self.first) * self.steps - done)
+
+
+def _reached(values, prefix=""):
+    """The loss and, of what classifies, the accuracy."""
+    shown = [name for name in ("loss", "accuracy") if prefix + name in values]
+    return "  ".join(f"{name} {values[prefix + name]:.4f}" for name in shown)
 
 
 class _Steps(keras.callbacks.Callback):

@@ -176,8 +176,14 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     setting = Setting(config, dataset, frozen, new_transform, build, run_dir, progress)
     trainer = load(OBJECTIVES[config.objective].trainer)(setting)
     recipe = config.transform_recipe
+    if trainer.warm_up:
+        fit(trainer.warm_up, dataset, recipe, config.augmentation, config.seed, run_dir, "encoder", progress)
     fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
-    _save(_in_float32(trainer.network, lambda: _new_transform(config, dataset, classifier)), run_dir.transform)
+    if config.has_reader:
+        row = config.rows()["transform"]
+        new_reader = functools.partial(row.build_reader, dataset.image_size, dataset.num_classes)
+        _save(_in_float32(trainer.reader, new_reader), run_dir.reader)
+    _save(_in_float32(trainer.result, lambda: _new_transform(config, dataset, classifier)), run_dir.transform)
 
 
 def _frozen(config, dataset, policy, classifier):

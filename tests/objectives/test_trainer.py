@@ -14,7 +14,6 @@ from i2p_tf.models.layers.minimal_filtering import Conv2D
 from i2p_tf.models.transforms.unet import unet
 from i2p_tf.objectives import paper
 from i2p_tf.objectives.adversarial import (
-    ADVERSARY_LEARNING_RATE,
     AdversarialObjective,
     AdversarialTrainer,
     reconstruction_error,
@@ -23,7 +22,7 @@ from i2p_tf.objectives.classification import Classification
 from i2p_tf.objectives.codebook import CodebookTrainer
 from i2p_tf.objectives.feature_distance import SquaredDistance
 from i2p_tf.objectives.paper import PaperObjective
-from i2p_tf.objectives.trainer import ClassifierTrainer, TransformTrainer
+from i2p_tf.objectives.trainer import ADVERSARY_LEARNING_RATE, ClassifierTrainer, TransformTrainer
 from i2p_tf.training.optimizer import ConvolutionMuon, OneCycle, Steps, optimizer
 from i2p_tf.training.precision import dtype_policy
 

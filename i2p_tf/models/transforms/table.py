@@ -3,11 +3,13 @@
 import dataclasses
 import math
 
+from i2p_tf import drawing
 from i2p_tf.tables import Parameter, Table, load
 
 # What is sent of a plain picture, which decides by which objectives h_θ can be trained.
 PICTURE = "picture"  # another picture, which depends on all of it
 CODEWORD = "codeword"  # one of as many fixed pictures as there are classes
+CODE = "code"  # one of 2**bits drawings of a code
 ENCODER_START = Parameter(
     "encoder_start",
     "classifier",
@@ -29,6 +31,13 @@ _CODEWORD_CARD = (
     "and so read the class of what they see."
 )
 
+_CODE_CARD = (
+    "The transformation network is an encoder that leaves the class to the cloud: it sends a code of {bits} bits at "
+    "most, drawn as flat grey blocks, and the client may send fewer (--bits). So a protected image is one of 2^{bits} "
+    "drawings and says no more of the picture than that many bits, whatever is done with it. Bits are a bound and no "
+    "measure of what an attacker gets: that is measured below, or it is not known."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
@@ -44,9 +53,9 @@ class Transform:
         sends: a word for what is sent of a picture; the objectives with that word can train it.
         bits: the function of a `Config` and the number of classes that gives the most bits of a picture that leave the
             device; None where nothing but the size of the picture limits them.
-        reader: the function of `image_size`, `num_classes` and `parameters` that gives a network for the cloud's
+        reader: the function of `image_size` and `num_classes` that gives a network for the cloud's
             side, which reads what is sent and gives logits and which the objective trains along; None if ψ does.
-        card: what a model card says of it; `{words}` stands for the number of classes.
+        card: what a model card says of it; `{words}` stands for the number of classes, `{bits}` for `bits`.
         quantization_aware: whether it can be trained on with rounded weights.
         parameters: of its own.
     """
@@ -73,6 +82,10 @@ class Transform:
         parameters = {own.name: own.default for own in self.parameters} | dict(parameters or {})
         return load(self.builder)(image_size=image_size, num_classes=num_classes, parameters=parameters, **self.options)
 
+    def build_reader(self, image_size, num_classes):
+        """The network for the cloud's side, with random weights."""
+        return load(self.reader)(image_size=image_size, num_classes=num_classes)
+
     def most_bits(self, config, num_classes):
         """The most bits of a picture that leave the device, a float; None where it is not limited."""
         return load(self.bits)(config, num_classes) if self.bits else None
@@ -81,6 +94,11 @@ class Transform:
 def codeword_bits(config, num_classes):
     """Which of the words it is."""
     return math.log2(num_classes)
+
+
+def code_bits(config, num_classes):
+    """What the client sends unless it is told to send fewer bits."""
+    return float(config.parameters["bits"])
 
 
 def _unet(size, multiple):
@@ -119,6 +137,23 @@ def _codebook(name):
     )
 
 
+def _code(name):
+    return Transform(
+        name,
+        "a code of few bits, which a network at the cloud's side reads",
+        "i2p_tf.models.transforms.code:build",
+        {"size": name},
+        image_multiple=2 * drawing.GRID,
+        sends=CODE,
+        bits=code_bits,
+        reader="i2p_tf.models.reader:reader",
+        card=_CODE_CARD,
+        parameters=(
+            Parameter("bits", 64, "bits of a picture that are sent; clients may send fewer", allowed=drawing.BITS),
+        ),
+    )
+
+
 TRANSFORMS = Table(
     "transform",
     [
@@ -127,5 +162,6 @@ TRANSFORMS = Table(
         _unet("tiny", 4),
         *map(_bottleneck, ("bottleneck", "bottleneck_small")),
         *map(_codebook, ("codebook", "codebook_small", "codebook_tiny")),
+        *map(_code, ("code", "code_small")),
     ],
 )

@@ -1,0 +1,162 @@
+"""The network at the cloud's side that reads drawn codes: many times the size of the encoder that made them."""
+
+import keras
+from keras import layers, ops
+
+from i2p_tf import drawing
+from i2p_tf.models.layers.batch_normalization import BatchNormalization
+from i2p_tf.models.layers.drawing import ReadCode, is_drawing
+from i2p_tf.models.layers.minimal_filtering import Conv2D
+from i2p_tf.models.transforms.code import COARSE, COARSE_CHANNELS, FINE, FINE_CHANNELS, GLOBAL
+
+FILTERS = 64  # at 8x8 places, twice as many at 4x4
+BLOCKS = 2  # at each
+DENSE_UNITS = 256
+WITH_READER = "classifier_with_reader"  # name of the network that `with_reader` builds
+
+
+def reader(image_size, num_classes):
+    """Builds the reader of drawings.
+
+    Args:
+        image_size: height and width of the drawings, a multiple of `drawing.GRID`.
+        num_classes: number of logits.
+
+    Returns:
+        A functional model: drawings as they arrive, RGB in [0, 1], `(batch, image_size, image_size, 3)`, to logits
+        `(batch, num_classes)`, float32.
+    """
+    pictures = keras.Input((image_size, image_size, 3), name="images")
+    x = ReadCode(dtype="float32", name="read_code")(pictures)
+    return keras.Model(pictures, code_reader(num_classes)(x), name="reader")
+
+
+def code_reader(num_classes):
+    """Builds the reader of codes: `(batch, 2 * drawing.ELEMENTS)`, as `cut` gives them, to logits."""
+    code = keras.Input((2 * drawing.ELEMENTS,), name="cut_code")
+    x = _unfolded(code)
+    for block in range(1, BLOCKS + 1):
+        x = _residual_block(x, FILTERS, f"fine_block{block}")
+    x = _conv(x, 2 * FILTERS, "down", 2)
+    for block in range(1, BLOCKS + 1):
+        x = _residual_block(x, 2 * FILTERS, f"coarse_block{block}")
+    x = layers.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(code, layers.Dense(num_classes, dtype="float32", name="logits")(x), name="code_reader")
+
+
+def cut(elements, counts):
+    """The first `counts` elements of codes, as a reader takes them.
+
+    Args:
+        elements: float32 `(batch, drawing.ELEMENTS)`.
+        counts: integers `(batch,)`.
+
+    Returns:
+        `(batch, 2 * drawing.ELEMENTS)`: the elements, 0 where they are not sent, and 1 for each that is.
+    """
+    sent = ops.cast(ops.arange(drawing.ELEMENTS)[None] < ops.cast(counts, "int32")[:, None], "float32")
+    return ops.concatenate([elements * sent, sent], axis=-1)
+
+
+def with_reader(classifier, reader):
+    """ψ for plain pictures and drawings alike: each goes to the network that reads it.
+
+    Args:
+        classifier: ψ, RGB in [0, 1] to logits.
+        reader: of the same images and classes.
+
+    Returns:
+        A functional model of the same inputs and outputs; plain pictures get the bits that `classifier` gives them.
+    """
+    images = keras.Input(classifier.input_shape[1:], name="images")
+    return keras.Model(images, Either(classifier, reader, name="either")(images), name=WITH_READER)
+
+
+def readers(both):
+    """The two networks of `with_reader`, `classifier` and `reader` by name."""
+    either = both.get_layer("either")
+    return {"classifier": either.classifier, "reader": either.reader}
+
+
+@keras.saving.register_keras_serializable("i2p_tf")
+class Either(layers.Layer):
+    """Logits of `reader` for drawings, and of `classifier` for all other pictures."""
+
+    def __init__(self, classifier, reader, **kwargs):
+        super().__init__(**kwargs | {"dtype": "float32"})
+        self.classifier, self.reader = classifier, reader
+
+    def call(self, images):
+        drawn = is_drawing(images)
+        shape = (ops.shape(images)[0], self.classifier.output_shape[-1])
+
+        def logits(network):
+            return lambda: ops.cast(network(images, training=False), "float32")
+
+        def none():
+            return ops.zeros(shape, "float32")
+
+        of_drawings = ops.cond(ops.any(drawn), logits(self.reader), none)
+        of_pictures = ops.cond(ops.all(drawn), none, logits(self.classifier))
+        return ops.where(drawn[:, None], of_drawings, of_pictures)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], self.classifier.output_shape[-1])
+
+    def get_config(self):
+        networks = {"classifier": self.classifier, "reader": self.reader}
+        return super().get_config() | {
+            name: keras.saving.serialize_keras_object(network) for name, network in networks.items()
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        networks = {name: keras.saving.deserialize_keras_object(config.pop(name)) for name in ("classifier", "reader")}
+        return cls(**networks, **config)
+
+
+def _unfolded(code):
+    """A code as one feature map of 8x8 places."""
+    first, coarse_end = GLOBAL, GLOBAL + COARSE**2 * COARSE_CHANNELS
+    of_picture = layers.Dense(DENSE_UNITS, use_bias=False, name="global_dense")(_part(code, 0, first))
+    of_picture = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="global_bn")(of_picture)
+    of_picture = layers.ReLU(name="global_relu")(of_picture)
+    of_picture = layers.Dense(COARSE**2 * FILTERS, kernel_initializer="he_normal", name="global_map")(of_picture)
+    of_picture = layers.Reshape((COARSE, COARSE, FILTERS), name="global_reshape")(of_picture)
+
+    coarse = _map(_part(code, first, coarse_end), COARSE, COARSE_CHANNELS, "coarse")
+    x = layers.Concatenate(name="coarse_both")([of_picture, coarse])
+    x = layers.UpSampling2D(FINE // COARSE, name="up")(_conv(x, 2 * FILTERS, "coarse_both"))
+    fine = _map(_part(code, coarse_end, drawing.ELEMENTS), FINE, FINE_CHANNELS, "fine")
+    return _conv(layers.Concatenate(name="fine_both")([x, fine]), FILTERS, "fine_both")
+
+
+def _part(code, start, end):
+    """Some of the elements, and which of them were sent."""
+    return ops.concatenate([code[:, start:end], code[:, drawing.ELEMENTS + start : drawing.ELEMENTS + end]], axis=-1)
+
+
+def _map(part, side, channels, name):
+    x = layers.Reshape((2 * channels, side, side), name=f"{name}_reshape")(part)
+    x = layers.Permute((2, 3, 1), name=f"{name}_places")(x)
+    return Conv2D(FILTERS, 3, padding="same", name=f"{name}_map")(x)
+
+
+def _residual_block(x, filters, name):
+    y = _conv(x, filters, f"{name}_1")
+    y = _conv(y, filters, f"{name}_2", activation=False)
+    return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
+
+
+def _conv(x, filters, name, stride=1, activation=True):
+    x = Conv2D(
+        filters,
+        3,
+        strides=stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x) if activation else x

@@ -1,0 +1,113 @@
+"""What all parts of a trade-off work on: the networks of a run, its data, how long to train, what is kept."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import shutil
+
+import keras
+import numpy as np
+
+import i2p_tf
+from i2p_tf import inference
+from i2p_tf.attacks.memory import RunMemory
+from i2p_tf.config import Config
+from i2p_tf.data.dataset import Dataset
+from i2p_tf.recipe import Recipe
+from i2p_tf.run_dir import RunDir
+from i2p_tf.training.fit import fit
+from i2p_tf.training.recipe import fit_to_data
+
+FOLDER = "tradeoff"  # beside the suites of attacks
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """A run, opened.
+
+    Attributes:
+        run_dir: the `RunDir`, locked.
+        config: its `Config`, fitted to the data.
+        dataset: its `Dataset`.
+        classifier: ψ, frozen.
+        transform: h_θ, which draws codes.
+        recipe: of everything that is trained as h_θ was.
+        memory: a `RunMemory`; what is finished is found there again.
+        progress: a `training.progress.Progress`.
+    """
+
+    run_dir: RunDir
+    config: Config
+    dataset: Dataset
+    classifier: keras.Model
+    transform: keras.Model
+    recipe: Recipe
+    memory: RunMemory
+    progress: object
+
+    @property
+    def steps(self):
+        """Of each training."""
+        steps = _steps_an_epoch(self.dataset, self.recipe)
+        return steps * self.recipe.total_epochs(steps)
+
+    @property
+    def seed(self):
+        """Of what is trained here: the run's."""
+        return self.config.seed
+
+    def train(self, name, trainer, times=1):
+        """Trains a `Trainer` on the plain training images, as h_θ was, so many times as long; goes on if stopped."""
+        recipe = dataclasses.replace(
+            self.recipe, epochs=times * self.recipe.epochs, minimum_steps=times * self.recipe.minimum_steps
+        )
+        about = json.dumps([self.memory.setting, trainer.network.count_params()]).encode()
+        work = RunDir(self.run_dir.attack(FOLDER, name) / f"training_{hashlib.sha256(about).hexdigest()[:12]}")
+        fit(trainer, self.dataset, recipe, self.config.augmentation, self.seed, work, name, self.progress)
+        shutil.rmtree(work.path)
+
+
+def bench(run_dir, dataset, config, steps, progress):
+    """Opens a run.
+
+    Args:
+        run_dir: a `RunDir` of a code, finished and locked.
+        dataset: its `Dataset`.
+        config: its `Config`.
+        steps: of each training, rounded up to whole epochs; None for as many as h_θ had.
+        progress: a `training.progress.Progress`.
+
+    Raises:
+        InputError: if a network can't be read.
+    """
+    config = fit_to_data(config, dataset)
+    recipe = config.transform_recipe
+    if steps:
+        recipe = dataclasses.replace(
+            recipe, epochs=math.ceil(steps / _steps_an_epoch(dataset, recipe)), minimum_steps=0
+        )
+    classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
+    classifier.trainable = False
+    transform = inference.load_network(run_dir.transform)
+    setting = {
+        "i2p_tf": i2p_tf.__version__,
+        "images": _digest(dataset),
+        "networks": run_dir.network_digests(),
+        "recipe": dataclasses.asdict(recipe),
+        "seed": config.seed,
+    }
+    memory = RunMemory(run_dir, FOLDER, setting, progress.say)
+    return Bench(run_dir, config, dataset, classifier, transform, recipe, memory, progress)
+
+
+def _steps_an_epoch(dataset, recipe):
+    return max(1, len(dataset.train.labels) // recipe.batch_size)
+
+
+def _digest(dataset):
+    digest = hashlib.sha256()
+    for split in (dataset.train, dataset.validation, dataset.test):
+        digest.update(np.ascontiguousarray(split.images))
+        digest.update(np.ascontiguousarray(split.labels))
+    return digest.hexdigest()

@@ -1,0 +1,106 @@
+"""Everything that is measured of one run, put together: a row for each number of bits."""
+
+import time
+
+from i2p_tf import concepts, drawing
+from i2p_tf.data.sources import shown_name
+from i2p_tf.environment import describe_environment
+from i2p_tf.models import cost
+from i2p_tf.tradeoff import sanity_checks
+from i2p_tf.tradeoff.bench import bench as open_bench
+from i2p_tf.tradeoff.ceiling import NAME as CEILING
+from i2p_tf.tradeoff.ceiling import ceiling
+from i2p_tf.tradeoff.device_only import device_only
+from i2p_tf.tradeoff.symbols import Symbols, class_alone
+
+
+def curve(run_dir, dataset, config, rates, steps, command, progress):
+    """Measures a run; what is finished is not repeated.
+
+    Args:
+        run_dir: a `RunDir` of a code, finished, evaluated and locked.
+        dataset: its `Dataset`.
+        config: its `Config`.
+        rates: members of `drawing.BITS`.
+        steps: of each training; None for as many as h_θ had.
+        command: that measures it again, for whoever reads the result.
+        progress: a `training.progress.Progress`.
+
+    Returns:
+        A dictionary: `rows`, one for each of `rates`; `device_only`, `class_alone`, `sanity_checks`, `environment`,
+        `seconds` of this command.
+
+    Raises:
+        InputError: if a network can't be read.
+        AttackError: if an attacker's loss is not finite.
+        TrainingError: if another loss is not finite.
+    """
+    started = time.monotonic()
+    bench = open_bench(run_dir, dataset, config, steps, progress)
+    alone = device_only(bench)
+    prior = class_alone(bench)
+    of_run, of_ceiling = Symbols(bench, bench.transform), Symbols(bench, ceiling(bench), prefix=f"{CEILING}_")
+    highest = {bits: _strongest(of_ceiling.attack(bits))[1] for bits in sorted({*rates, drawing.BITS[-1]})}
+    constant = sanity_checks.constant_codes(bench)
+    failed = sanity_checks.failures(highest[drawing.BITS[-1]], prior["ssim"], constant)
+    accuracy, costs = run_dir.read_results(), _costs(bench)
+    shared = {
+        "dataset": shown_name(config.dataset),
+        "classifier": config.classifier_name,
+        **costs,
+        "plain": accuracy["accuracy"]["plain"],
+        "device_only": alone["accuracy"],
+        "class_alone_ssim": prior["ssim"],
+        "n": len(dataset.test.labels),
+        "seeds": [config.seed],
+        "steps": bench.steps,
+        "config": _shown(config),
+        "command": command,
+    }
+    rows = []
+    for bits in rates:
+        protected = accuracy["accuracy_by_bits"][str(bits)]
+        attacks = of_run.attack(bits)
+        rows.append(
+            {"bits": bits, "protected": protected, "ceiling_ssim": highest[bits]}
+            | shared
+            | _leaks(attacks, highest[bits], prior["ssim"])
+            | {"gain": None if alone["accuracy"] is None else protected - alone["accuracy"]}
+            | {"linkage": of_run.linkage(bits)["top1"], "attacks": attacks}
+        )
+    return {
+        "rows": rows,
+        "device_only": alone,
+        "class_alone": prior,
+        "sanity_checks": {"constant": constant, "failed": failed},
+        "environment": describe_environment(),
+        "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _leaks(attacks, ceiling_ssim, class_alone_ssim):
+    """What the strongest attackers get."""
+    name, ssim = _strongest(attacks)
+    room = ceiling_ssim - class_alone_ssim
+    return {
+        "strongest_attack": name,
+        "strongest_ssim": ssim,
+        "leakage": (ssim - class_alone_ssim) / room if room > 0 else None,
+        "reidentification_top1": max(result["reidentification_top1"] for result in attacks.values()),
+    }
+
+
+def _strongest(attacks):
+    name = max(attacks, key=lambda name: attacks[name]["ssim"])
+    return name, attacks[name]["ssim"]
+
+
+def _costs(bench):
+    return {"client_macs": cost.macs(bench.transform), "psi_macs": cost.macs(bench.classifier)}
+
+
+def _shown(config):
+    """The configuration without folders, which say more of their owner than of the experiment."""
+    shown = {name: value for name, value in config.to_json().items() if name != "data_dir"}
+    paths = concepts.paths()
+    return {name: value for name, value in shown.items() if name not in paths} | {"dataset": shown_name(config.dataset)}
