@@ -36,6 +36,25 @@ def evaluate_run(run_dir, dataset, line):
     Raises:
         InputError: if a network or the key is missing or can't be read.
     """
+    results, protected, transform = _measure_run(run_dir, dataset, line)
+    results = _still_true(run_dir.read_results(), run_dir.network_digests()) | results
+    if "codewords" in results:
+        with write_atomically(run_dir.codewords) as temporary:
+            picture_grid.save(temporary, inference.to_uint8(codebook.codewords(transform)[: confidence.MOST_CLASSES]))
+    write_json(run_dir.results, results)
+    with write_atomically(run_dir.samples) as temporary:
+        picture_grid.save(temporary, dataset.test.images[: picture_grid.SAMPLES], protected[: picture_grid.SAMPLES])
+    return results
+
+
+def results_of(run_dir, dataset, line):
+    """As `evaluate_run`, without what is written, and without what other commands have measured."""
+    results, _, _ = _measure_run(run_dir, dataset, line)
+    return results
+
+
+def _measure_run(run_dir, dataset, line):
+    """What of results.json an evaluation measures, the protected test images, and h_θ, if there is one."""
     config = run_dir.load_config()
     classifier = inference.load_reading_classifier(run_dir, dataset.num_classes)
     line.say(f"evaluating {len(dataset.test.labels)} test images")
@@ -43,8 +62,7 @@ def evaluate_run(run_dir, dataset, line):
     protected = inference.load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
     waiting.step()
     transform = None if config.encryption else inference.load_network(run_dir.transform)
-    results = _still_true(run_dir.read_results(), run_dir.network_digests())
-    results |= {"schema": SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected, waiting.step)
+    results = {"schema": SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected, waiting.step)
     if config.encryption:
         results["at_chance"].pop("plain")  # of which the classifier knows nothing, and need not
     results["cost"] = costs(classifier, transform)
@@ -55,12 +73,7 @@ def evaluate_run(run_dir, dataset, line):
         )
     if config.sends_codewords:
         results["codewords"] = dataset.num_classes
-        with write_atomically(run_dir.codewords) as temporary:
-            picture_grid.save(temporary, inference.to_uint8(codebook.codewords(transform)[: confidence.MOST_CLASSES]))
-    write_json(run_dir.results, results)
-    with write_atomically(run_dir.samples) as temporary:
-        picture_grid.save(temporary, dataset.test.images[: picture_grid.SAMPLES], protected[: picture_grid.SAMPLES])
-    return results
+    return results, protected, transform
 
 
 def measure(classifier, test, class_names, protected, step=lambda: None):

@@ -11,12 +11,13 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "i2p_tf"
 # From the top down; a module may import from the groups below its own, and within its own folder.
 LAYERS = [
     {"cli"},
+    {"api"},
     {"export", "report", "serving", "tradeoff"},
     {"training", "attacks"},  # an attacker trains by itself
     {"objectives"},
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
-    {"inference"},
+    {"inference", "experiment"},
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "chance", "environment", "presets", "results_check"},
     {"config", "fingerprint", "pictures", "encryption", "channels", "results", "picture_grid"},

@@ -15,7 +15,7 @@ from i2p_tf.attacks.outcome import Outcome
 from i2p_tf.attacks.rows import ATTACKS
 from i2p_tf.attacks.suite import OWN, find_suite
 from i2p_tf.attacks.target import Target
-from i2p_tf.data.dataset import Split
+from i2p_tf.data.arrays import split
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.tables import load
@@ -28,7 +28,8 @@ def attack(protect, classifier, train, test, suite="quick", seed=0, say=print, *
         protect: function of uint8 images `(n, size, size, 3)` to protected ones, uint8 of the same shape.
         classifier: ψ, a Keras model of RGB in [0, 1] to logits, or a function of uint8 images to logits,
             `(n, classes)`.
-        train: what attackers learn from: a `Split`, or images, uint8 `(n, size, size, 3)`, and labels, integers `(n,)`.
+        train: what attackers learn from: a `Split`, or images, uint8 `(n, size, size, 3)`, and labels, integers `(n,)`,
+            or a `tf.data.Dataset` of them, as `data.arrays.split`.
         test: what they are tried on, likewise.
         suite: a `Suite`, or a key of `SUITES`.
         seed: of the first repetition; the others count on from it.
@@ -44,7 +45,7 @@ def attack(protect, classifier, train, test, suite="quick", seed=0, say=print, *
         AttackError: if an attack can't be carried out.
     """
     name, suite = (suite, find_suite(suite)) if isinstance(suite, str) else (OWN, suite)
-    train, test = _split("train", train), _split("test", test).take(slice(suite.test_images))
+    train, test = split("train", train), split("test", test).take(slice(suite.test_images))
     if train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(f"`train` and `test` differ in size: {train.images.shape[1:]}, {test.images.shape[1:]}")
     suite.check(name, train.images.shape[1])
@@ -178,23 +179,6 @@ def _measure_prior_only(bench):
         "random_image": measure("random_image", lambda: (prior_only.random_image(train, count, seed), {})),
         "label_only": measure("label_only", label_only, training=dataclasses.asdict(training)),
     }
-
-
-def _split(name, given):
-    """A `Split` of what the user gave."""
-    if isinstance(given, Split):
-        return given
-    images, labels = map(np.asarray, given)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] != 3:
-        raise InputError(
-            f"the images of `{name}` must be uint8 (n, size, size, 3). Received: {images.dtype} {images.shape}"
-        )
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or not len(labels) or labels.min() < 0:
-        raise InputError(
-            f"the labels of `{name}` must be integers from 0, one for each image. Received: {labels.dtype} "
-            f"{labels.shape} for {len(images)} images"
-        )
-    return Split(images, np.int32(labels))
 
 
 def _checked(protect):

@@ -6,18 +6,13 @@
 Every file is compared with the Keras model on test images before anything is published.
 """
 
-import importlib.util
 import pathlib
 from typing import NoReturn
 
 from absl import flags
 
 from i2p_tf.cli import app, run_data
-from i2p_tf.client.manifest import MANIFEST
-from i2p_tf.errors import InputError, unknown_name
-from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS
-
-QAT_PACKAGES = ("tensorflow_model_optimization", "tf_keras")
+from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS, request
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
@@ -33,28 +28,9 @@ flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 def main(arguments: list[str]) -> None:
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
-    for variant in FLAGS.variants:
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
-    if "qat" in FLAGS.variants and not all(map(importlib.util.find_spec, QAT_PACKAGES)):
-        raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}; the extra `quantize` has them")
     config = run_dir.finished_config()
-    if config.encryption:
-        raise InputError(
-            f"{run_dir.path} has no transform to export: its pictures are encrypted by {config.encryption}; "
-            "bin/protect --encryption does that"
-        )
-    rows = config.rows()
-    if "qat" in FLAGS.variants and not all(rows[name].quantization_aware for name in ("transform", "objective")):
-        raise InputError(
-            f"the variant 'qat' is there for U-Nets with the paper's objective only; {run_dir.path} has the transform "
-            f"{config.transform!r} and the objective {config.objective!r}"
-        )
     path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name).resolve()
-    if path.exists() and not path.is_dir():
-        raise InputError(f"--export={path} is a file; give a folder")
-    if path.is_dir() and any(path.iterdir()) and not (path / MANIFEST).is_file():
-        raise InputError(f"--export={path} is not empty and no bundle; give another folder")
+    request.check(config, path, FLAGS.variants, str(run_dir.path))
     config = run_data.located(run_dir, config, FLAGS.data_dir)
     both = FLAGS.tflite == FLAGS.savedmodel
     with run_dir.reading():

@@ -7,7 +7,6 @@
 Writes a run directory. The same command goes on where an earlier one was stopped.
 """
 
-import dataclasses
 import os
 import pathlib
 
@@ -16,7 +15,8 @@ from absl import flags
 from i2p_tf import concepts, presets
 from i2p_tf.cli import app, own_classifier
 from i2p_tf.data import sources
-from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.errors import InputError
+from i2p_tf.experiment import OF_RECIPES, configured
 from i2p_tf.models.classifiers.table import APPLICATION
 from i2p_tf.moving_line import MovingLine
 from i2p_tf.run_dir import RunDir
@@ -86,7 +86,6 @@ CONFIG_FLAGS = (
     "precision",
     "seed",
 )
-RECIPE_FLAGS = ("epochs", "batch_size", "learning_rate", "clip_norm")
 HEADS = {
     "classifier": "the network that reads pictures; or the file of any trained Keras classifier (.keras or .h5), which "
     "is taken as it is",
@@ -119,24 +118,12 @@ def config_from_flags():
         raise InputError(f"--dataset is missing; allowed: {', '.join(sources.allowed())}")
     dataset, data_dir = sources.place(FLAGS.dataset, FLAGS.data_dir)
     sources.check_place(dataset)
-    if FLAGS.preset not in presets.PRESETS:
-        raise unknown_name("preset", FLAGS.preset, tuple(presets.PRESETS))
     if FLAGS.encryption and _given(_transform_flags()):
         given = ", ".join(f"--{name}" for name in _given(_transform_flags()))
         raise InputError(f"{given}: for a transform only, and --encryption takes its place; leave one of them out")
-    config = presets.PRESETS[FLAGS.preset](dataset)
-    recipe_changes = _given(RECIPE_FLAGS)
-    if "batch_size" in recipe_changes:
-        recipe_changes["follows_data"] = False
-    if "epochs" in recipe_changes:
-        recipe_changes["minimum_steps"] = 0
-    recipes = {
-        name: dataclasses.replace(getattr(config, name), **recipe_changes)
-        for name in ("classifier_recipe", "transform_recipe")
-    }
-    changes = _given(CONFIG_FLAGS) | _given(concepts.TABLES) | _given(concepts.all_parameters()) | _files()
-    changes |= own_classifier.fields(FLAGS) | {"data_dir": data_dir}
-    return dataclasses.replace(config, **recipes, **changes)
+    settings = _given(CONFIG_FLAGS) | _given(OF_RECIPES) | _given(concepts.TABLES) | _given(concepts.all_parameters())
+    settings |= _files() | own_classifier.fields(FLAGS) | {"data_dir": data_dir}
+    return configured(FLAGS.preset, dataset, settings)
 
 
 def _files():

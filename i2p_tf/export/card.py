@@ -4,6 +4,7 @@ import json
 
 from i2p_tf import concepts, confidence
 from i2p_tf.config import Config
+from i2p_tf.data import sources
 from i2p_tf.results import channels, value
 
 
@@ -133,9 +134,11 @@ def _making(manifest, config):
     places = ("data_dir", *concepts.paths())  # on the computer of whoever trained
     settings = {name: value for name, value in config.to_json().items() if name not in places}
     settings["dataset"] = manifest["dataset"]  # a folder's without its path
+    named = config.dataset.partition(":")[0] in sources.SOURCES  # else it was arrays in Python
+    command = f"bin/train --dataset={manifest['dataset']}" if named else "i2p_tf.fit"
     return f"""## How it was made
 
-`bin/train --dataset={manifest["dataset"]}` with the settings below, then `bin/export`; run {manifest["run_id"]},
+`{command}` with the settings below, then `{"bin/export" if named else "i2p_tf.export"}`; run {manifest["run_id"]},
 exported with i2p_tf {environment["i2p_tf"]}, commit {environment["commit"]}.
 
 ```json

@@ -44,13 +44,14 @@ class Given:
     backbone: keras.Model | None = None
 
 
-def read_given(config, classifier_is_there=False, line=None):
+def read_given(config, classifier_is_there=False, line=None, dataset=None):
     """Reads and checks all that an experiment takes from elsewhere; writes nothing.
 
     Args:
         config: a `Config`.
         classifier_is_there: whether the run has its ψ already, so that none is read.
         line: a `moving_line.MovingLine` that says how far it is; None for none.
+        dataset: the `data.dataset.Dataset`, where it is there already; None to read that of the `Config`.
 
     Raises:
         InputError: if the data or a classifier can't be had, or do not fit together.
@@ -61,7 +62,7 @@ def read_given(config, classifier_is_there=False, line=None):
         model = own_classifier.load(config) if config.classifier_path else None
         if config.application and config.classifier_weights != "random":
             backbone = applications.backbone(config.application, config.classifier_weights)
-    dataset = sources.load_for(config, line=line)
+    dataset = dataset or sources.load_for(config, line=line)
     config.check_image_size(dataset.image_size)
     if model is None:
         return Given(dataset, backbone=backbone)
