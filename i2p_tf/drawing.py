@@ -19,7 +19,7 @@ NOT_SENT = 128
 BITS = (8, 16, 32, 64, 128, 256, 512)  # that may be sent
 
 
-def draw(code, image_size):
+def draw(code: np.ndarray, image_size: int) -> np.ndarray:
     """Draws codes.
 
     Args:
@@ -34,7 +34,7 @@ def draw(code, image_size):
     return np.kron(blocks[..., np.newaxis], np.ones((1, side, side, 3), np.uint8))
 
 
-def read(pictures):
+def read(pictures: np.ndarray) -> np.ndarray:
     """Reads drawings as they were drawn, before any channel.
 
     Args:
@@ -56,7 +56,7 @@ def read(pictures):
     return code
 
 
-def cut(pictures, bits):
+def cut(pictures: np.ndarray, bits: int) -> np.ndarray:
     """The drawings with their first `bits` bits alone, a member of `BITS`; the rest of the blocks is middle grey."""
     code = read(pictures)
     code[:, bits // BITS_AN_ELEMENT :] = -1

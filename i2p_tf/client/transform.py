@@ -38,8 +38,7 @@ def load(
         path: a bundle, that is a folder that bin/export has written, or one .tflite file of a bundle.
         variant: which file of a bundle: `float32`, `float16`, `int8` or another that it has. Not used for a file.
         threads: images that are computed at the same time; None for one for each processor core.
-        bits: of a code that are sent of a picture, a member of `i2p_tf.drawing.BITS`; None for as many as the export
-            says. Only of exports that send codes.
+        bits: of a code that are sent, a member of `i2p_tf.drawing.BITS`; None for as many as the export says.
 
     Returns:
         A `Transform`.
@@ -75,8 +74,7 @@ class Transform:
         variant: `float32`, `float16`, `int8` or `qat`.
         codewords: of how many fixed pictures it sends one, so that their probabilities are constant and tell no
             confidence; None for other transforms, and of exports of earlier versions, which did not say it.
-        bits: of a code that are sent of a picture, each of which is one of 2**bits drawings, which is checked picture
-            by picture; None for other transforms.
+        bits: of a code that are sent: what is sent is one of 2**bits drawings. None for other transforms.
         run_id: names the pair of networks; other variants of one export share it.
         identity: what tells its protected images from those of another, as JSON.
         threads: images that are computed at the same time.
@@ -139,8 +137,7 @@ class Transform:
             The protected images, uint8 of the same shape.
 
         Raises:
-            ValueError: if `images` has another type or shape; or if the network gives what is no drawing of a code,
-                where it should, so that nothing else is sent.
+            ValueError: if `images` has another type or shape, or the network gives no drawing where it has to.
         """
         images = np.asarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != self._shape[1:]:

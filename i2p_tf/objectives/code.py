@@ -38,7 +38,7 @@ class HeadTrainer(Trainer):
         return values | {"accuracy": accuracy(labels, values.pop("logits"))}
 
 
-class CodeTrainer(WithAdversary, Trainer):
+class CodeTrainer(WithAdversary):
     """Trains h_θ, whose layers the encoder shares, and the reader; `network` has the variables of both.
 
     loss = classification - w * min(1, error(adversary(code)) / error(guess)), with the mean plain image of the class as

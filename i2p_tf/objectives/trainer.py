@@ -24,7 +24,7 @@ class Trainer(keras.Model):
     """
 
     keeps_best = True
-    warm_up = None
+    warm_up: "Trainer | None" = None
 
     def __init__(self, network, name):
         super().__init__(name=name, dtype=network.dtype_policy)
@@ -80,8 +80,8 @@ class Trainer(keras.Model):
         return {name: self.means[name].result() for name in values}
 
 
-class WithAdversary:
-    """Of a `Trainer` beside which an adversary learns, on the same images, to make `adversary_error` small.
+class WithAdversary(Trainer):
+    """A `Trainer` beside which an adversary learns, on the same images, to make `adversary_error` small.
 
     As the adversary learns, the loss of the same network rises: the lowest one says nothing, and the last epoch is
     kept.

@@ -108,6 +108,6 @@ def _steps_an_epoch(dataset, recipe):
 def _digest(dataset):
     digest = hashlib.sha256()
     for split in (dataset.train, dataset.validation, dataset.test):
-        digest.update(np.ascontiguousarray(split.images))
-        digest.update(np.ascontiguousarray(split.labels))
+        digest.update(memoryview(np.ascontiguousarray(split.images)))
+        digest.update(memoryview(np.ascontiguousarray(split.labels)))
     return digest.hexdigest()

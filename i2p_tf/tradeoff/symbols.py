@@ -128,7 +128,7 @@ def measured(guesses, test):
 def _class_mean(bench):
     train, test = bench.dataset.train, bench.dataset.test
     means = np.stack([train.images[train.labels == label].mean(axis=0) for label in range(bench.dataset.num_classes)])
-    return np.uint8(np.rint(means))[test.labels]
+    return np.rint(means).astype(np.uint8)[test.labels]
 
 
 def _label_only(bench):
