@@ -57,24 +57,28 @@ def curve(run_dir, dataset, config, rates, steps, command, progress):
         "config": _shown(config),
         "command": command,
     }
-    rows = []
-    for bits in rates:
-        protected = accuracy["accuracy_by_bits"][str(bits)]
-        attacks = of_run.attack(bits)
-        rows.append(
-            {"bits": bits, "protected": protected, "ceiling_ssim": highest[bits]}
-            | shared
-            | _leaks(attacks, highest[bits], prior["ssim"])
-            | {"gain": None if alone["accuracy"] is None else protected - alone["accuracy"]}
-            | {"linkage": of_run.linkage(bits)["top1"], "attacks": attacks}
-        )
+    by_bits = accuracy["accuracy_by_bits"]
     return {
-        "rows": rows,
+        "rows": [shared | _row(of_run, bits, by_bits[str(bits)], highest[bits], shared) for bits in rates],
         "device_only": alone,
         "class_alone": prior,
         "sanity_checks": {"constant": constant, "failed": failed},
         "environment": describe_environment(),
         "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def _row(symbols, bits, protected, ceiling_ssim, shared):
+    """What belongs to one number of bits."""
+    attacks, alone = symbols.attack(bits), shared["device_only"]
+    return {
+        "bits": bits,
+        "protected": protected,
+        "gain": None if alone is None else protected - alone,
+        "ceiling_ssim": ceiling_ssim,
+        **_leaks(attacks, ceiling_ssim, shared["class_alone_ssim"]),
+        "linkage": symbols.linkage(bits)["top1"],
+        "attacks": attacks,
     }
 
 
