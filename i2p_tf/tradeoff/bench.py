@@ -7,7 +7,6 @@ import math
 import shutil
 
 import keras
-import numpy as np
 
 import i2p_tf
 from i2p_tf import inference
