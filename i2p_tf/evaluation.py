@@ -4,22 +4,27 @@ Everything is measured on the 8-bit images that travel.
 """
 
 import io
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
 
 from i2p_tf import chance, confidence, inference, picture_grid
 from i2p_tf.channels.table import measured
+from i2p_tf.data.dataset import Dataset, Split
 from i2p_tf.files import write_atomically, write_json
+from i2p_tf.hints import Network, Values
 from i2p_tf.models import cost
 from i2p_tf.models.transforms import codebook
+from i2p_tf.moving_line import MovingLine
 from i2p_tf.results import OF_ATTACKS, SCHEMA, channels, summary
+from i2p_tf.run_dir import RunDir
 
 PARTS = 4 + len(measured())  # of an evaluation: protection, distances, two kinds of images, channels
 SIZED = 1_000  # test images whose PNG files are measured
 
 
-def evaluate_run(run_dir, dataset, line):
+def evaluate_run(run_dir: RunDir, dataset: Dataset, line: MovingLine) -> Values:
     """Evaluates what `run_dir` has trained and writes results.json, samples.png and, of a codebook, codewords.png.
 
     What other commands have put into results.json stays, unless they attacked other networks than these.
@@ -57,7 +62,13 @@ def evaluate_run(run_dir, dataset, line):
     return results
 
 
-def measure(classifier, test, class_names, protected, step=lambda: None):
+def measure(
+    classifier: Network,
+    test: Split,
+    class_names: Sequence[str],
+    protected: np.ndarray,
+    step: Callable[[], None] = lambda: None,
+) -> Values:
     """All parts of results.json that need no network but ψ.
 
     Args:
@@ -127,7 +138,7 @@ def _accuracy(classifier, images, labels):
     return float(np.mean(inference.classify(classifier, images) == labels))
 
 
-def costs(classifier, transform):
+def costs(classifier: Network, transform: Network | None) -> Values:
     """The part `cost` of results.json: MACs of one image, None where they are unknown, and parameters.
 
     Args:
@@ -142,12 +153,12 @@ def costs(classifier, transform):
     }
 
 
-def png_bytes(images):
+def png_bytes(images: np.ndarray) -> float:
     """Mean size of uint8 images as PNG files, as `bin/protect` writes and sends them."""
     return float(np.mean([_png_size(image) for image in images]))
 
 
-def table(results):
+def table(results: Values) -> str:
     """The results as lines for a terminal."""
     accuracy, protection, costs = results["accuracy"], results["protection"], results["cost"]
     rows = [
@@ -177,7 +188,7 @@ def table(results):
     return "\n".join(lines)
 
 
-def closing(run_dir, results):
+def closing(run_dir: RunDir, results: Values) -> str:
     """What stands below `table`: where everything is, and what has gone wrong."""
     places = [f"pictures: {run_dir.samples}", f"numbers:  {run_dir.results}"]
     return "\n".join(places + [f"warning: {line}" for line in chance.warnings(results)])

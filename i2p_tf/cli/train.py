@@ -15,6 +15,7 @@ from absl import flags
 
 from i2p_tf import concepts, presets
 from i2p_tf.cli import app, own_classifier
+from i2p_tf.config import Config
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.models.classifiers.table import APPLICATION
@@ -99,7 +100,7 @@ HEADS = {
 KINDS = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
 
-def define_table_flags():
+def define_table_flags() -> None:
     """A flag for each concept and for each parameter of its rows; rows that another package adds have theirs too."""
     for concept in concepts.TABLES:
         if concept not in FLAGS:
@@ -113,7 +114,7 @@ def define_table_flags():
         flags.DEFINE_alias("transport", "channel", flag_values=FLAGS)
 
 
-def config_from_flags():
+def config_from_flags() -> Config:
     """The preset's `Config` with what the flags replace; `InputError` for whatever does not fit."""
     if not FLAGS.dataset:
         raise InputError(f"--dataset is missing; allowed: {', '.join(sources.allowed())}")
@@ -160,7 +161,7 @@ def _transform_flags():
     return dict.fromkeys([*names, *(parameter.name for row in rows for parameter in row.parameters)])
 
 
-def default_run_dir(dataset, config):
+def default_run_dir(dataset: str, config: Config) -> pathlib.Path:
     """`runs/<dataset>_<classifier>`, and `_<encryption>` where there is one; of a folder, the last part of its path."""
     kind, _, rest = dataset.partition(":")
     name = pathlib.Path(rest).expanduser().resolve().name if kind == "folder" else rest or kind
@@ -171,7 +172,7 @@ def default_run_dir(dataset, config):
     )
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     config = config_from_flags()
@@ -193,7 +194,7 @@ def main(arguments):
         print(evaluation.closing(run_dir, results))
 
 
-def run():
+def run() -> None:
     from i2p_tf.training.errors import TrainingError
 
     define_table_flags()

@@ -12,8 +12,12 @@ from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.config import Config
+from i2p_tf.data.dataset import Dataset, Split
+from i2p_tf.hints import Tensor, Values
 from i2p_tf.models.adversary import adversary
-from i2p_tf.objectives.classification import classification
+from i2p_tf.objectives.classification import Classification, classification
+from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.trainer import TransformTrainer
 
 SSIM_WEIGHT = 0.1  # brings the two parts of `reconstruction_error` to one order of magnitude
@@ -35,13 +39,15 @@ class AdversarialObjective:
         adversary_weight: w.
     """
 
-    def __init__(self, classification, adversary, class_means, adversary_weight):
+    def __init__(
+        self, classification: Classification, adversary: keras.Model, class_means: np.ndarray, adversary_weight: float
+    ):
         self.classification = classification
         self.adversary = adversary
         self.class_means = class_means
         self.adversary_weight = adversary_weight
 
-    def __call__(self, plain, protected, labels):
+    def __call__(self, plain: Tensor, protected: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Computes the loss and its parts, all float32.
 
         Args:
@@ -71,13 +77,13 @@ class AdversarialTrainer(TransformTrainer):
 
     keeps_best = False
 
-    def __init__(self, transform, objective):
+    def __init__(self, transform: keras.Model, objective: AdversarialObjective):
         super().__init__(transform, objective)
         self.adversary = objective.adversary
         self.adversary_optimizer = self._scaled(keras.optimizers.Adam(ADVERSARY_LEARNING_RATE))
         self.adversary_optimizer.build(self.adversary.trainable_variables)
 
-    def train_step(self, data):
+    def train_step(self, data: tuple[Tensor, Tensor]) -> Values:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         goals = (
             ("loss", self.optimizer, self.network.trainable_variables),
@@ -91,7 +97,7 @@ class AdversarialTrainer(TransformTrainer):
             optimizer.apply(gradients[name], variables)
         return self._update_means(values, images)
 
-    def variable_groups(self):
+    def variable_groups(self) -> dict[str, list]:
         return super().variable_groups() | {
             "adversary": self.adversary.variables,
             "adversary_optimizer": self.adversary_optimizer.variables,
@@ -103,21 +109,21 @@ class AdversarialTrainer(TransformTrainer):
         return keras.optimizers.LossScaleOptimizer(optimizer) if scaling else optimizer
 
 
-def reconstruction_error(restored, plain):
+def reconstruction_error(restored: Tensor, plain: Tensor) -> Tensor:
     """Mean squared error + 0.1 * (1 - SSIM), over a batch of images in [0, 1]: a scalar."""
     restored = ops.cast(restored, "float32")
     dissimilarity = 1.0 - ops.mean(metrics.ssim(restored, plain))
     return ops.mean(ops.square(restored - plain)) + SSIM_WEIGHT * dissimilarity
 
 
-def trainer(setting):
+def trainer(setting: Setting) -> AdversarialTrainer:
     """The `AdversarialTrainer` of a `setting.Setting`."""
     transform = setting.new_transform()
     make = functools.partial(adversarial_objective, setting.config, setting.dataset, setting.classifier)
     return AdversarialTrainer(transform, setting.build(make))
 
 
-def adversarial_objective(config, dataset, classifier):
+def adversarial_objective(config: Config, dataset: Dataset, classifier: keras.Model) -> AdversarialObjective:
     """Builds the adversarial objective, with an adversary that has learned nothing yet.
 
     Args:
@@ -137,7 +143,7 @@ def adversarial_objective(config, dataset, classifier):
     )
 
 
-def class_means(train, num_classes):
+def class_means(train: Split, num_classes: int) -> np.ndarray:
     """The mean image of each class, float32 in [0, 1]; of a class without images, of all.
 
     Args:
