@@ -1,7 +1,9 @@
 """What a suite says of an attack: what the kinds share. Loads neither TensorFlow nor Keras."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from i2p_tf.hints import Values
 
 MOST_HELD_OUT = 500
 
@@ -42,31 +44,31 @@ class Specification:
     sample = None
 
     @property
-    def name(self):
+    def name(self) -> str:
         """Of the attack in results, which the seed is added to."""
         return self.kind
 
-    def entry(self, target):
+    def entry(self, target: Any) -> str | None:
         """Its place among the results of a kind that has several in one part of results.json."""
         return None
 
-    def result_name(self, target):
+    def result_name(self, target: Any) -> str:
         """Of the folder that its result is kept in."""
         return self.name
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         """What results.json says of it besides what is measured, as JSON."""
         return dataclasses.asdict(self) | {"attack": self.name, "pairs": target.count(self.pairs)}
 
-    def left_out(self, target):
+    def left_out(self, target: Any) -> str | None:
         """Why it can't be carried out against a `Target`: None if it can, an empty text if nobody need be told."""
         return None
 
-    def fits_sanity_check(self, name, target):
+    def fits_sanity_check(self, name: str, target: Any) -> bool:
         """Whether a sanity check can be asked for with as many pairs as there are."""
         return True
 
 
-def held_out(count):
+def held_out(count: int) -> int:
     """How many of so many examples an attacker keeps for validation: a tenth, at most `MOST_HELD_OUT`."""
     return min(MOST_HELD_OUT, -(-count // 10))

@@ -2,6 +2,7 @@
 
 import pathlib
 import shlex
+from collections.abc import Sequence
 
 from i2p_tf import concepts
 from i2p_tf.encryption import SCHEMES
@@ -10,10 +11,11 @@ from i2p_tf.report import certainty, codewords, findings, galleries, glance, nam
 from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
+from i2p_tf.report.record import Record
 from i2p_tf.results import Results
 
 
-def report(records):
+def report(records: Sequence[Record]) -> Report:
     """The `Report` of one or several `record.Record`s."""
     if len(records) == 1:
         (record,) = records

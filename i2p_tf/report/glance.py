@@ -1,21 +1,25 @@
 """What stands above the verdict: pictures, and three figures in words."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from i2p_tf import chance
 from i2p_tf.report import findings, galleries, names
 from i2p_tf.report.blocks import Figure, Figures, Notice, Paragraph
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
+from i2p_tf.report.record import Record
 
 NOT_MEASURED = "not measured"
 
 
-def blocks(record, prefix):
+def blocks(record: Record, prefix: str) -> Iterator[Any]:
     """The pictures and the figures of one run."""
     yield _pictures(record, prefix)
     yield Figures((_classified(record), *_attacked(record)))
 
 
-def warnings(record):
+def warnings(record: Record) -> Iterator[str]:
     """What makes all figures meaningless."""
     lines = chance.warnings(record.results)
     if lines:

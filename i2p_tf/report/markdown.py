@@ -1,13 +1,26 @@
 """A report as Markdown, with its pictures as files beside it."""
 
+import pathlib
 import re
 
-from i2p_tf.report.blocks import Commands, Details, Figures, Gallery, Notice, Paragraph, Plot, Points, Sheet, Table
+from i2p_tf.report.blocks import (
+    Commands,
+    Details,
+    Figures,
+    Gallery,
+    Notice,
+    Paragraph,
+    Plot,
+    Points,
+    Report,
+    Sheet,
+    Table,
+)
 
 SHEET_COLUMNS = 5
 
 
-def render(report, folder):
+def render(report: Report, folder: pathlib.Path) -> str:
     """The text of the file.
 
     Args:

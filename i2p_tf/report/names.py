@@ -16,7 +16,7 @@ LOSSES = {
 }
 
 
-def plain(name):
+def plain(name: str) -> str:
     """The name of an attack or prior-only baseline in words; of one that is not known, its own without underscores."""
     if match := _pattern().fullmatch(name):
         return _in_words(*match.groups())

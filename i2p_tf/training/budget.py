@@ -2,12 +2,16 @@
 
 import math
 import time
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.models import cost
+from i2p_tf.objectives.trainer import Trainer
+from i2p_tf.recipe import Recipe
 
 _STEP = 3  # passes forward that a step costs: one there, two back
 _REACHED = 0.4  # of the speed of the convolution that is tried, by whole networks
@@ -18,7 +22,7 @@ _COPIES = 4  # of each weight: it, its gradient, its momentum, and its best
 _LIBRARIES = 1.0 * 2**30  # bytes
 
 
-def line(trainer, phase, recipe, epochs, dataset):
+def line(trainer: Trainer, phase: str, recipe: Recipe, epochs: int, dataset: Dataset) -> str:
     """What a training of so many epochs will take, in words.
 
     Args:
@@ -41,14 +45,14 @@ def line(trainer, phase, recipe, epochs, dataset):
     )
 
 
-def about(seconds):
+def about(seconds: float) -> str:
     """A time in words, as exact as a guess may be."""
     if seconds < 90:
         return "about a minute or less"
     return f"about {seconds / 60:.0f} minutes" if seconds < 5400 else f"about {seconds / 3600:.1f} hours"
 
 
-def networks(trainer):
+def networks(trainer: Trainer) -> list[keras.Model]:
     """The networks that a step computes: those that a trainer holds, and those of what it holds; no part twice."""
     found, pending = [], [trainer]
     while pending:
@@ -66,7 +70,7 @@ def networks(trainer):
     return kept
 
 
-def memory(found, batch_size):
+def memory(found: Any, batch_size: int) -> float:
     """Bytes that a step of networks takes, with what TensorFlow takes by itself."""
     values = sum(_values(layer.output) for network in found for layer in cost.all_layers(network))
     weights = sum(cost.parameters(network) for network in found)

@@ -14,11 +14,14 @@ from keras import layers, ops
 from i2p_tf import inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, correction, placewise_map
+from i2p_tf.attacks.specification import Specification
+from i2p_tf.attacks.target import Target
+from i2p_tf.hints import Protect, Say, Values
 
 GREY, SPREAD = 0.5, 0.5  # mean and standard deviation of the noise, about those of pictures in [0, 1]
 
 
-def attack(specification, target, seed, say):
+def attack(specification: Specification, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
     seen = target.protected[: specification.images]
     reconstructed, losses = reconstruct(
@@ -27,7 +30,14 @@ def attack(specification, target, seed, say):
     return reconstructed, {"losses": losses}
 
 
-def reconstruct(specification, known, protected, protect, seed, say):
+def reconstruct(
+    specification: Specification,
+    known: tuple[np.ndarray, np.ndarray],
+    protected: np.ndarray,
+    protect: Protect,
+    seed: int,
+    say: Say,
+) -> tuple[np.ndarray, Values]:
     """Trains a flow, draws candidates for each protected image and chooses among them.
 
     Args:
