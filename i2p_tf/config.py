@@ -263,7 +263,7 @@ class Config:
 
 
 def _flat(values, prefix=""):
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= _flat(value, f"{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat

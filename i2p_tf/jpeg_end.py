@@ -5,6 +5,7 @@ what is there is decoded with several endings: where the picture is whole, they 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 _START = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
@@ -32,7 +33,8 @@ def completions(content: bytes) -> Iterator[bytes]:
 
 def _has_all_scans(content):
     """Whether every coefficient of every component has come with its last bit."""
-    components, exact = 0, {}
+    components = 0
+    exact: dict[Any, Any] = {}
     for marker, segment in _segments(content):
         if marker in _FRAMES and len(segment) > 5:
             components = segment[5]

@@ -152,7 +152,7 @@ class RunDir:
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise self._cannot_write(error) from error
-            lock = contextlib.nullcontext()
+            lock: contextlib.AbstractContextManager = contextlib.nullcontext()
         else:
             lock = self._locked(descriptor, fcntl.LOCK_SH)
         with lock:

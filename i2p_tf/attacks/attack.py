@@ -11,15 +11,15 @@ import numpy as np
 from i2p_tf import inference
 from i2p_tf.attacks import prior_only, sanity_checks
 from i2p_tf.attacks.bench import Bench
-from i2p_tf.attacks.memory import NoMemory, RunMemory
+from i2p_tf.attacks.memory import NoMemory
 from i2p_tf.attacks.outcome import Outcome
 from i2p_tf.attacks.rows import ATTACKS
 from i2p_tf.attacks.suite import OWN, Suite, find_suite
 from i2p_tf.attacks.target import Target
-from i2p_tf.data.dataset import Split
+from i2p_tf.data.dataset import Dataset, Split
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
-from i2p_tf.hints import Protect, Say, Tensor
+from i2p_tf.hints import Protect, Say, Tensor, Values
 from i2p_tf.tables import load
 
 
@@ -69,7 +69,7 @@ def attack(
     return carry_out(Bench(target, suite, classes, seed, say, NoMemory()), name)
 
 
-def carry_out(bench: Bench, suite_name: str, others: RunMemory | None = None) -> Outcome:
+def carry_out(bench: Bench, suite_name: str, others: Dataset | None = None) -> Outcome:
     """Runs the suite of a `Bench`.
 
     Args:
@@ -117,7 +117,7 @@ def _attack_protection(bench):
 
 def _read(bench):
     """Results of the attacks that reconstruct no pictures, by part of results.json."""
-    parts = {}
+    parts: Values = {}
     for attack in bench.suite.everything:
         row = ATTACKS[attack.kind]
         if not row.part or _left_out(bench, attack):
@@ -206,7 +206,7 @@ def _split(name, given):
             f"the labels of `{name}` must be integers from 0, one for each image. Received: {labels.dtype} "
             f"{labels.shape} for {len(images)} images"
         )
-    return Split(images, np.int32(labels))
+    return Split(images, labels.astype(np.int32))
 
 
 def _checked(protect):

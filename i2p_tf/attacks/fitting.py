@@ -95,11 +95,13 @@ class Rounds(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Values | None = None) -> None:
         seconds = time.monotonic() - self.started
         left = seconds / (epoch + 1) * (ROUNDS - epoch - 1)
-        values = "  ".join(f"{name.replace('val_loss', 'validation')} {value:.3g}" for name, value in logs.items())
+        values = "  ".join(
+            f"{name.replace('val_loss', 'validation')} {value:.3g}" for name, value in (logs or {}).items()
+        )
         self.say(f"  {epoch + 1}/{ROUNDS}  {values}  {seconds:.0f} s, {left:.0f} s left")
 
 
-def batches(examples: Sequence[np.ndarray], batch_size: int, seed: int) -> Iterator[tuple]:
+def batches(examples: Sequence[np.ndarray], batch_size: int, seed: int | Sequence[int]) -> Iterator[tuple]:
     """Yields for ever what `fit` learns from: as many rows, drawn at random, of each array."""
     generator = np.random.default_rng(seed)
     while True:

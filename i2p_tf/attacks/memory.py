@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,9 +18,7 @@ from i2p_tf.run_dir import RESULT, RunDir
 class NoMemory:
     """Computes everything, and keeps nothing."""
 
-    def result(
-        self, name: str, specification: Values, networks: Iterable[str], compute: Callable[[], Values]
-    ) -> Values:
+    def result(self, name: str, specification: Values, networks: Values, compute: Callable[[], Values]) -> Values:
         return compute()
 
     def network(self, name: str, train: Callable[[], Network]) -> Network:
@@ -47,9 +45,7 @@ class RunMemory:
         self.run_dir, self.suite_name, self.setting, self.say = run_dir, suite_name, setting, say
         self.places = [run_dir, sanity_checks_from] if sanity_checks_from else [run_dir]
 
-    def result(
-        self, name: str, specification: Values, networks: Iterable[str], compute: Callable[[], Values]
-    ) -> Values:
+    def result(self, name: str, specification: Values, networks: Values, compute: Callable[[], Values]) -> Values:
         """What `compute` returns, from an earlier command if that has finished it.
 
         Args:
@@ -115,8 +111,8 @@ def setting(train: Split, test: Split, evaluation_classifier: Network, seed: int
     """
     digest = hashlib.sha256()
     for split in (train, test):
-        digest.update(np.ascontiguousarray(split.images))
-        digest.update(np.ascontiguousarray(split.labels))
+        digest.update(np.ascontiguousarray(split.images).data)
+        digest.update(np.ascontiguousarray(split.labels).data)
     return {
         "i2p_tf": i2p_tf.__version__,
         "images": digest.hexdigest(),

@@ -15,7 +15,7 @@ HIDDEN_UNITS = 256
 
 def mean_image(train: Split, count: int) -> np.ndarray:
     """The mean of the training images, `count` times, uint8."""
-    mean = np.uint8(np.rint(train.images.mean(axis=0)))
+    mean = np.rint(train.images.mean(axis=0)).astype(np.uint8)
     return np.repeat(mean[np.newaxis], count, axis=0)
 
 

@@ -65,8 +65,8 @@ class Network:
     multiple: int = 1
 
 
-ATTACKS = Table("attack")
-NETWORKS = Table("attacker's network")
+ATTACKS: Table[Attack] = Table("attack")
+NETWORKS: Table[Network] = Table("attacker's network")
 
 ATTACKS.register(
     Attack(

@@ -26,7 +26,7 @@ def run_suite(
     repetitions: int | None = None,
     attribute: str | None = None,
     sanity_checks_from: RunDir | None = None,
-    others: RunDir | None = None,
+    others: Dataset | None = None,
 ) -> Values:
     """Attacks what protects the pictures of a run, into results.json; what is finished is not repeated.
 

@@ -29,9 +29,7 @@ class Specification:
     Attributes:
         kind: the name of its row in `rows.ATTACKS`.
         seeded: whether it is repeated with other seeds; what is computed in closed form is not.
-        networks: keys of `rows.NETWORKS` that it uses.
         pairs: how many of protected and plain images its attacker has; None for all training images.
-        sample: how many test images are attacked, the first ones; None for all.
         draws: whether it draws pictures instead of guessing the mean of what is possible; where nothing is left to
             reconstruct, such a picture resembles the plain one less than the mean image does.
     """
@@ -39,14 +37,22 @@ class Specification:
     kind: ClassVar[str]
     seeded: ClassVar[bool] = True
     draws: ClassVar[bool] = False
-    networks = ()
-    pairs = 0
-    sample = None
+    pairs: int | None = 0
 
     @property
     def name(self) -> str:
         """Of the attack in results, which the seed is added to."""
         return self.kind
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Keys of `rows.NETWORKS` that it uses."""
+        return ()
+
+    @property
+    def sample(self) -> int | None:
+        """How many test images are attacked, the first ones; None for all."""
+        return None
 
     def entry(self, target: Any) -> str | None:
         """Its place among the results of a kind that has several in one part of results.json."""
@@ -58,7 +64,8 @@ class Specification:
 
     def about(self, target: Any) -> Values:
         """What results.json says of it besides what is measured, as JSON."""
-        return dataclasses.asdict(self) | {"attack": self.name, "pairs": target.count(self.pairs)}
+        own = dataclasses.asdict(self)  # type: ignore[call-overload]  # its subclasses are dataclasses
+        return own | {"attack": self.name, "pairs": target.count(self.pairs)}
 
     def left_out(self, target: Any) -> str | None:
         """Why it can't be carried out against a `Target`: None if it can, an empty text if nobody need be told."""

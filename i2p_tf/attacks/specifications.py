@@ -124,7 +124,7 @@ class Flow(Specification):
         return (self.architecture,)
 
     @property
-    def sample(self) -> int:
+    def sample(self) -> int | None:
         return self.images
 
     def about(self, target: Any) -> Values:
@@ -159,7 +159,7 @@ class GradientInversion(Specification):
     threat_model: str = T2.name
 
     @property
-    def sample(self) -> int:
+    def sample(self) -> int | None:
         return self.images
 
     def about(self, target: Any) -> Values:

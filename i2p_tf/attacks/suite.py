@@ -54,7 +54,7 @@ class Suite:
     def most_pairs(self) -> int | None:
         """How many pairs the attackers need at most; None for all training images."""
         pairs = [attack.pairs for attack in (*self.attacks, *self.sanity_checks)]
-        return None if None in pairs else max(pairs, default=0) or None
+        return None if None in pairs else max(filter(None, pairs), default=None)
 
     @property
     def learner(self) -> InverseNetwork | None:

@@ -83,7 +83,7 @@ def _brute_force(result):
 
 def _strongest(attacks, metric):
     values = {name: value(result, metric) for name, result in attacks.items()}
-    best = max(values, key=values.get)
+    best = max(values, key=lambda name: values[name])
     kind = attacks[best].get("attack", best)
     repetitions = [values[name] for name, result in attacks.items() if result.get("attack", name) == kind]
     return {"attack": best, "value": values[best], "range": [min(repetitions), max(repetitions)]}

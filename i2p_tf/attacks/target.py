@@ -70,9 +70,10 @@ class Target:
         """Whether the protection moves halves of bytes."""
         return bool(self.encryption and SCHEMES[self.encryption].splits_bytes)
 
-    def pairs(self, count: int | None) -> tuple[np.ndarray, ...]:
+    def pairs(self, count: int | None) -> tuple[np.ndarray, np.ndarray]:
         """The first `count` of `known`, all for None."""
-        return tuple(images[:count] for images in self.known)
+        protected, plain = self.known
+        return protected[:count], plain[:count]
 
     def count(self, pairs: int | None) -> int:
         """How many of so many pairs, all for None, there are."""

@@ -23,5 +23,5 @@ def read(place: str, data_dir: str | None, image_size: int | None, attribute: st
     """
     digits, size = datasets.load_digits(), image_size or DEFAULT_SIZE
     greys = np.round(digits.images * (255 / 16)).astype(np.uint8)
-    images = np.stack([pictures.resize(Image.fromarray(grey).convert("RGB"), size) for grey in greys])
+    images = np.stack([np.asarray(pictures.resize(Image.fromarray(grey).convert("RGB"), size)) for grey in greys])
     return Found(tuple(map(str, range(10))), {"train": Split(images, digits.target.astype(np.int32))})

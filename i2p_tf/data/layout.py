@@ -148,7 +148,7 @@ def _is_class(named, others):
 
 def _find_classes(folder):
     """Class name -> folder."""
-    classes = {}
+    classes: dict[str, pathlib.Path] = {}
     for entry in filter(_has_files, _visible_folders(folder)):
         kinds = [_REFUSED[kind] for kind in map(unicodedata.category, entry.name) if kind in _REFUSED]
         if kinds:

@@ -93,7 +93,7 @@ def _operation_macs(operation):
 
 def _einsum_macs(operation, inputs):
     terms, result = operation.get_attr("equation").decode().split("->")
-    sizes = {}
+    sizes: dict[str, int] = {}
     for term, shape in zip(terms.split(","), inputs, strict=True):
         before, dots, after = term.partition("...")
         sizes |= dict(zip(before, shape[: len(before)], strict=True))

@@ -40,6 +40,8 @@ class Alarm(str):
 class Shaded(str):
     """A cell of a table with a ground as dark as its `share`, in [0, 1]."""
 
+    share: float
+
     def __new__(cls, text: str, share: float) -> "Shaded":
         cell = super().__new__(cls, text)
         cell.share = share

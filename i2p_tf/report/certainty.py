@@ -71,12 +71,16 @@ def _meaning(record):
     )
 
 
+def _share_or_none(value):
+    return NONE if value is None else share(value)
+
+
 def _classes(confusion):
     """Accuracy by class and, of not too many classes, both matrices."""
     shares = {kind: confidence.accuracy_by_class(confusion[kind]) for kind in KINDS}
     rows = [
         (name, _mistaken(confusion, index))
-        + tuple(NONE if shares[kind][index] is None else share(shares[kind][index]) for kind in KINDS)
+        + tuple(_share_or_none(shares[kind][index]) for kind in KINDS)
         + (count(sum(confusion["protected"][index])),)
         for index, name in enumerate(confusion["classes"])
     ]

@@ -91,7 +91,7 @@ def _leaks(record):
         f"{spread(by_ssim['range'], ssim)}, {_n(by_ssim, results)}",
         ssim(SSIM.of(results["prior_only"]["label_only"])),
         f"{spread(by_top1['range'], share)}, {_n(by_top1, results)}",
-        share(findings.chance(results, TOP1)),
+        share(findings.chance(results, TOP1)),  # type: ignore[arg-type]  # there is one of this metric
         share(results["linkage"]["protected"]["top1"]) if "linkage" in results else tables.NONE,
     )
 

@@ -48,7 +48,7 @@ def baseline(results: Values, metric: Metric) -> float:
 
 def attacks_by_kind(results: Values) -> dict[str, list]:
     """The attacks that reconstruct pictures, without sanity checks: kind -> results of its repetitions."""
-    kinds = {}
+    kinds: dict[str, list] = {}
     for name, result in results["attacks"].items():
         if "ssim" in result and not result["sanity_check"]:
             kinds.setdefault(result.get("attack", name), []).append(result)
@@ -70,7 +70,7 @@ def exceeds_prior_only(results: Values) -> bool:
     )
 
 
-def largest_surplus(results: Values) -> tuple[Metric, float]:
+def largest_surplus(results: Values) -> tuple[str, float]:
     """The attack that got most SSIM beyond the prior-only baselines: its kind, and how much; below 0 if it is less."""
     surpluses = {kind: max(_surplus(run, results) for run in runs) for kind, runs in attacks_by_kind(results).items()}
     return max(surpluses.items(), key=lambda entry: entry[1])
@@ -90,5 +90,5 @@ def _surplus(result, results):
 
 def _exceeds_by_source(result, results):
     """By more than three standard deviations of the difference of two counts with the baseline's mean, and one hit."""
-    guessed = max(baseline(results, TOP1), chance(results, TOP1)) * result["n"]
+    guessed = max(baseline(results, TOP1), chance(results, TOP1) or 0.0) * result["n"]
     return TOP1.of(result) * result["n"] > guessed + 3 * math.sqrt(2 * guessed) + 1

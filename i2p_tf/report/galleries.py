@@ -44,7 +44,7 @@ def overview(caption: str, title: str, reconstructed: Any, class_alone: Any, pre
     return Gallery(caption, tuple(pictures)) if pictures and pictures[0].rows == RESTORED_ROWS else None
 
 
-def reconstructed(caption: str, samples: Sequence, prefix: str) -> Gallery | None:
+def reconstructed(caption: str, samples: Any, prefix: str) -> Gallery | None:
     """From an attack's samples, sorted from the worst reconstructed image to the best, both and the typical one.
 
     Args:
@@ -68,7 +68,7 @@ def reconstructed(caption: str, samples: Sequence, prefix: str) -> Gallery | Non
     return Gallery(caption, tuple(pictures))
 
 
-def protected(caption: str, samples: Sequence, prefix: str) -> Gallery | None:
+def protected(caption: str, samples: Any, prefix: str) -> Gallery | None:
     """From the samples of a run, as `reconstructed`, with two rows: the first test images."""
     size = _size(samples, PROTECTED_ROWS)
     if not size:

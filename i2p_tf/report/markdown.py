@@ -1,6 +1,5 @@
 """A report as Markdown, with its pictures as files beside it."""
 
-import pathlib
 import re
 
 from i2p_tf.report.blocks import (
@@ -20,7 +19,7 @@ from i2p_tf.report.blocks import (
 SHEET_COLUMNS = 5
 
 
-def render(report: Report, folder: pathlib.Path) -> str:
+def render(report: Report, folder: str) -> str:
     """The text of the file.
 
     Args:

@@ -25,7 +25,7 @@ def plain(name: str) -> str:
 
 def _pattern():
     """As `attacks.specifications` and `attacks.attack` put the names together."""
-    kinds, networks, losses = map("|".join, (ATTACKS, NETWORKS, LOSSES))
+    kinds, networks, losses = ("|".join(names) for names in (ATTACKS, NETWORKS, LOSSES))
     trained = rf"(?:_({networks}))?(?:_({losses}))?(_class)?(?:_(\d+)_pairs)?(_other_pictures_\w+)?"
     return re.compile(f"({kinds}){trained}")
 

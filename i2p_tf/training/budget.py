@@ -37,7 +37,9 @@ def line(trainer: Trainer, phase: str, recipe: Recipe, epochs: int, dataset: Dat
     operations = [cost.macs(network) for network in found]
     minutes = "a time that its first steps will tell"
     if None not in operations:
-        minutes = about(_STEP * sum(operations) * recipe.batch_size * steps * epochs / (_REACHED * _speed()))
+        minutes = about(
+            _STEP * sum(filter(None, operations)) * recipe.batch_size * steps * epochs / (_REACHED * _speed())
+        )
     gibibytes = (memory(found, recipe.batch_size) + _bytes(dataset)) / 2**30
     return (
         f"{phase}: {epochs} epochs of {steps} steps of {recipe.batch_size} images; guessed from its networks, not "
@@ -63,7 +65,7 @@ def networks(trainer: Trainer) -> list[keras.Model]:
                 pending.append(value)
     layers = {id(network): {id(layer) for layer in cost.all_layers(network)} for network in found}
     found.sort(key=lambda network: -len(layers[id(network)]))
-    kept = []
+    kept: list[keras.Model] = []
     for network in found:
         if not any(layers[id(network)] <= layers[id(other)] for other in kept):
             kept.append(network)

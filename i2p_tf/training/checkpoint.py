@@ -30,7 +30,7 @@ def save(folder: pathlib.Path, phase: str, epoch: int, arrays: dict[str, list[np
         write_atomically(pathlib.Path(folder) / f"{phase}-{epoch:04d}.npz") as temporary,
         open(temporary, "wb") as file,
     ):
-        np.savez(file, **flat)
+        np.savez(file, **flat)  # type: ignore[arg-type]  # no array is called allow_pickle
     files = _newest_first(folder, phase)
     kept = [path for path in files if _epoch(path) <= epoch][:KEPT]
     for path in set(files) - set(kept):

@@ -40,13 +40,10 @@ def fit(
 
     Args:
         trainer: a `Trainer`, not compiled.
-        dataset: a `data.dataset.Dataset`.
-        recipe: a `Recipe`.
         augmentation: a member of `config.AUGMENTATIONS`.
         seed: of order and augmentation.
         run_dir: a `RunDir`; checkpoints and metrics.jsonl are written there.
         phase: name of the training in both.
-        progress: a `Progress`.
         protect: function of uint8 images, if the network is to learn from what it makes of them.
 
     Raises:
@@ -64,12 +61,8 @@ def fit(
     else:
         trainer.begin(recipe.batch_size, progress)
         first, history = 0, []
-    held_out = dataset.validation
-    if protect:
-        held_out = dataclasses.replace(held_out, images=protect(held_out.images))
-    validation = pipeline.evaluation_pipeline(held_out, batch_size(dataset.image_size))
-    others = [line for line in run_dir.read_metrics() if line.get("phase") != phase]
-    run_dir.write_metrics(others + history)
+    validation = _validation(dataset, protect)
+    run_dir.write_metrics([line for line in run_dir.read_metrics() if line.get("phase") != phase] + history)
     if first < epochs:
         progress.say(budget.line(trainer, phase, recipe, epochs - first, dataset))
     progress.begin(phase, first, epochs, steps, recipe.batch_size)
@@ -89,6 +82,13 @@ def fit(
         run_dir.write_metrics(others + history)
         progress.end_epoch(line)
     state.take_best()
+
+
+def _validation(dataset, protect):
+    held_out = dataset.validation
+    if protect:
+        held_out = dataclasses.replace(held_out, images=protect(held_out.images))
+    return pipeline.evaluation_pipeline(held_out, batch_size(dataset.image_size))
 
 
 def compile_trainer(trainer: Trainer, recipe: Recipe, total_steps: int) -> None:
@@ -143,7 +143,7 @@ class StopOnDivergence(keras.callbacks.Callback):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: Values | None = None) -> None:
-        require_finite(logs["loss"], self.phase, f"at step {batch + 1} of epoch {self.epoch + 1}")
+        require_finite((logs or {})["loss"], self.phase, f"at step {batch + 1} of epoch {self.epoch + 1}")
 
 
 def require_finite(loss: float, phase: str, where: str) -> None:

@@ -74,6 +74,7 @@ def fit_to(config: Config, model: keras.Model, dataset: Dataset) -> tuple[keras.
         _check_accuracy(classifier, dataset, input_range)
         if check := OBJECTIVES[config.objective].check:
             load_reference(check)(config, dataset, classifier)
+    assert config.classifier_path
     path = pathlib.Path(config.classifier_path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return classifier, {"file": path.name, "sha256": digest, "range": input_range, "output": output}

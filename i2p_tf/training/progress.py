@@ -21,7 +21,7 @@ class Progress(MovingLine):
         """Announces a training of `epochs` epochs of which `first` are finished."""
         self.phase, self.first, self.epochs, self.steps, self.batch_size = phase, first, epochs, steps, batch_size
         self.started = time.monotonic()
-        self.first_step = None  # what was done then, and when
+        self.first_step: tuple[int, float] | None = None  # what was done then, and when
         self.measured = False
         if 0 < first < epochs:
             self.say(f"{phase}: going on after epoch {first} of {epochs}")

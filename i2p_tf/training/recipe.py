@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset
@@ -16,7 +17,7 @@ MOST_EPOCHS = 40  # that a minimum of steps makes
 def fit_to_data(config: Config, dataset: Dataset) -> Config:
     """The `Config` with recipes that are `fitted` to its `data.dataset.Dataset`."""
     images = len(dataset.train.labels)
-    recipes = {
+    recipes: dict[str, Any] = {
         name: fitted(getattr(config, name), images, dataset.image_size)
         for name in ("classifier_recipe", "transform_recipe")
     }

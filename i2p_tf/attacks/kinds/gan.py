@@ -15,7 +15,7 @@ from i2p_tf import inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.errors import AttackError
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, correction
-from i2p_tf.attacks.specification import Specification
+from i2p_tf.attacks.specifications import Gan
 from i2p_tf.attacks.target import Target
 from i2p_tf.hints import Say, Tensor, Values
 
@@ -24,7 +24,7 @@ CRITIC_FILTERS = (64, 128)
 BETA_1 = 0.5  # of Adam, as published
 
 
-def attack(specification: Specification, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
+def attack(specification: Gan, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
     images = target.train.images[: specification.images]
     half = len(images) // 2
@@ -33,7 +33,7 @@ def attack(specification: Specification, target: Target, seed: int, say: Say) ->
 
 
 def reconstruct(
-    specification: Specification, protected: np.ndarray, plain: np.ndarray, seen: np.ndarray, seed: int, say: Say
+    specification: Gan, protected: np.ndarray, plain: np.ndarray, seen: np.ndarray, seed: int, say: Say
 ) -> np.ndarray:
     """Trains a CycleGAN and applies its reconstructing half.
 

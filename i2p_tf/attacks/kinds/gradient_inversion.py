@@ -15,7 +15,7 @@ from keras import ops
 from i2p_tf import inference
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, placewise_map
 from i2p_tf.attacks.sanity_checks import GREY, SHIFT
-from i2p_tf.attacks.specification import Specification
+from i2p_tf.attacks.specifications import GradientInversion
 from i2p_tf.attacks.target import Target
 from i2p_tf.hints import Say, Tensor, Values
 
@@ -23,8 +23,9 @@ BATCH = 100
 EPSILON = 1e-10  # of Adam: small, as gradients through saturated layers are
 
 
-def attack(specification: Specification, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
+def attack(specification: GradientInversion, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
+    assert target.transform  # else it is left out
     plain = target.train.images[: specification.pairs]
     known = target.protect(plain), plain
     seen = target.protected[: specification.images]
@@ -32,7 +33,7 @@ def attack(specification: Specification, target: Target, seed: int, say: Say) ->
 
 
 def reconstruct(
-    specification: Specification,
+    specification: GradientInversion,
     transform: Callable[[Tensor], Tensor],
     known: tuple[np.ndarray, np.ndarray],
     protected: np.ndarray,
@@ -55,7 +56,7 @@ def reconstruct(
     mean_image = np.float32(known[1].mean(axis=0)) / np.float32(255.0)
     guesses = []
     for first in range(0, len(protected), BATCH):
-        goal = np.float32(protected[first : first + BATCH]) / np.float32(255.0)
+        goal = protected[first : first + BATCH].astype(np.float32) / np.float32(255.0)
         start = ops.clip(first_guess(goal), 0.0, 1.0)
         guesses.append(_search(specification, transform, goal, start, mean_image))
         say(f"  {first + len(goal)}/{len(protected)} images")

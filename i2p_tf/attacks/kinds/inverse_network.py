@@ -15,7 +15,7 @@ from keras import layers
 from i2p_tf import inference
 from i2p_tf.attacks import fitting, perceptual
 from i2p_tf.attacks.rows import NETWORKS
-from i2p_tf.attacks.specification import Specification
+from i2p_tf.attacks.specifications import InverseNetwork
 from i2p_tf.attacks.target import Target
 from i2p_tf.hints import Say, Tensor, Values
 from i2p_tf.tables import load
@@ -24,7 +24,7 @@ RIDGE = 1e-4  # per pair, against slopes that only the rounding to 8 bits suppor
 _FIT_BATCH = 2_000
 
 
-def attack(specification: Specification, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
+def attack(specification: InverseNetwork, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
     known, seen = target.pairs(specification.pairs), target.protected
     reconstructed, losses = reconstruct(specification, known, seen, target.probabilities, seed, say)
@@ -32,7 +32,7 @@ def attack(specification: Specification, target: Target, seed: int, say: Say) ->
 
 
 def reconstruct(
-    specification: Specification,
+    specification: InverseNetwork,
     known: tuple[np.ndarray, np.ndarray],
     protected: np.ndarray,
     probabilities: Callable,
@@ -134,7 +134,8 @@ def placewise_map(protected: np.ndarray, plain: np.ndarray) -> tuple[np.ndarray,
         targets += colours.swapaxes(2, 3) @ goal
     penalty = np.diag([1.0] * (inputs - 1) + [0.0]) * RIDGE * len(plain)
     solution = np.linalg.solve(products + penalty, targets)
-    return np.float32(solution[:, :, :-1]), np.float32(solution[:, :, -1])
+    solution = solution.astype(np.float32)
+    return solution[:, :, :-1], solution[:, :, -1]
 
 
 def class_means(probabilities: np.ndarray, plain: np.ndarray) -> np.ndarray:

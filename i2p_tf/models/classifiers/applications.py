@@ -31,7 +31,7 @@ def application(name: str, image_size: int, num_classes: int) -> keras.Model:
     return keras.Model(images, logits, name=name.lower())
 
 
-def backbone(name: str, weights: str) -> keras.Model:
+def backbone(name: str, weights: str | None) -> keras.Model:
     """The network without its head: pictures of any size to pooled features.
 
     Args:

@@ -202,6 +202,7 @@ def _import_file(path):
     if loaded and os.path.samefile(loaded, path):
         return
     specification = importlib.util.spec_from_file_location(name, path)
+    assert specification and specification.loader  # as its name ends in .py
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
     specification.loader.exec_module(module)

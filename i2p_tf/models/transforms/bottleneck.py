@@ -38,7 +38,7 @@ SIZES = {
 }
 
 
-def build(image_size: int, num_classes: int, parameters: Values, size: int) -> keras.Model:
+def build(image_size: int, num_classes: int, parameters: Values, size: str) -> keras.Model:
     """What the rows of the table build."""
     return bottleneck(size, image_size)
 
