@@ -56,13 +56,12 @@ def fit(
 
     state = State(trainer)
     former = checkpoint.load(run_dir.checkpoints, phase, state.shapes(), progress.warn)
-    if former:
-        first, history = state.restore(former)
-    else:
+    first, history = state.restore(former) if former else (0, [])
+    if not former:
         trainer.begin(recipe.batch_size, progress)
-        first, history = 0, []
     validation = _validation(dataset, protect)
-    run_dir.write_metrics([line for line in run_dir.read_metrics() if line.get("phase") != phase] + history)
+    others = [line for line in run_dir.read_metrics() if line.get("phase") != phase]
+    run_dir.write_metrics(others + history)
     if first < epochs:
         progress.say(budget.line(trainer, phase, recipe, epochs - first, dataset))
     progress.begin(phase, first, epochs, steps, recipe.batch_size)
