@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -159,7 +159,7 @@ def evaluate(fitted: Fitted, test: Any = None) -> Results:
         InputError: if the images or labels do not fit.
     """
     if test is None:
-        return fitted._run.read_results()  # as `fit` has measured them
+        return cast(Results, fitted._run.read_results())  # as `fit` has measured them
     split = arrays.split("test", test)
     size, classes = fitted.dataset.image_size, fitted.dataset.num_classes
     if split.images.shape[1] != size or split.labels.max() >= classes:
@@ -167,7 +167,8 @@ def evaluate(fitted: Fitted, test: Any = None) -> Results:
             f"`test` must have images of {size}x{size} and labels below {classes}. Received: images of "
             f"{split.images.shape[1]}x{split.images.shape[2]}, labels to {split.labels.max()}"
         )
-    return evaluation.results_of(fitted._run, dataclasses.replace(fitted.dataset, test=split), fitted._progress)
+    others = dataclasses.replace(fitted.dataset, test=split)
+    return cast(Results, evaluation.results_of(fitted._run, others, fitted._progress))
 
 
 def export(

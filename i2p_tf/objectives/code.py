@@ -93,7 +93,7 @@ def trainer(setting):
     transform = setting.new_transform()
 
     def make():
-        mean = np.float32(dataset.train.images.mean(axis=0) / 255.0)
+        mean = (dataset.train.images.mean(axis=0) / 255.0).astype(np.float32)
         return CodeTrainer(
             transform,
             reader(dataset.image_size, dataset.num_classes),

@@ -16,6 +16,7 @@ from i2p_tf.data.dataset import Dataset
 from i2p_tf.recipe import Recipe
 from i2p_tf.run_dir import RunDir
 from i2p_tf.training.fit import fit
+from i2p_tf.training.progress import Progress
 from i2p_tf.training.recipe import fit_to_data
 
 FOLDER = "tradeoff"  # beside the suites of attacks
@@ -43,7 +44,7 @@ class Bench:
     transform: keras.Model
     recipe: Recipe
     memory: RunMemory
-    progress: object
+    progress: Progress
 
     @property
     def steps(self):

@@ -20,7 +20,7 @@ KEPT, MIXED = 0.625, 0.1875
 # of 255 at most, in 1,000 drawings), and of a colour's distance to grey (almost none).
 LARGEST_ERROR = 6 / 255
 LARGEST_COLOUR = 1.5 / 255
-_LEVELS = np.float32([*drawing.LEVELS, drawing.NOT_SENT]) / np.float32(255)
+_LEVELS = np.array([*drawing.LEVELS, drawing.NOT_SENT], np.float32) / np.float32(255)
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
