@@ -4,29 +4,32 @@ A code is worth sending only where the cloud reads more from it than the device 
 baselines get what the code gets: data, augmentation, recipe, and ψ's answers to learn from.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 
 from i2p_tf import inference
 from i2p_tf.models import cost
-from i2p_tf.objectives.classification import classification
+from i2p_tf.objectives.classification import Classification, classification
 from i2p_tf.objectives.trainer import Trainer, accuracy
+from i2p_tf.tradeoff.bench import Bench
 from i2p_tf.tradeoff.device_networks import ARCHITECTURES, widest
 
 
 class DistilledTrainer(Trainer):
     """Trains a `network` by labels and ψ, as `classification`, a `Classification`, has it."""
 
-    def __init__(self, network, classification):
+    def __init__(self, network: keras.Model, classification: Classification) -> None:
         super().__init__(network, name="distilled_trainer")
         self.classification = classification
 
-    def compute_losses(self, images, labels, training):
+    def compute_losses(self, images: Any, labels: Any, training: bool) -> dict[str, Any]:
         values = self.classification(images, self.network(images, training=training), labels)
         return values | {"accuracy": accuracy(labels, values.pop("logits"))}
 
 
-def device_only(bench):
+def device_only(bench: Bench) -> dict:
     """Trains all baselines.
 
     Returns:

@@ -12,7 +12,7 @@ TEXT, TITLE = 20, 26
 TICKS = 5
 
 
-def draw(rows):
+def draw(rows: list[dict]) -> Image.Image:
     """Draws a trade-off.
 
     Args:
