@@ -16,7 +16,7 @@ from i2p_tf.tradeoff.codes import codes, elements_of
 
 NEAREST = "nearest_neighbour"
 SEARCHED = 2_000  # test images of re-identification and linkage, which are the gallery as well
-_QUERIES = 500
+_QUERIES = 200
 
 
 class Symbols:
