@@ -90,8 +90,10 @@ def code(dataset):
         transform="code",
         objective="code",
         channel="png",  # drawings are read the same after every channel
-        adversary_weight=1.0,
-        transform_recipe=dataclasses.replace(config.transform_recipe, epochs=12, minimum_steps=1200),
+        adversary_weight=0.0,
+        transform_recipe=dataclasses.replace(
+            config.transform_recipe, epochs=10, minimum_steps=1000, label_smoothing=0.05, weight_decay=0.01
+        ),
     )
 
 

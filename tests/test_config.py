@@ -175,7 +175,7 @@ def test_the_configuration_of_an_earlier_version_is_read():
 def test_image_sizes_that_fit_the_configuration_fit_the_networks():
     from i2p_tf.models import classifier, transform
     from i2p_tf.models.classifiers.table import CLASSIFIERS
-    from i2p_tf.models.transforms import bottleneck, codebook, unet
+    from i2p_tf.models.transforms import bottleneck, code, codebook, unet
     from i2p_tf.models.transforms.table import TRANSFORMS
     from i2p_tf.objectives.table import trained_by
 
@@ -183,11 +183,12 @@ def test_image_sizes_that_fit_the_configuration_fit_the_networks():
     of_codebooks = dict.fromkeys(codebook.STACKWISE_BLOCKS, codebook.IMAGE_MULTIPLE)
     of_bottlenecks = dict.fromkeys(bottleneck.SIZES, bottleneck.IMAGE_MULTIPLE)
     multiples = {name: row.image_multiple for name, row in TRANSFORMS.items()}
-    assert of_unets | of_bottlenecks | of_codebooks == multiples
+    of_codes = dict.fromkeys(code.SIZES, code.IMAGE_MULTIPLE)
+    assert of_unets | of_bottlenecks | of_codebooks | of_codes == multiples
     assert {name for name, row in TRANSFORMS.items() if row.sends_codewords} == set(of_codebooks)
     for name, row in TRANSFORMS.items():
-        config(transform=name, objective=trained_by(row)[0].name).check_image_size(48)
-        assert transform(name, 48, 3).output_shape == (None, 48, 48, 3)
+        config(transform=name, objective=trained_by(row)[0].name).check_image_size(96)
+        assert transform(name, 96, 3).output_shape == (None, 96, 96, 3)
     for row in CLASSIFIERS.values():
         if not row.application:
             assert classifier(row.name, row.image_multiple, 3).output_shape == (None, 3)

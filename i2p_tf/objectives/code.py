@@ -1,10 +1,9 @@
 """The objective of a code: h_θ and the network that reads it are trained together, for all numbers of bits at once.
 
-The pictures of a batch send different numbers of elements (nested dropout, Rippel et al. 2014), so that the first ones
-say most and one network serves every rate. A linear head on the encoder's last map learns the class as well, and is
-thrown away: through a quantiser and a deep reader alone the encoder would learn slowly. A network that restores is
-trained along, and worked against; it sees what is sent. From the training images come their mean and that of each
-class.
+First the encoder alone learns the class by a linear head, which is thrown away: through a quantiser and a deep reader
+it would learn slowly. Then the pictures of a batch send different numbers of elements (nested dropout, Rippel et al.
+2014), so that the first ones say most and one network serves every rate. A network that restores is trained along, and
+can be worked against; it sees what is sent. From the training images come their mean and that of each class.
 """
 
 import keras
@@ -16,20 +15,34 @@ from i2p_tf.models.adversary import adversary
 from i2p_tf.models.reader import cut, reader
 from i2p_tf.models.transforms.code import encoder
 from i2p_tf.objectives.adversarial import class_means, reconstruction_error
-from i2p_tf.objectives.classification import classification, mean_cross_entropy
+from i2p_tf.objectives.classification import classification
 from i2p_tf.objectives.trainer import Trainer, WithAdversary, accuracy
 
 # How many of 20 pictures send each number of bits, in the order of `drawing.BITS`: few bits are soon learned.
 SHARES = (1, 1, 2, 4, 4, 4, 4)
-HEAD_WEIGHT = 0.5  # of the cross entropy of the encoder's own head
 _COUNTS = np.repeat(np.array(drawing.BITS) // drawing.BITS_AN_ELEMENT, SHARES)
+
+
+class HeadTrainer(Trainer):
+    """Trains the layers of h_θ up to its last map, with a linear head, to classify."""
+
+    def __init__(self, transform, classification, num_classes):
+        last_map = transform.get_layer("flatten").input
+        pooled = keras.layers.GlobalAveragePooling2D(name="head_pool")(last_map)
+        logits = keras.layers.Dense(num_classes, dtype="float32", name="head")(pooled)
+        super().__init__(keras.Model(transform.input, logits, name="encoder_with_head"), name="head_trainer")
+        self.classification = classification
+
+    def compute_losses(self, images, labels, training):
+        values = self.classification(images, self.network(images, training=training), labels)
+        return values | {"accuracy": accuracy(labels, values.pop("logits"))}
 
 
 class CodeTrainer(WithAdversary, Trainer):
     """Trains h_θ, whose layers the encoder shares, and the reader; `network` has the variables of both.
 
-    loss = classification + h * cross_entropy(head) - w * min(1, error(adversary(code)) / error(guess)), with the mean
-    plain image of the class as the guess, as in the adversarial objective.
+    loss = classification - w * min(1, error(adversary(code)) / error(guess)), with the mean plain image of the class as
+    the guess, as in the adversarial objective.
 
     Args:
         transform: h_θ, as `models.transforms.code` builds it.
@@ -43,35 +56,29 @@ class CodeTrainer(WithAdversary, Trainer):
 
     def __init__(self, transform, reader, classification, adversary, class_means, adversary_weight, bits):
         code_reader = reader.get_layer("code_reader")
-        last_map = keras.layers.GlobalAveragePooling2D(name="head_pool")(transform.get_layer("flatten").input)
-        head = keras.layers.Dense(code_reader.output.shape[-1], dtype="float32", name="head")(last_map)
-        encode = keras.Model(transform.input, [encoder(transform).output, head], name="encoder_and_head")
+        encode = encoder(transform)
         cut_code = keras.Input((2 * drawing.ELEMENTS,), name="cut_code")
-        both = keras.Model(
-            [transform.input, cut_code], [*encode.outputs, code_reader(cut_code)], name="code_and_reader"
-        )
+        both = keras.Model([transform.input, cut_code], [encode.output, code_reader(cut_code)], name="code_and_reader")
         super().__init__(both, name="code_trainer")
-        self.encode = encode
-        self.transform, self.reader, self.code_reader = transform, reader, code_reader
+        self.transform, self.encode, self.reader, self.code_reader = transform, encode, reader, code_reader
         self.classification, self.class_means = classification, class_means
         self.adversary_weight, self.bits = adversary_weight, bits
         self.learn_along(adversary)
+        self.warm_up = HeadTrainer(transform, classification, code_reader.output_shape[-1])
 
     @property
     def result(self):
         return self.transform
 
     def compute_losses(self, images, labels, training):
-        elements, of_head = self.encode(images, training=training)
-        code = cut(elements, self._counts(ops.shape(images)[0], training))
+        code = cut(self.encode(images, training=training), self._counts(ops.shape(images)[0], training))
         logits = self.code_reader(code, training=training)
         values = self.classification(images, logits, labels)
         values["accuracy"] = accuracy(labels, values.pop("logits"))
         error = reconstruction_error(self.adversary(code), images)
         share = error / reconstruction_error(ops.take(self.class_means, labels, axis=0), images)
-        head = mean_cross_entropy(labels, of_head, self.classification.label_smoothing)
-        loss = values["loss"] + HEAD_WEIGHT * head - self.adversary_weight * ops.minimum(share, 1.0)
-        return values | {"loss": loss, "head": head, "adversary_error": error, "adversary_gain": 1.0 - share}
+        loss = values["loss"] - self.adversary_weight * ops.minimum(share, 1.0)
+        return values | {"loss": loss, "adversary_error": error, "adversary_gain": 1.0 - share}
 
     def _counts(self, batch_size, training):
         """How many elements each picture of a batch sends; its order is random, so these may be fixed."""

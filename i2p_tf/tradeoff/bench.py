@@ -59,11 +59,14 @@ class Bench:
         """Of what is trained here: the run's."""
         return self.config.seed
 
-    def train(self, name: str, trainer: Trainer) -> None:
-        """Trains a `Trainer` on the plain training images, as h_θ was trained; goes on where it was stopped."""
+    def train(self, name: str, trainer: Trainer, times: int = 1) -> None:
+        """Trains a `Trainer` on the plain training images, as h_θ was, so many times as long; goes on if stopped."""
+        recipe = dataclasses.replace(
+            self.recipe, epochs=times * self.recipe.epochs, minimum_steps=times * self.recipe.minimum_steps
+        )
         about = json.dumps([self.memory.setting, trainer.network.count_params()]).encode()
         work = RunDir(self.run_dir.attack(FOLDER, name) / f"training_{hashlib.sha256(about).hexdigest()[:12]}")
-        fit(trainer, self.dataset, self.recipe, self.config.augmentation, self.seed, work, name, self.progress)
+        fit(trainer, self.dataset, recipe, self.config.augmentation, self.seed, work, name, self.progress)
         shutil.rmtree(work.path)
 
 

@@ -176,6 +176,8 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     setting = Setting(config, dataset, frozen, new_transform, build, run_dir, progress)
     trainer = load(OBJECTIVES[config.objective].trainer)(setting)
     recipe = config.transform_recipe
+    if trainer.warm_up:
+        fit(trainer.warm_up, dataset, recipe, config.augmentation, config.seed, run_dir, "encoder", progress)
     fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
     if config.has_reader:
         row = config.rows()["transform"]

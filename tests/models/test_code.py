@@ -43,8 +43,8 @@ def test_the_device_computes_little(size, megas):
 
 
 def test_an_image_size_that_does_not_divide_is_named():
-    with pytest.raises(ValueError, match="multiple of 16. Received: 40"):
-        code.code("code", 40)
+    with pytest.raises(ValueError, match="multiple of 32. Received: 48"):
+        code.code("code", 48)
 
 
 def test_the_quantizer_has_four_values_and_the_slope_of_its_bound():

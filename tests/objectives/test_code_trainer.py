@@ -92,3 +92,13 @@ def test_the_encoder_moves_against_the_adversary():
             trainer.reset_metrics()
         gains[weight] = float(values["adversary_gain"])
     assert gains[20.0] < gains[0.0]
+
+
+def test_the_warm_up_teaches_the_layers_of_the_transform():
+    trainer = code_trainer()
+    warm_up = trainer.warm_up
+    warm_up.compile(optimizer=keras.optimizers.Adam(0.01), jit_compile=False)
+    first = trainer.result.get_layer("stem_conv").get_weights()[0]
+    losses = [warm_up.train_on_batch(*data(), return_dict=True)["loss"] for _ in range(8)]
+    assert losses[-1] < losses[0]
+    assert not np.array_equal(first, trainer.result.get_layer("stem_conv").get_weights()[0])

@@ -20,7 +20,7 @@ from i2p_tf.models.layers.drawing import DrawnCode
 from i2p_tf.models.layers.minimal_filtering import Conv2D
 from i2p_tf.models.layers.normalization import imagenet_normalization
 
-IMAGE_MULTIPLE = drawing.GRID
+IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one pixel
 # The elements: of the whole picture, and maps of so many channels at 4x4 and at 8x8 places.
 GLOBAL, COARSE_CHANNELS, FINE_CHANNELS = 32, 2, 3
 COARSE, FINE = 4, 8

@@ -142,7 +142,7 @@ def _code(name):
         "a code of few bits, which a network at the cloud's side reads",
         "i2p_tf.models.transforms.code:build",
         {"size": name},
-        image_multiple=drawing.GRID,
+        image_multiple=2 * drawing.GRID,
         sends=CODE,
         bits=code_bits,
         reader="i2p_tf.models.reader:reader",
