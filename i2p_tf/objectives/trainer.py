@@ -93,7 +93,7 @@ class WithAdversary(Trainer):
 
     keeps_best = False
 
-    def learn_along(self, adversary):
+    def learn_along(self, adversary: keras.Model) -> None:
         """Takes the network whose error the trainer's loss wants to be large."""
         self.adversary = adversary
         self.adversary_optimizer = keras.optimizers.Adam(ADVERSARY_LEARNING_RATE)
@@ -101,10 +101,10 @@ class WithAdversary(Trainer):
             self.adversary_optimizer = keras.optimizers.LossScaleOptimizer(self.adversary_optimizer)
         self.adversary_optimizer.build(adversary.trainable_variables)
 
-    def goals(self):
+    def goals(self) -> list[tuple[str, Any, list]]:
         return [*super().goals(), ("adversary_error", self.adversary_optimizer, self.adversary.trainable_variables)]
 
-    def variable_groups(self):
+    def variable_groups(self) -> dict[str, list]:
         return super().variable_groups() | {
             "adversary": self.adversary.variables,
             "adversary_optimizer": self.adversary_optimizer.variables,

@@ -68,10 +68,10 @@ def widest(
         return ARCHITECTURES[name](width, transform, image_size, num_classes)
 
     fits, too_wide = 0, WIDEST
-    costs = {}
+    costs: dict[int, int] = {}
     while too_wide - fits > 1:
         width = (fits + too_wide) // 2
-        costs[width] = cost.macs(build(width))
+        costs[width] = cost.macs(build(width)) or 0  # they are known of these layers
         if costs[width] <= macs:
             fits = width
         else:

@@ -4,6 +4,7 @@ A code is worth sending only where the cloud reads more from it than the device 
 baselines get what the code gets: data, augmentation, recipe, and ψ's answers to learn from.
 """
 
+import functools
 from typing import Any
 
 import keras
@@ -40,9 +41,8 @@ def device_only(bench: Bench) -> dict:
     """
     networks = {}
     for name in ARCHITECTURES:
-        result = bench.memory.result(
-            f"device_only_{name}", {"times": TIMES}, {}, lambda name=name: _measured(bench, name)
-        )
+        measure = functools.partial(_measured, bench, name)
+        result = bench.memory.result(f"device_only_{name}", {"times": TIMES}, {}, measure)
         if result:
             networks[name] = result
     if not networks:
@@ -54,7 +54,7 @@ def device_only(bench: Bench) -> dict:
 def _measured(bench, name):
     """One baseline; empty if the client computes too little for it."""
     dataset, config = bench.dataset, bench.config
-    found = widest(name, cost.macs(bench.transform), config.transform, dataset.image_size, dataset.num_classes)
+    found = widest(name, cost.macs(bench.transform) or 0, config.transform, dataset.image_size, dataset.num_classes)
     if found is None:
         return {}
     build, macs = found

@@ -1,5 +1,7 @@
 """Attackers that see the symbols of a code: what each restores, finds or links at every number of bits."""
 
+import functools
+
 import keras
 import numpy as np
 
@@ -114,7 +116,7 @@ def class_alone(bench: Bench) -> dict:
     """
     guesses = {"class_mean": _class_mean, "label_only": _label_only}
     results = [
-        bench.memory.result(name, {}, {}, lambda guess=guess: measured(guess(bench), bench.dataset.test))
+        bench.memory.result(name, {}, {}, functools.partial(_measured_guess, bench, guess))
         for name, guess in guesses.items()
     ]
     return max(results, key=lambda result: result["ssim"])
@@ -126,6 +128,10 @@ def measured(guesses: np.ndarray, test: Split) -> dict:
     ranks = reidentification_ranks(guesses[:SEARCHED], test.images[:SEARCHED])
     means = {name: float(np.mean(values)) for name, values in distances.items()}
     return means | {"reidentification_top1": share_found(ranks, 1), "n": len(guesses)}
+
+
+def _measured_guess(bench, guess):
+    return measured(guess(bench), bench.dataset.test)
 
 
 def _class_mean(bench):

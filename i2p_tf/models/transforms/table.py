@@ -98,7 +98,7 @@ def codeword_bits(config: Any, num_classes: int) -> float:
     return math.log2(num_classes)
 
 
-def code_bits(config, num_classes):
+def code_bits(config: Any, num_classes: int) -> float:
     """What the client sends unless it is told to send fewer bits."""
     return float(config.parameters["bits"])
 
