@@ -188,6 +188,7 @@ def export(
     """
     path, variants = pathlib.Path(path).resolve(), tuple(variants)
     with _in_words_of_python():
+        request.check_variants(variants)
         request.check(fitted.config, path, variants, fitted.dataset.name)
         return bundle.export(
             fitted._run, fitted.dataset, fitted.config, path, variants, saved_models, allow_loss, fitted._progress
