@@ -203,7 +203,7 @@ def _train(config: Config, run: RunDir, dataset: Dataset | None, progress: Progr
     train_and_evaluate(config, run, progress, given)
     return Fitted(
         dataset=given.dataset,
-        classifier=inference.load_classifier(run.classifier, given.dataset.num_classes),
+        classifier=inference.load_reading_classifier(run, given.dataset.num_classes),
         transform=None if config.encryption else inference.load_network(run.transform),
         protect=inference.load_protection(run, config, given.dataset.image_size),
         config=config,
