@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -72,15 +72,13 @@ def fit(
     """Trains h_θ against a classifier ψ, which is trained first where it isn't given, and measures both.
 
     Args:
-        data: what to learn from: (images, labels), uint8 RGB `(n, size, size, 3)` and integers from 0 `(n,)`; a finite
-            `tf.data.Dataset` of such pairs; a folder of class folders; or a data set's name, as of
-            `bin/train --dataset`.
+        data: (images, labels), uint8 RGB `(n, size, size, 3)` and integers from 0 `(n,)`; a `tf.data.Dataset` of such
+            pairs; a folder of class folders; or a data set's name, as of `bin/train --dataset`.
         classifier: any `keras.Model` that takes square RGB pictures and gives one row of scores, or its file: a copy is
             taken as it is, frozen. Or the name of one that is trained: `resnet20`, `applications:MobileNetV2`.
         test: what is measured on, as arrays or a `tf.data.Dataset`, beside `data` of that kind; a fifth of each class
             if not given. A folder has its test/.
-        class_names: in the order of the labels and of the classifier's outputs; numbers, or the names of the folders,
-            if not given.
+        class_names: in the order of the labels and of the classifier's outputs; if not given numbers, or the folders.
         name: what arrays are called in an export.
         preset: a key of `presets.PRESETS`.
         verbose: whether progress is shown, on stderr.
@@ -101,19 +99,14 @@ def fit(
     try:
         with _in_words_of_python(folder):
             _require_tensorflow()
-            settings |= _classifier(classifier, folder)
+            settings |= _classifier(classifier, folder) | {"class_names": class_names}
+            dataset = None
             if isinstance(data, str | os.PathLike):
                 name, settings["data_dir"] = _place(data, test, settings.get("data_dir"))
-                dataset = None
             else:
                 dataset = _dataset(data, test, class_names, name, settings)
-                class_names = dataset.class_names
-            config = configured(preset, name, settings | {"class_names": class_names})
-            run = RunDir(folder / "run")
-            given = read_given(config, line=progress, dataset=dataset)
-            run.claim(config)
-            train_and_evaluate(config, run, progress, given)
-            fitted = _fitted(run, given.dataset, progress)
+                settings["class_names"] = dataset.class_names
+            fitted = _train(configured(preset, name, settings), RunDir(folder / "run"), dataset, progress)
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -159,7 +152,7 @@ def evaluate(fitted: Fitted, test: Any = None) -> Results:
         InputError: if the images or labels do not fit.
     """
     if test is None:
-        return fitted._run.read_results()  # as `fit` has measured them
+        return cast(Results, fitted._run.read_results())  # as `fit` has measured them
     split = arrays.split("test", test)
     size, classes = fitted.dataset.image_size, fitted.dataset.num_classes
     if split.images.shape[1] != size or split.labels.max() >= classes:
@@ -167,7 +160,8 @@ def evaluate(fitted: Fitted, test: Any = None) -> Results:
             f"`test` must have images of {size}x{size} and labels below {classes}. Received: images of "
             f"{split.images.shape[1]}x{split.images.shape[2]}, labels to {split.labels.max()}"
         )
-    return evaluation.results_of(fitted._run, dataclasses.replace(fitted.dataset, test=split), fitted._progress)
+    others = dataclasses.replace(fitted.dataset, test=split)
+    return cast(Results, evaluation.results_of(fitted._run, others, fitted._progress))
 
 
 def export(
@@ -195,19 +189,23 @@ def export(
     """
     path, variants = pathlib.Path(path).resolve(), tuple(variants)
     with _in_words_of_python():
+        request.check_variants(variants)
         request.check(fitted.config, path, variants, fitted.dataset.name)
         return bundle.export(
             fitted._run, fitted.dataset, fitted.config, path, variants, saved_models, allow_loss, fitted._progress
         )
 
 
-def _fitted(run: RunDir, dataset: Dataset, progress: Progress) -> Fitted:
-    config = run.load_config()
+def _train(config: Config, run: RunDir, dataset: Dataset | None, progress: Progress) -> Fitted:
+    """Trains what a `Config` says, on a data set or the one that it names."""
+    given = read_given(config, line=progress, dataset=dataset)
+    run.claim(config)
+    train_and_evaluate(config, run, progress, given)
     return Fitted(
-        dataset=dataset,
-        classifier=inference.load_classifier(run.classifier, dataset.num_classes),
+        dataset=given.dataset,
+        classifier=inference.load_classifier(run.classifier, given.dataset.num_classes),
         transform=None if config.encryption else inference.load_network(run.transform),
-        protect=inference.load_protection(run, config, dataset.image_size),
+        protect=inference.load_protection(run, config, given.dataset.image_size),
         config=config,
         _run=run,
         _progress=progress,

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from i2p_tf.hints import Values
+
 DEVIATIONS = 2.0  # above chance, in standard deviations, is a classifier that reads something
 
 
-def is_at_chance(predicted, labels, classes):
+def is_at_chance(predicted: np.ndarray, labels: np.ndarray, classes: int) -> bool:
     """Whether answers are no better than those of a classifier that looks at nothing.
 
     It is the mean over classes that counts, however many images there are of each: who always names the most frequent
@@ -27,7 +29,7 @@ def is_at_chance(predicted, labels, classes):
     return bool(recall <= chance + DEVIATIONS * deviation)
 
 
-def warnings(results):
+def warnings(results: Values) -> list[str]:
     """What the contents of results.json say of a training that has taught nothing, in lines; none of any other."""
     found = results.get("at_chance", {})
     kinds = [kind for kind in ("plain", "protected") if found.get(kind)]

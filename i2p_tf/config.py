@@ -8,11 +8,13 @@ import dataclasses
 import math
 import os
 import pathlib
+from typing import Any
 
 from i2p_tf import checks, concepts
 from i2p_tf.channels.table import CHANNELS
 from i2p_tf.encryption.table import SCHEMES
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.hints import Values
 from i2p_tf.models.classifiers.table import APPLICATION, CLASSIFIERS, OWN, shown_names
 from i2p_tf.models.transforms.table import TRANSFORMS
 from i2p_tf.objectives.table import OBJECTIVES
@@ -81,7 +83,7 @@ class Config:
     seed: int = 0
     parameters: dict = dataclasses.field(default_factory=dict, hash=False)
 
-    def __init__(self, parameters=None, **values):
+    def __init__(self, parameters: Values | None = None, **values: Any):
         for field in dataclasses.fields(self)[:-1]:
             if field.default is dataclasses.MISSING and field.name not in values:
                 raise TypeError(f"Config lacks {field.name}")
@@ -90,13 +92,13 @@ class Config:
         self._check()
         object.__setattr__(self, "parameters", self._all_parameters(parameters or {}, values))
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         try:
             return self.__dict__["parameters"][name]
         except KeyError:
             raise AttributeError(f"Config has no field or parameter {name!r}") from None
 
-    def rows(self):
+    def rows(self) -> dict[str, Any]:
         """The rows of the tables that it names, by concept."""
         named = {concept: getattr(self, concept) for concept in concepts.TABLES}
         if self.classifier == OWN:
@@ -189,28 +191,28 @@ class Config:
             )
 
     @property
-    def application(self):
+    def application(self) -> str | None:
         """The network of `keras.applications` that ψ is made from; None where it is another."""
         return CLASSIFIERS[self.classifier].application if self.classifier in CLASSIFIERS else None
 
     @property
-    def classifier_name(self):
+    def classifier_name(self) -> str:
         """What ψ is called in files and on pages: of an own one, its file without folders and ending."""
         if self.classifier_path is not None:
             return pathlib.PurePath(self.classifier_path).stem
         return self.application.lower() if self.application else self.classifier
 
     @property
-    def sends_codewords(self):
+    def sends_codewords(self) -> bool:
         """Whether one of as many fixed pictures as there are classes is sent."""
         return self.encryption is None and TRANSFORMS[self.transform].sends_codewords
 
     @property
-    def has_reader(self):
+    def has_reader(self) -> bool:
         """Whether a network of its own reads what is sent, at the cloud's side."""
         return self.encryption is None and TRANSFORMS[self.transform].reader is not None
 
-    def check_image_size(self, image_size):
+    def check_image_size(self, image_size: int) -> None:
         """Raises `InputError`, naming the next fitting size, where one of the networks can't take the image."""
         row = CLASSIFIERS.get(self.classifier)
         smallest, multiple = (row.smallest_image, row.image_multiple) if row else (1, 1)
@@ -225,7 +227,7 @@ class Config:
                 f"the next one is {-(-image_size // multiple) * multiple}. Received: {image_size}"
             )
 
-    def to_json(self):
+    def to_json(self) -> Values:
         """A dictionary that `json.dump` takes and `from_json` gives back as an equal `Config`.
 
         Parameters stand among the fields.
@@ -234,7 +236,7 @@ class Config:
         return values | values.pop("parameters")
 
     @classmethod
-    def from_json(cls, values):
+    def from_json(cls, values: Values) -> "Config":
         """The inverse of `to_json`; `InputError` names fields that are missing or unknown.
 
         What an earlier version has written is read too: parameters of other rows than those that it names are left out.
@@ -249,7 +251,7 @@ class Config:
         except Exception as error:  # a value of another type makes a check stumble somehow
             raise InputError(f"not a configuration of this version: {error}") from error
 
-    def differences(self, other):
+    def differences(self, other: "Config") -> list[str]:
         """The fields that make `other` another experiment, as `name: self -> other` lines.
 
         Where the data lie is no part of an experiment: `data_dir` may differ, and the path of a folder; what is in it,
@@ -266,7 +268,7 @@ class Config:
 
 
 def _flat(values, prefix=""):
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in values.items():
         flat |= _flat(value, f"{key}.") if isinstance(value, dict) else {prefix + key: value}
     return flat

@@ -7,11 +7,12 @@ import platform
 import subprocess
 
 import i2p_tf
+from i2p_tf.hints import Values
 
 PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets", "scikit-learn", "pillow")
 
 
-def describe_environment():
+def describe_environment() -> Values:
     """A dictionary for environment.json. TensorFlow must be installed."""
     import tensorflow as tf
 

@@ -4,23 +4,28 @@ Everything is measured on the 8-bit images that travel.
 """
 
 import io
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
 
 from i2p_tf import chance, confidence, drawing, inference, picture_grid
 from i2p_tf.channels.table import measured
+from i2p_tf.data.dataset import Dataset, Split
 from i2p_tf.files import write_atomically, write_json
+from i2p_tf.hints import Network, Values
 from i2p_tf.models import cost
 from i2p_tf.models.reader import WITH_READER, readers
 from i2p_tf.models.transforms import codebook
+from i2p_tf.moving_line import MovingLine
 from i2p_tf.results import OF_ATTACKS, SCHEMA, channels, summary
+from i2p_tf.run_dir import RunDir
 
 PARTS = 4 + len(measured())  # of an evaluation: protection, distances, two kinds of images, channels
 SIZED = 1_000  # test images whose PNG files are measured
 
 
-def evaluate_run(run_dir, dataset, line):
+def evaluate_run(run_dir: RunDir, dataset: Dataset, line: MovingLine) -> Values:
     """Evaluates what `run_dir` has trained and writes results.json, samples.png and, of a codebook, codewords.png.
 
     What other commands have put into results.json stays, unless they attacked other networks than these.
@@ -47,7 +52,7 @@ def evaluate_run(run_dir, dataset, line):
     return results
 
 
-def results_of(run_dir, dataset, line):
+def results_of(run_dir: RunDir, dataset: Dataset, line: MovingLine) -> Values:
     """As `evaluate_run`, without what is written, and without what other commands have measured."""
     results, _, _ = _measure_run(run_dir, dataset, line)
     return results
@@ -62,7 +67,8 @@ def _measure_run(run_dir, dataset, line):
     protected = inference.load_protection(run_dir, config, dataset.image_size)(dataset.test.images)
     waiting.step()
     transform = None if config.encryption else inference.load_network(run_dir.transform)
-    results = {"schema": SCHEMA} | measure(classifier, dataset.test, dataset.class_names, protected, waiting.step)
+    results: Values = {"schema": SCHEMA}
+    results |= measure(classifier, dataset.test, dataset.class_names, protected, waiting.step)
     if config.encryption:
         results["at_chance"].pop("plain")  # of which the classifier knows nothing, and need not
     results["cost"] = costs(classifier, transform)
@@ -76,7 +82,13 @@ def _measure_run(run_dir, dataset, line):
     return results, protected, transform
 
 
-def measure(classifier, test, class_names, protected, step=lambda: None):
+def measure(
+    classifier: Network,
+    test: Split,
+    class_names: Sequence[str],
+    protected: np.ndarray,
+    step: Callable[[], None] = lambda: None,
+) -> Values:
     """All parts of results.json that need no network but ψ.
 
     Args:
@@ -152,7 +164,7 @@ def _accuracy(classifier, images, labels):
     return float(np.mean(inference.classify(classifier, images) == labels))
 
 
-def costs(classifier, transform):
+def costs(classifier: Network, transform: Network | None) -> Values:
     """The part `cost` of results.json: MACs of one image, None where they are unknown, and parameters.
 
     Args:
@@ -170,12 +182,12 @@ def costs(classifier, transform):
     }
 
 
-def png_bytes(images):
+def png_bytes(images: np.ndarray) -> float:
     """Mean size of uint8 images as PNG files, as `bin/protect` writes and sends them."""
     return float(np.mean([_png_size(image) for image in images]))
 
 
-def table(results):
+def table(results: Values) -> str:
     """The results as lines for a terminal."""
     accuracy, protection, costs = results["accuracy"], results["protection"], results["cost"]
     rows = [
@@ -210,7 +222,7 @@ def table(results):
     return "\n".join(lines)
 
 
-def closing(run_dir, results):
+def closing(run_dir: RunDir, results: Values) -> str:
     """What stands below `table`: where everything is, and what has gone wrong."""
     places = [f"pictures: {run_dir.samples}", f"numbers:  {run_dir.results}"]
     return "\n".join(places + [f"warning: {line}" for line in chance.warnings(results)])

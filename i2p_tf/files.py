@@ -7,7 +7,8 @@ import os
 import pathlib
 import shutil
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 from i2p_tf.errors import InputError
 
@@ -16,7 +17,7 @@ _DIGITS = 16  # of the SHA-256 of a name
 
 
 @contextlib.contextmanager
-def write_atomically(path):
+def write_atomically(path: pathlib.Path) -> Iterator[pathlib.Path]:
     """Yields a temporary path beside `path`; renames it onto `path`, on the disk too, if the block succeeds.
 
     Makes the folder where it is missing. The temporary name is short, as that of the file may be as long as the file
@@ -45,18 +46,18 @@ def write_bytes(path: pathlib.Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def write_json(path, value):
+def write_json(path: pathlib.Path, value: Any) -> None:
     """Writes `value` as indented JSON with a final newline."""
     with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path):
+def read_json(path: pathlib.Path) -> Any:
     """The dictionary in a JSON file; `InputError` where there is none."""
     return parse_json(path.read_bytes(), path)
 
 
-def parse_json(text, path):
+def parse_json(text: str | bytes, path: pathlib.Path) -> Any:
     """The dictionary in JSON text, given as bytes; `InputError`, which names `path`, where there is none."""
     try:
         value = json.loads(text)
@@ -67,7 +68,7 @@ def parse_json(text, path):
     return value
 
 
-def remove(path):
+def remove(path: pathlib.Path) -> None:
     """Deletes a file, or a folder with all that is in it; what is not there is none."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -1,8 +1,10 @@
 """What says that a folder of pictures is the same one, wherever it lies now."""
 
 import dataclasses
+from collections.abc import Sequence
 
 from i2p_tf.errors import InputError, printable
+from i2p_tf.hints import Values
 
 _SHOWN = 3  # of a list in a message
 
@@ -21,12 +23,12 @@ class Fingerprint:
     files: dict[str, tuple[int, ...]]
     sha256: str
 
-    def to_json(self):
+    def to_json(self) -> Values:
         """A dictionary that `json.dump` takes and `from_json` gives back as an equal `Fingerprint`."""
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_json(cls, values):
+    def from_json(cls, values: Values) -> "Fingerprint":
         """The inverse of `to_json`; `InputError` for anything else."""
         try:
             files = {split: tuple(map(int, counts)) for split, counts in values["files"].items()}
@@ -34,13 +36,13 @@ class Fingerprint:
         except Exception as error:
             raise InputError(f"not what says which pictures a run was trained on: {error!r}") from error
 
-    def other_classes(self, now):
+    def other_classes(self, now: "Fingerprint") -> str:
         """What differs in the class names, in words; empty if they are the same."""
         before, after = set(self.class_names), set(now.class_names)
         others = {"then": sorted(before - after), "now": sorted(after - before)}
         return "; ".join(f"only {when}: {listed(names)}" for when, names in others.items() if names)
 
-    def differences(self, now):
+    def differences(self, now: "Fingerprint") -> list[str]:
         """What makes `now` other pictures, in lines."""
         if classes := self.other_classes(now):
             return [f"classes: {classes}"]
@@ -58,7 +60,7 @@ class Fingerprint:
         return self.files.get(split, (0,) * len(self.class_names))
 
 
-def listed(names):
+def listed(names: Sequence[str]) -> str:
     """Names for a message, the first of many."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(map(repr, names[:_SHOWN])) + more

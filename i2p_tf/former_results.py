@@ -1,5 +1,7 @@
 """What results.json was called by parts in schema 1, and those parts in the words of today."""
 
+from i2p_tf.hints import Values
+
 # Keys wherever they stand, and the beginnings of names of results.
 _FORMER_KEYS = {
     "transport": "channels",
@@ -12,7 +14,7 @@ _FORMER_KEYS = {
 _FORMER_BEGINNINGS = {"control_": "sanity_check_", "floor_": "prior_only_"}
 
 
-def translated(results):
+def translated(results: Values) -> Values:
     """The contents of a results.json of schema 1, but for that number, in the words of today.
 
     A damaged part stays as it is: whoever reads it says what is wrong.
@@ -24,7 +26,7 @@ def translated(results):
     return renamed
 
 
-def former_name(name):
+def former_name(name: str) -> str:
     """What schema 1 called the folder of a result; the same name where that has not changed."""
     for former, present in _FORMER_BEGINNINGS.items():
         if name.startswith(present):

@@ -3,6 +3,7 @@
 import sys
 import types
 import typing
+from typing import Any
 
 Count = typing.NewType("Count", int)  # above 0, as what is divided by is
 
@@ -17,7 +18,7 @@ _NAMES = {
 }
 
 
-def require(value, form, place):
+def require(value: Any, form: Any, place: str | None) -> None:
     """Raises a `ValueError`, which says where, if a value lacks something of a form; it may have more.
 
     Args:

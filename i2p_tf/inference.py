@@ -1,13 +1,16 @@
 """What trained networks, or a keyed method, make of 8-bit images, in batches that fit into memory."""
 
 import functools
+import pathlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from i2p_tf import drawing, encryption, key_file, metrics, models
+from i2p_tf.config import Config
 from i2p_tf.errors import InputError
+from i2p_tf.hints import Protect, Tensor
 from i2p_tf.models.classifiers.own import import_custom_objects
 from i2p_tf.models.reader import with_reader
 from i2p_tf.models.transforms.table import CODE
@@ -17,7 +20,7 @@ MOST_PIXELS = 500 * 32**2  # of a batch
 GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
 
 
-def load_network(path):
+def load_network(path: pathlib.Path) -> keras.Model:
     """A network of a run, for inference; `InputError` says what is missing or damaged."""
     if not path.is_file():
         raise InputError(f"{path} does not exist; bin/train with --run_dir={path.parent} finishes the run")
@@ -29,7 +32,7 @@ def load_network(path):
         raise InputError(f"{path} is damaged ({reason}); delete it, and bin/train makes it again") from error
 
 
-def load_classifier(path, num_classes):
+def load_classifier(path: pathlib.Path, num_classes: int) -> keras.Model:
     """ψ of a run, as `load_network`; `InputError` if it knows another number of classes than the data have."""
     config = RunDir(path.parent)
     if config.config.is_file() and (module := config.load_config().custom_objects):
@@ -40,7 +43,7 @@ def load_classifier(path, num_classes):
     return classifier
 
 
-def load_reading_classifier(run_dir, num_classes):
+def load_reading_classifier(run_dir: RunDir, num_classes: int) -> keras.Model:
     """ψ of a run as the cloud has it, for plain and protected images: with the reader of codes where there is one."""
     classifier = load_classifier(run_dir.classifier, num_classes)
     if not run_dir.load_config().has_reader:
@@ -48,7 +51,7 @@ def load_reading_classifier(run_dir, num_classes):
     return with_reader(classifier, load_network(run_dir.reader))
 
 
-def load_protection(run_dir, config, image_size):
+def load_protection(run_dir: RunDir, config: Config, image_size: int) -> Protect:
     """What a run does to pictures before they travel: a function of uint8 images to uint8 images.
 
     That is h_θ, with a code cut to the bits of the configuration, or the keyed method of `config.encryption` with the
@@ -62,7 +65,7 @@ def load_protection(run_dir, config, image_size):
     return lambda images: drawing.cut(protect(transform, images), config.bits)
 
 
-def protect(transform, images):
+def protect(transform: keras.Model, images: np.ndarray) -> np.ndarray:
     """Applies h_θ.
 
     Args:
@@ -75,17 +78,17 @@ def protect(transform, images):
     return np.concatenate([to_uint8(outputs) for outputs in _infer(transform, images)])
 
 
-def classify(classifier, images):
+def classify(classifier: keras.Model, images: np.ndarray) -> np.ndarray:
     """Classes, int64 `(n,)`, of uint8 images `(n, height, width, 3)`."""
     return logits(classifier, images).argmax(axis=1)
 
 
-def logits(classifier, images):
+def logits(classifier: keras.Model, images: np.ndarray) -> np.ndarray:
     """Logits, float32 `(n, classes)`, of uint8 images `(n, height, width, 3)`."""
     return np.concatenate([np.asarray(outputs) for outputs in _infer(classifier, images)])
 
 
-def visual_distance(images, references):
+def visual_distance(images: np.ndarray, references: np.ndarray) -> dict[str, np.ndarray]:
     """SSIM and PSNR of each uint8 image against its reference: float32 `(n,)` by `ssim` and `psnr`."""
     pairs = list(zip(_batches(images), _batches(references), strict=True))
     return {
@@ -94,12 +97,12 @@ def visual_distance(images, references):
     }
 
 
-def to_uint8(images):
+def to_uint8(images: Tensor) -> np.ndarray:
     """Images in [0, 1] at the 256 levels that travel; what lies outside is cut off."""
-    return np.uint8(np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0))
+    return np.rint(np.clip(np.asarray(images), 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
-def batch_size(image_size):
+def batch_size(image_size: int) -> int:
     """How many images an evaluation computes at once: of large ones fewer, as a network's memory grows with pixels."""
     return min(500, max(1, MOST_PIXELS // image_size**2))
 

@@ -4,6 +4,9 @@ Decoders want more bytes all the same, and would take any number of missing pixe
 what is there is decoded with several endings: where the picture is whole, they don't matter.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
 _START = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
 _RESTARTS = b"".join(bytes([0xFF, 0xD0 + number]) + b"\x33\x66\x99\xcc\x5a" for number in range(8))
@@ -14,7 +17,7 @@ _WITHOUT_LENGTH = (0x00, *range(0xD0, 0xD9), 0xFF)  # no marker but data, restar
 _COEFFICIENTS = 64
 
 
-def completions(content):
+def completions(content: bytes) -> Iterator[bytes]:
     """The file with several endings, all of which give the same pixels if no more than the marker is missing.
 
     Args:
@@ -30,7 +33,8 @@ def completions(content):
 
 def _has_all_scans(content):
     """Whether every coefficient of every component has come with its last bit."""
-    components, exact = 0, {}
+    components = 0
+    exact: dict[Any, Any] = {}
     for marker, segment in _segments(content):
         if marker in _FRAMES and len(segment) > 5:
             components = segment[5]

@@ -9,19 +9,19 @@ from i2p_tf.encryption import KEY_BYTES
 from i2p_tf.errors import InputError
 
 
-def new():
+def new() -> bytes:
     """A key from the system's cryptographic generator, bytes."""
     return secrets.token_bytes(KEY_BYTES)
 
 
-def create(path):
+def create(path: pathlib.Path) -> bytes:
     """Makes a key and keeps it as `write` does; returns it."""
     key = new()
     write(path, key)
     return key
 
 
-def write(path, key):
+def write(path: pathlib.Path, key: bytes) -> None:
     """Keeps a key in a new file of mode 600.
 
     Raises:
@@ -45,7 +45,7 @@ def write(path, key):
         raise
 
 
-def read(path):
+def read(path: pathlib.Path) -> bytes:
     """Reads a key.
 
     Returns:

@@ -7,12 +7,14 @@ import math
 
 from keras import ops
 
+from i2p_tf.hints import Tensor
+
 SSIM_WINDOW = 11
 SSIM_SIGMA = 1.5
 _K1, _K2 = 0.01, 0.03
 
 
-def ssim(images, references):
+def ssim(images: Tensor, references: Tensor) -> Tensor:
     """Structural similarity (Wang et al. 2004): Gaussian window of 11x11, sigma 1.5, K1 0.01, K2 0.03.
 
     Each colour channel by itself, only where the whole window lies inside the image; the mean over places and
@@ -36,7 +38,7 @@ def ssim(images, references):
     return ops.mean(luminance * structure, axis=(1, 2, 3))
 
 
-def psnr(images, references):
+def psnr(images: Tensor, references: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in decibels.
 
     Returns:

@@ -3,6 +3,7 @@
 import io
 import sys
 import time
+from typing import TextIO
 
 REFRESH_SECONDS = 0.5
 STAYING_SECONDS = 10.0  # between lines where none can move
@@ -11,39 +12,39 @@ STAYING_SECONDS = 10.0  # between lines where none can move
 class MovingLine:
     """Writes to `stream`, stderr if not given; the line that moves only where that is a terminal."""
 
-    def __init__(self, stream=None):
+    def __init__(self, stream: TextIO | None = None):
         self.stream = stream or sys.stderr
         self.moving = self.stream.isatty()
         self._shown = 0.0
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """One line that stays."""
         self.clear()
         print(text, file=self.stream, flush=True)
 
     @property
-    def due(self):
+    def due(self) -> bool:
         """Whether the last `show` is long enough ago for another."""
         return self.moving and time.monotonic() - self._shown >= REFRESH_SECONDS
 
-    def show(self, text):
+    def show(self, text: str) -> None:
         """Puts the text into the place of the former one."""
         self._shown = time.monotonic()
         self.clear()
         self.stream.write(text)
         self.stream.flush()
 
-    def clear(self):
+    def clear(self) -> None:
         """Takes the line away."""
         if self.moving:
             self.stream.write("\r\x1b[K")
 
-    def wait(self, what, total):
+    def wait(self, what: str, total: int) -> "Wait":
         """A `Wait` for `total` steps of something without a name for its loss or its pictures."""
         return Wait(self, what, total)
 
 
-def silent():
+def silent() -> MovingLine:
     """A `MovingLine` that nobody sees."""
     return MovingLine(io.StringIO())
 
@@ -51,18 +52,20 @@ def silent():
 class Wait:
     """Says how far something is: on a terminal in the line that moves, elsewhere in one that stays, now and then."""
 
-    def __init__(self, line, what, total):
+    def __init__(self, line: MovingLine, what: str, total: int):
         self.line, self.what, self.total = line, what, total
         self.said = time.monotonic()
-        self.first = None  # the steps that were done when the first were, and when that was: these take longer
+        self.first: tuple[int, float] | None = (
+            None  # the steps that were done when the first were, and when that was: these take longer
+        )
         self.finished = 0
 
-    def step(self):
+    def step(self) -> None:
         """One more is done."""
         self.finished += 1
         self.done(self.finished)
 
-    def done(self, count):
+    def done(self, count: int) -> None:
         """`count` of the steps are done; at the end the line goes."""
         now = time.monotonic()
         if count >= self.total:
@@ -78,7 +81,7 @@ class Wait:
             self.line.say(text)
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """Seconds as `1:02:03` or `2:03`."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

@@ -9,6 +9,9 @@ import contextlib
 import ctypes
 import os
 import threading
+from collections.abc import Iterator
+
+from PIL import Image
 
 BUDGET = 256 << 20  # bytes; a computer with 1 GB has as much to spare
 
@@ -28,17 +31,17 @@ _ORIENTATION, _ROWS, _TILE_WIDTH, _TILE_HEIGHT, _BITS, _SAMPLES = 274, 278, 322,
 class Budget:
     """Bytes that threads take and give back; who wants more than is left waits."""
 
-    def __init__(self, total):
+    def __init__(self, total: int):
         self._total = total
         self.reset()
 
-    def reset(self):
+    def reset(self) -> None:
         """All is there again: in a child after `fork`, where the threads that had taken some are not."""
         self._left = self._total
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def taken(self, count):
+    def taken(self, count: int) -> Iterator[None]:
         """Holds `count` bytes, at most the total."""
         with self._changed:
             self._changed.wait_for(lambda: self._left >= count)
@@ -64,7 +67,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=budget.reset)
 
 
-def needed(image, pixels, file_bytes):
+def needed(image: Image.Image, pixels: int, file_bytes: int) -> int:
     """Bytes at the peak of loading a picture and making it RGB, without turning it.
 
     Args:
@@ -73,14 +76,14 @@ def needed(image, pixels, file_bytes):
         file_bytes: its size.
     """
     own = _pixel_bytes(image.mode)
-    if image.format == "TIFF" and image.tag_v2.get(_ORIENTATION, 1) != 1:
+    if image.format == "TIFF" and image.tag_v2.get(_ORIENTATION, 1) != 1:  # type: ignore[attr-defined]
         own *= 2  # its reader turns it
     loading = image.width * image.height * own + _reader(image, pixels, file_bytes)
     converting = image.width * image.height * (own + (_PIXEL if image.mode != "RGB" else 0))
     return max(loading, converting)
 
 
-def webp_pixels(head):
+def webp_pixels(head: bytes) -> int | None:
     """Pixels that the first 30 bytes of a WebP file claim; None of other files. Its reader takes memory at once."""
     if head[:4] + head[8:12] != b"RIFFWEBP":
         return None
@@ -95,12 +98,12 @@ def webp_pixels(head):
     return 0  # its reader will refuse it
 
 
-def needed_by_webp(pixels, file_bytes):
+def needed_by_webp(pixels: int, file_bytes: int) -> int:
     """As `needed`, of a file that was not opened, and enough to turn it."""
     return pixels * (_PIXEL + _WEBP) + file_bytes
 
 
-def needed_to_turn(image):
+def needed_to_turn(image: Image.Image) -> int:
     """Bytes at the peak of turning a loaded picture upright."""
     return 2 * image.width * image.height * _pixel_bytes(image.mode)
 

@@ -6,7 +6,7 @@ from PIL import Image
 _BAND_PIXELS = 1 << 18  # that are made RGB at once
 
 
-def to_rgb(image):
+def to_rgb(image: Image.Image) -> Image.Image:
     """The picture in mode RGB, in no more memory than `picture_memory.needed` says.
 
     Transparent parts are laid on white. Values of more than 8 bits are scaled as `pictures.decode` says.

@@ -11,6 +11,7 @@ import os
 import threading
 import traceback
 import warnings
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -65,12 +66,12 @@ class _Damaged(PictureError):
     """Its header can be read, and not its pixels."""
 
 
-def is_hidden(name):
+def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is not the user's but the system's, or hidden."""
     return name.startswith(".") or name.lower() in _SYSTEM_NAMES
 
 
-def decode(source, at_least=None):
+def decode(source: Any, at_least: int | None = None) -> Image.Image:
     """Decodes a picture, turns it upright as its EXIF orientation says, and drops all metadata.
 
     Transparent parts are laid on white, the ground that most such pictures are drawn for. 16-bit values and 32-bit
@@ -93,7 +94,7 @@ def decode(source, at_least=None):
     return _decode(source, at_least, lambda image: image)
 
 
-def decode_square(source, size, rule="crop"):
+def decode_square(source: Any, size: int, rule: str = "crop") -> np.ndarray:
     """`resize` of `decode`; the budget of memory holds for both, so this is what many threads may do at once.
 
     Args:
@@ -109,7 +110,7 @@ def decode_square(source, size, rule="crop"):
     return _decode(source, size, lambda image: np.asarray(resize(image, size, rule)))
 
 
-def resize(image, size, rule="crop"):
+def resize(image: Image.Image, size: int, rule: str = "crop") -> Image.Image:
     """Makes a picture square, with an antialiased bicubic filter.
 
     Args:

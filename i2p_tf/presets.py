@@ -5,7 +5,7 @@ import dataclasses
 from i2p_tf.config import Config, Recipe
 
 
-def two_cores(dataset):
+def two_cores(dataset: str) -> Config:
     """The default: short enough for two processor cores, and a transform that sends one picture for each class.
 
     bin/train --dataset=cifar10 --data_dir=DIR, seed 0: classifier 65 min, transform 11 min, both with other work on the
@@ -34,7 +34,7 @@ def two_cores(dataset):
     )
 
 
-def paper_two_cores(dataset):
+def paper_two_cores(dataset: str) -> Config:
     """The paper's kind of objective, with networks and epochs for two cores; its pictures can be reconstructed.
 
     All: 2 cores of an AMD EPYC (Zen 3, no AVX-512), float32, TensorFlow 2.21.0, Keras 3.15.1, one run.
@@ -79,7 +79,7 @@ def paper_two_cores(dataset):
     )
 
 
-def code(dataset):
+def code(dataset: str) -> Config:
     """At most 64 bits of a picture leave the device, and a network at the cloud's side reads the class from them.
 
     bin/train --dataset=cifar10 --preset=code --data_dir=DIR: docs/results/tradeoff/ has what is measured.
@@ -90,14 +90,14 @@ def code(dataset):
         transform="code",
         objective="code",
         channel="png",  # drawings are read the same after every channel
-        adversary_weight=0.0,
+        adversary_weight=0.0,  # type: ignore[call-arg]  # of the objective
         transform_recipe=dataclasses.replace(
             config.transform_recipe, epochs=10, minimum_steps=1000, label_smoothing=0.05, weight_decay=0.01
         ),
     )
 
 
-def adversarial(dataset):
+def adversarial(dataset: str) -> Config:
     """As `paper_two_cores`, with a transform without skips that is trained against a network that reconstructs.
 
     Of digits, the transform alone (ψ given), machine and versions as above: 2 min 33 s. n = 359: plain 0.9972,
@@ -108,11 +108,11 @@ def adversarial(dataset):
         paper_two_cores(dataset),
         transform="bottleneck",
         objective="adversarial",
-        adversary_weight=2.0 if dataset == "digits" else 3.0,
+        adversary_weight=2.0 if dataset == "digits" else 3.0,  # type: ignore[call-arg]  # of the objective
     )
 
 
-def smoke(dataset):
+def smoke(dataset: str) -> Config:
     """For trying things out; its numbers mean nothing.
 
     bin/train --dataset=cifar10 --preset=smoke --data_dir=DIR --feature_weights=FILE, machine and versions as above:
@@ -135,7 +135,7 @@ def smoke(dataset):
     )
 
 
-def paper(dataset):
+def paper(dataset: str) -> Config:
     """Networks, schedule, distance and units of the published code, for a GPU; φ is ImageNet's VGG16 or it stops.
 
     --feature_unit=variance counts λ in variances of φ's features on plain images, in which it means the same for every

@@ -42,7 +42,7 @@ class Recipe:
     clip_norm: float | None = None
     follows_data: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         checks.integer("epochs", self.epochs, 1)
         checks.integer("batch_size", self.batch_size, 1)
         checks.integer("minimum_steps", self.minimum_steps, 0)
@@ -56,6 +56,6 @@ class Recipe:
         if self.label_smoothing >= 1:
             raise InputError(f"label_smoothing must be below 1. Received: {self.label_smoothing!r}")
 
-    def total_epochs(self, steps_per_epoch):
+    def total_epochs(self, steps_per_epoch: int) -> int:
         """Epochs to run, the minimum number of steps included."""
         return max(self.epochs, math.ceil(self.minimum_steps / steps_per_epoch))

@@ -4,7 +4,10 @@ What bin/evaluate and bin/attack measure is written by parts, each a `TypedDict`
 against them when it is read for a report; what another version has besides is left as it is.
 """
 
+import pathlib
 import typing
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from i2p_tf.errors import InputError
 from i2p_tf.files import read_json
 from i2p_tf.former_results import translated
 from i2p_tf.forms import Count
+from i2p_tf.hints import Values
 
 SCHEMA = 2  # of this version; files before the first had no number
 OF_ATTACKS = ("attacks", "prior_only", "linkage", "brute_force", "attribute_inference", "attack_suite")
@@ -212,7 +216,7 @@ class Results(typing.TypedDict, total=False):
     attack_suite: Suite
 
 
-def read(path):
+def read(path: pathlib.Path) -> Values:
     """The dictionary in results.json, of this or an earlier version; empty where there is none yet.
 
     Raises:
@@ -225,12 +229,12 @@ def read(path):
     return results if schema == SCHEMA else translated(results) | {"schema": SCHEMA} if results else {}
 
 
-def is_known(schema):
+def is_known(schema: Any) -> bool:
     """Whether this version reads results of that schema."""
     return type(schema) is int and 1 <= schema <= SCHEMA
 
 
-def summary(values):
+def summary(values: np.ndarray) -> Summary:
     """The `Summary` of an array."""
     return {
         "mean": float(np.mean(values)),
@@ -240,12 +244,12 @@ def summary(values):
     }
 
 
-def value(result, metric):
+def value(result: Mapping[str, Any], metric: str) -> float:
     """What a `Leakage` says by one of `METRICS`: the mean, where there is a `Summary`."""
     found = result[metric]
     return found["mean"] if isinstance(found, dict) else found
 
 
-def channels(results):
+def channels(results: Values) -> dict[str, float | None]:
     """Accuracies of ψ on protected images, by how these have travelled."""
     return {name: accuracy for name, accuracy in results["channels"].items() if name != "n"}

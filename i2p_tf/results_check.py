@@ -1,10 +1,11 @@
 """Whether results.json is of the form that `results` describes, and agrees with itself."""
 
 from i2p_tf.forms import Count, require
+from i2p_tf.hints import Values
 from i2p_tf.results import KINDS, METRICS, AnyAttack, Attack, Results
 
 
-def check(results):
+def check(results: Values) -> None:
     """Raises a `ValueError`, which says where, unless `results` are of the form of this or an earlier version."""
     require(results, Results, "")
     cost = results.get("cost", {})

@@ -7,19 +7,21 @@ import hashlib
 import json
 import os
 import pathlib
+from collections.abc import Iterable, Iterator
 
 from i2p_tf import results
 from i2p_tf.config import Config
 from i2p_tf.errors import InputError
 from i2p_tf.files import TEMPORARY, parse_json, read_json, remove, write_atomically, write_json
 from i2p_tf.fingerprint import Fingerprint
+from i2p_tf.hints import Values
 
 LOCK = ".lock"
 RESULT = "result.json"  # of one attack
 
 
 @contextlib.contextmanager
-def lock_folder(folder, advice):
+def lock_folder(folder: pathlib.Path, advice: str) -> Iterator[None]:
     """Held while a command writes into a folder; a second command is refused with `advice`.
 
     The folder is made if it is missing, and goes again if nothing comes into it. A file system that has no locks for
@@ -46,7 +48,7 @@ def lock_folder(folder, advice):
 class RunDir:
     """The folder of one experiment; its attributes are the paths of its files."""
 
-    def __init__(self, path):
+    def __init__(self, path: str | os.PathLike):
         self.path = pathlib.Path(path)
         self.config = self.path / "config.json"
         self.data = self.path / "data.json"
@@ -68,7 +70,7 @@ class RunDir:
         self.report_markdown = self.path / "report.md"
         self.report_pictures = self.path / "report"  # of report.md
 
-    def check(self, config, overwrite=False, data=None):
+    def check(self, config: Config, overwrite: bool = False, data: Fingerprint | None = None) -> None:
         """Raises what `claim` would raise; writes nothing."""
         try:
             entries = {entry.name for entry in self.path.iterdir()}
@@ -88,11 +90,11 @@ class RunDir:
                 "Give another --run_dir, or --overwrite to delete it"
             )
 
-    def continues(self, config, data=None):
+    def continues(self, config: Config, data: Fingerprint | None = None) -> bool:
         """Whether it holds a part of this very experiment already."""
         return self.config.is_file() and not self._differences(config, data)
 
-    def claim(self, config, overwrite=False, data=None):
+    def claim(self, config: Config, overwrite: bool = False, data: Fingerprint | None = None) -> None:
         """Makes the folder that of `config`, or joins it where it already is. The lock must be held.
 
         Args:
@@ -109,7 +111,7 @@ class RunDir:
         except OSError as error:
             raise self._cannot_write(error) from error
 
-    def load_config(self):
+    def load_config(self) -> Config:
         """The `Config` of the run; `InputError` where there is none."""
         if not self.config.is_file():
             raise InputError(f"{self.path} is no run directory: it has no config.json. bin/train makes one")
@@ -118,7 +120,7 @@ class RunDir:
         except InputError as error:
             raise InputError(f"{self.path} is no run directory of this version: {error}") from error
 
-    def finished_config(self):
+    def finished_config(self) -> Config:
         """As `load_config`, of a run that has all that protects and classifies; `InputError` names what is missing."""
         config = self.load_config()
         needed = [self.classifier, self.encryption_key if config.encryption else self.transform]
@@ -127,7 +129,7 @@ class RunDir:
                 raise InputError(f"{file} does not exist; the bin/train that began this run has to finish it")
         return config
 
-    def network_digests(self):
+    def network_digests(self) -> dict[str, str]:
         """SHA-256 of what the run protects and classifies with, the key in the place of h_θ where there is one."""
         files = {
             "transform": self.encryption_key if self.load_config().encryption else self.transform,
@@ -138,7 +140,7 @@ class RunDir:
         return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
 
     @contextlib.contextmanager
-    def lock(self):
+    def lock(self) -> Iterator[None]:
         """Held while a command writes into the run, which is made if it is missing; a second command is refused."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -149,14 +151,14 @@ class RunDir:
             yield
 
     @contextlib.contextmanager
-    def reading(self):
+    def reading(self) -> Iterator[None]:
         """Held while a command reads what another must not change; a run that can't be written to needs no lock."""
         try:
             descriptor = self._open_lock()
         except OSError as error:
             if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise self._cannot_write(error) from error
-            lock = contextlib.nullcontext()
+            lock: contextlib.AbstractContextManager = contextlib.nullcontext()
         else:
             lock = self._locked(descriptor, fcntl.LOCK_SH)
         with lock:
@@ -176,20 +178,20 @@ class RunDir:
         finally:
             os.close(descriptor)
 
-    def remove_left_overs(self):
+    def remove_left_overs(self) -> None:
         """Deletes what a killed command was writing. The lock must be held."""
         for left_over in self.path.rglob(f"{TEMPORARY}*"):
             remove(left_over)
 
-    def read_results(self):
+    def read_results(self) -> Values:
         """The dictionary in results.json, in the words of this version; empty where there is none yet."""
         return results.read(self.results)
 
-    def read_environment(self):
+    def read_environment(self) -> Values:
         """The dictionary in environment.json; empty where there is none yet."""
         return read_json(self.environment) if self.environment.is_file() else {}
 
-    def read_data(self):
+    def read_data(self) -> Fingerprint | None:
         """The `Fingerprint` in data.json; None where there is none."""
         if not self.data.is_file():
             return None
@@ -199,25 +201,25 @@ class RunDir:
         except InputError as error:
             raise InputError(f"{self.data} is damaged: {error}") from error
 
-    def read_metrics(self):
+    def read_metrics(self) -> list[Values]:
         """The lines of metrics.jsonl as dictionaries; empty where there is none yet."""
         lines = self.metrics.read_bytes().splitlines() if self.metrics.is_file() else []
         return [parse_json(line, self.metrics) for line in lines]
 
-    def attack(self, suite, name):
+    def attack(self, suite: str, name: str) -> pathlib.Path:
         """The folder of one attack of a suite; what other suites have measured stays beside it."""
         return self.attacks / suite / name
 
-    def read_attack(self, suite, name):
+    def read_attack(self, suite: str, name: str) -> Values:
         """What `write_attack` has written; empty where there is nothing yet."""
         path = self.attack(suite, name) / RESULT
         return read_json(path) if path.is_file() else {}
 
-    def write_attack(self, suite, name, values):
+    def write_attack(self, suite: str, name: str, values: Values) -> None:
         """Writes result.json of one attack."""
         write_json(self.attack(suite, name) / RESULT, values)
 
-    def write_metrics(self, lines):
+    def write_metrics(self, lines: Iterable[Values]) -> None:
         """Replaces metrics.jsonl by `lines`, dictionaries."""
         with write_atomically(self.metrics) as temporary:
             temporary.write_text("".join(json.dumps(line) + "\n" for line in lines))

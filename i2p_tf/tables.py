@@ -49,7 +49,7 @@ class Parameter:
     maximum: float | None = None
     zero: bool = True
 
-    def check(self, value):
+    def check(self, value: Any) -> None:
         """Raises an `InputError` unless the value is one that it may have."""
         if self.allowed and isinstance(self.default, int):
             checks.member(self.name, value, self.allowed)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -13,15 +14,27 @@ from i2p_tf.attacks.bench import Bench
 from i2p_tf.attacks.memory import NoMemory
 from i2p_tf.attacks.outcome import Outcome
 from i2p_tf.attacks.rows import ATTACKS
-from i2p_tf.attacks.suite import OWN, find_suite
+from i2p_tf.attacks.suite import OWN, Suite, find_suite
 from i2p_tf.attacks.target import Target
 from i2p_tf.data.arrays import split
+from i2p_tf.data.dataset import Dataset, Split
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
+from i2p_tf.hints import Protect, Say, Tensor, Values
 from i2p_tf.tables import load
 
 
-def attack(protect, classifier, train, test, suite="quick", seed=0, say=print, *, transform=None):
+def attack(
+    protect: Protect,
+    classifier: Callable,
+    train: Split,
+    test: Split,
+    suite: str | Suite = "quick",
+    seed: int = 0,
+    say: Say = print,
+    *,
+    transform: keras.Model | None = None,
+) -> Outcome:
     """Attacks a protection, without a run directory.
 
     Args:
@@ -58,7 +71,7 @@ def attack(protect, classifier, train, test, suite="quick", seed=0, say=print, *
     return carry_out(Bench(target, suite, classes, seed, say, NoMemory()), name)
 
 
-def carry_out(bench, suite_name, others=None):
+def carry_out(bench: Bench, suite_name: str, others: Dataset | None = None) -> Outcome:
     """Runs the suite of a `Bench`.
 
     Args:
@@ -87,7 +100,7 @@ def carry_out(bench, suite_name, others=None):
     )
 
 
-def probabilities(logits):
+def probabilities(logits: Callable) -> Callable[[Tensor], np.ndarray]:
     """A function of uint8 images to ψ's probabilities, float32 `(n, classes)`, from one to logits."""
     return lambda images: np.asarray(keras.ops.softmax(logits(images)))
 
@@ -106,7 +119,7 @@ def _attack_protection(bench):
 
 def _read(bench):
     """Results of the attacks that reconstruct no pictures, by part of results.json."""
-    parts = {}
+    parts: Values = {}
     for attack in bench.suite.everything:
         row = ATTACKS[attack.kind]
         if not row.part or _left_out(bench, attack):

@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -9,7 +10,12 @@ from i2p_tf import inference, picture_grid
 from i2p_tf.attacks import prior_only
 from i2p_tf.attacks.evaluation_classifier import train_classifier
 from i2p_tf.attacks.leakage import leakage
+from i2p_tf.attacks.memory import NoMemory, RunMemory
 from i2p_tf.attacks.rows import ATTACKS
+from i2p_tf.attacks.specification import Specification
+from i2p_tf.attacks.suite import Suite
+from i2p_tf.attacks.target import Target
+from i2p_tf.hints import Network, Say, Values
 from i2p_tf.tables import load
 
 
@@ -25,18 +31,18 @@ class Bench:
         memory: a `NoMemory` or `RunMemory`.
     """
 
-    def __init__(self, target, suite, classes, seed, say, memory):
+    def __init__(self, target: Target, suite: Suite, classes: int, seed: int, say: Say, memory: NoMemory | RunMemory):
         self.target, self.suite, self.classes = target, suite, classes
         self.seed, self.say, self.memory = seed, say, memory
         self.test = target.test
 
     @property
-    def seeds(self):
+    def seeds(self) -> range:
         """Of the repetitions."""
         return range(self.seed, self.seed + self.suite.repetitions)
 
     @functools.cached_property
-    def evaluation_classifier(self):
+    def evaluation_classifier(self) -> Network:
         """The evaluation classifier, trained once."""
 
         def train():
@@ -48,7 +54,7 @@ class Bench:
 
         return self.memory.network("evaluation_classifier", train)
 
-    def evaluation_classifier_accuracy(self):
+    def evaluation_classifier_accuracy(self) -> Values:
         """What the evaluation classifier reads on plain and on protected test images."""
         accuracy = {
             kind: float(np.mean(inference.classify(self.evaluation_classifier, images) == self.test.labels))
@@ -56,7 +62,15 @@ class Bench:
         }
         return accuracy | {"n": len(self.test.labels)}
 
-    def carry_out(self, attack, target, seed, name, sanity_check=False, about=None):
+    def carry_out(
+        self,
+        attack: Specification,
+        target: Target,
+        seed: int,
+        name: str,
+        sanity_check: bool = False,
+        about: Values | None = None,
+    ) -> Values:
         """The result of an attack that reconstructs pictures.
 
         Args:
@@ -77,7 +91,7 @@ class Bench:
         ssim = inference.visual_distance(baseline, self.test.images[: result["n"]])["ssim"]
         return result | {"mean_image_ssim": float(np.mean(ssim))}
 
-    def read(self, attack, seed):
+    def read(self, attack: Specification, seed: int) -> Values:
         """The result of an attack that reconstructs no pictures."""
         target, name = self.target, attack.result_name(self.target)
         specification = attack.about(target) | ({"seed": seed} if attack.seeded else {})
@@ -88,7 +102,7 @@ class Bench:
 
         return self.memory.result(name, specification, target.networks, compute)
 
-    def measure(self, name, specification, reconstruct, target=None):
+    def measure(self, name: str, specification: Values, reconstruct: Callable, target: Target | None = None) -> Values:
         """What guesses of the test images give away, as results.json has it.
 
         Args:

@@ -5,16 +5,21 @@ what ψ reads and no picture shows.
 """
 
 import keras
+import numpy as np
 from keras import layers
 
 from i2p_tf.attacks import fitting
+from i2p_tf.attacks.specification import Training
+from i2p_tf.hints import Say
 from i2p_tf.models.layers.batch_normalization import BatchNormalization
 from i2p_tf.models.layers.normalization import imagenet_normalization
 
 STACKWISE_FILTERS = (32, 64, 128)  # the resolution is halved at each but the first
 
 
-def train_classifier(images, labels, classes, training, seed, say):
+def train_classifier(
+    images: np.ndarray, labels: np.ndarray, classes: int, training: Training, seed: int, say: Say
+) -> keras.Model:
     """Trains a small convolutional network on plain images and labels, or on an attribute instead.
 
     Args:

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable, Iterator, Sequence
 
 import keras
 import numpy as np
@@ -9,18 +10,19 @@ from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.attacks.errors import AttackError
-from i2p_tf.attacks.specification import held_out
+from i2p_tf.attacks.specification import Training, held_out
+from i2p_tf.hints import Say, Tensor, Values
 
 ROUNDS = 10  # after each the network is validated
 SSIM_WEIGHT = 0.1  # brings both terms to one order of magnitude
 
 
-def mse(plain, reconstructed):
+def mse(plain: Tensor, reconstructed: Tensor) -> Tensor:
     """Mean squared error of images in [0, 1]: the published attack's."""
     return ops.mean(ops.square(reconstructed - plain))
 
 
-def mse_ssim(plain, reconstructed):
+def mse_ssim(plain: Tensor, reconstructed: Tensor) -> Tensor:
     """Adds what the results are counted in, the SSIM: sharper pictures than `mse` alone."""
     return mse(plain, reconstructed) + SSIM_WEIGHT * (1.0 - ops.mean(metrics.ssim(reconstructed, plain)))
 
@@ -28,7 +30,9 @@ def mse_ssim(plain, reconstructed):
 LOSSES = {"mse": mse, "mse_ssim": mse_ssim}
 
 
-def fit(network, known, loss, training, seed, say):
+def fit(
+    network: keras.Model, known: tuple[np.ndarray, np.ndarray], loss: Callable, training: Training, seed: int, say: Say
+) -> Values:
     """Trains a network and leaves it at its lowest validation loss; the same seed gives the same network.
 
     The last tenth of the examples, as `held_out` counts them, is kept for validation: that is all an attacker has.
@@ -74,7 +78,7 @@ def fit(network, known, loss, training, seed, say):
     return {"validation_at_start": start} | losses
 
 
-def compile_network(network, loss, learning_rate, total_steps):
+def compile_network(network: keras.Model, loss: Callable, learning_rate: float, total_steps: int) -> None:
     """Makes a network ready for `total_steps` steps from `learning_rate` down to 0."""
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
     network.compile(keras.optimizers.Adam(schedule, global_clipnorm=1.0), loss, jit_compile=False)
@@ -83,19 +87,21 @@ def compile_network(network, loss, learning_rate, total_steps):
 class Rounds(keras.callbacks.Callback):
     """Says after each round how far the training is."""
 
-    def __init__(self, say):
+    def __init__(self, say: Say):
         super().__init__()
         self.say = say
         self.started = time.monotonic()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Values | None = None) -> None:
         seconds = time.monotonic() - self.started
         left = seconds / (epoch + 1) * (ROUNDS - epoch - 1)
-        values = "  ".join(f"{name.replace('val_loss', 'validation')} {value:.3g}" for name, value in logs.items())
+        values = "  ".join(
+            f"{name.replace('val_loss', 'validation')} {value:.3g}" for name, value in (logs or {}).items()
+        )
         self.say(f"  {epoch + 1}/{ROUNDS}  {values}  {seconds:.0f} s, {left:.0f} s left")
 
 
-def batches(examples, batch_size, seed):
+def batches(examples: Sequence[np.ndarray], batch_size: int, seed: int | Sequence[int]) -> Iterator[tuple]:
     """Yields for ever what `fit` learns from: as many rows, drawn at random, of each array."""
     generator = np.random.default_rng(seed)
     while True:

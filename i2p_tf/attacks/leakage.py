@@ -3,13 +3,15 @@
 import numpy as np
 
 from i2p_tf import inference
+from i2p_tf.data.dataset import Split
+from i2p_tf.hints import Network, Values
 from i2p_tf.results import summary
 
 _QUERIES = 1_000
 _TIE = 1e-6  # difference of two correlations that rounding explains
 
 
-def leakage(reconstructed, test, evaluation_classifier):
+def leakage(reconstructed: np.ndarray, test: Split, evaluation_classifier: Network) -> tuple[Values, np.ndarray]:
     """Measures guesses of test images.
 
     Args:
@@ -35,7 +37,7 @@ def leakage(reconstructed, test, evaluation_classifier):
     return measured, distances["ssim"]
 
 
-def reidentification_ranks(reconstructed, gallery):
+def reidentification_ranks(reconstructed: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where the source of each reconstructed image comes in a gallery that is ordered by resemblance.
 
     Resemblance is the correlation of the pixels after the mean image of the gallery is subtracted, of either sign: an
@@ -61,7 +63,7 @@ def reidentification_ranks(reconstructed, gallery):
     return np.concatenate(better), np.concatenate(tied)
 
 
-def share_found(ranks, count):
+def share_found(ranks: tuple[np.ndarray, np.ndarray], count: int) -> float:
     """Share of the sources among the first `count` of the gallery, those that resemble as much in random order.
 
     By chance that is `count` over the size of the gallery.

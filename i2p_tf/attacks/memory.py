@@ -3,25 +3,28 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Callable
 
 import numpy as np
 
 import i2p_tf
 from i2p_tf import inference, picture_grid
+from i2p_tf.data.dataset import Split
 from i2p_tf.files import write_atomically
-from i2p_tf.run_dir import RESULT
+from i2p_tf.hints import Network, Say, Values
+from i2p_tf.run_dir import RESULT, RunDir
 
 
 class NoMemory:
     """Computes everything, and keeps nothing."""
 
-    def result(self, name, specification, networks, compute):
+    def result(self, name: str, specification: Values, networks: Values, compute: Callable[[], Values]) -> Values:
         return compute()
 
-    def network(self, name, train):
+    def network(self, name: str, train: Callable[[], Network]) -> Network:
         return train()
 
-    def save_samples(self, name, *rows):
+    def save_samples(self, name: str, *rows: np.ndarray) -> None:
         pass
 
 
@@ -36,11 +39,13 @@ class RunMemory:
         sanity_checks_from: another `RunDir` whose results are taken where they fit; or None.
     """
 
-    def __init__(self, run_dir, suite_name, setting, say, sanity_checks_from=None):
+    def __init__(
+        self, run_dir: RunDir, suite_name: str, setting: Values, say: Say, sanity_checks_from: RunDir | None = None
+    ):
         self.run_dir, self.suite_name, self.setting, self.say = run_dir, suite_name, setting, say
         self.places = [run_dir, sanity_checks_from] if sanity_checks_from else [run_dir]
 
-    def result(self, name, specification, networks, compute):
+    def result(self, name: str, specification: Values, networks: Values, compute: Callable[[], Values]) -> Values:
         """What `compute` returns, from an earlier command if that has finished it.
 
         Args:
@@ -56,7 +61,7 @@ class RunMemory:
         self.run_dir.write_attack(self.suite_name, name, asked | {"result": result})
         return result
 
-    def network(self, name, train):
+    def network(self, name: str, train: Callable[[], Network]) -> Network:
         """The network that `train` returns, from an earlier command as in `result`."""
         asked, path = {"setting": self.setting}, self._folder(name) / f"{name}.keras"
         if not self._finished(name, asked):
@@ -66,7 +71,7 @@ class RunMemory:
             self.run_dir.write_attack(self.suite_name, name, asked)
         return inference.load_network(path)
 
-    def save_samples(self, name, *rows):
+    def save_samples(self, name: str, *rows: np.ndarray) -> None:
         """Writes samples.png of an attack."""
         with write_atomically(self._folder(name) / "samples.png") as temporary:
             picture_grid.save(temporary, *rows)
@@ -96,7 +101,7 @@ class RunMemory:
         return self.run_dir.attack(self.suite_name, name)
 
 
-def setting(train, test, evaluation_classifier, seed):
+def setting(train: Split, test: Split, evaluation_classifier: Network, seed: int) -> Values:
     """Whatever changes every result, as JSON; the files' names do not.
 
     Args:
@@ -106,8 +111,8 @@ def setting(train, test, evaluation_classifier, seed):
     """
     digest = hashlib.sha256()
     for split in (train, test):
-        digest.update(np.ascontiguousarray(split.images))
-        digest.update(np.ascontiguousarray(split.labels))
+        digest.update(np.ascontiguousarray(split.images).data)
+        digest.update(np.ascontiguousarray(split.labels).data)
     return {
         "i2p_tf": i2p_tf.__version__,
         "images": digest.hexdigest(),

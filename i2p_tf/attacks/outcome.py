@@ -3,6 +3,7 @@
 import dataclasses
 
 from i2p_tf.attacks import summary
+from i2p_tf.hints import Values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,16 +33,16 @@ class Outcome:
     environment: dict
 
     @property
-    def valid(self):
+    def valid(self) -> bool:
         """Whether all sanity checks behave; if not, the attacks are too weak to prove anything."""
         return not self.failed_sanity_checks
 
     @property
-    def strongest(self):
+    def strongest(self) -> Values:
         """By metric: which attack got most out of the images, how much, and its range over seeds."""
         return summary.strongest(self.attacks)
 
-    def results(self):
+    def results(self) -> Values:
         """The parts of results.json that attacks write."""
         return {
             "attacks": self.attacks | {f"sanity_check_{name}": result for name, result in self.sanity_checks.items()},
@@ -58,5 +59,5 @@ class Outcome:
             },
         }
 
-    def __str__(self):
+    def __str__(self) -> str:
         return summary.table(self.results())

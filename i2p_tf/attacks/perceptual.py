@@ -5,12 +5,15 @@ The features are those of a network that has learned to tell by how many quarter
 reconstructed.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 from keras import layers, ops
 
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.specification import Training
+from i2p_tf.hints import Say, Tensor
 
 NAME = "mse_perceptual"
 TRAINING = Training(steps=300)
@@ -19,7 +22,7 @@ WEIGHT = 0.1  # brings both terms to one order of magnitude
 QUARTERS = 4
 
 
-def mse_perceptual(plain, seed, say):
+def mse_perceptual(plain: np.ndarray, seed: int, say: Say) -> Callable[[Tensor, Tensor], Tensor]:
     """Trains the features and makes the loss from them.
 
     Args:

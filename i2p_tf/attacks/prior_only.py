@@ -6,22 +6,27 @@ from keras import layers
 
 from i2p_tf import inference
 from i2p_tf.attacks import fitting
+from i2p_tf.attacks.specification import Training
+from i2p_tf.data.dataset import Split
+from i2p_tf.hints import Say
 
 HIDDEN_UNITS = 256
 
 
-def mean_image(train, count):
+def mean_image(train: Split, count: int) -> np.ndarray:
     """The mean of the training images, `count` times, uint8."""
-    mean = np.uint8(np.rint(train.images.mean(axis=0)))
+    mean = np.rint(train.images.mean(axis=0)).astype(np.uint8)
     return np.repeat(mean[np.newaxis], count, axis=0)
 
 
-def random_image(train, count, seed):
+def random_image(train: Split, count: int, seed: int) -> np.ndarray:
     """`count` training images, drawn at random, uint8."""
     return train.images[np.random.default_rng(seed).integers(len(train.images), size=count)]
 
 
-def label_only(known, probabilities, training, seed, say):
+def label_only(
+    known: tuple[np.ndarray, np.ndarray], probabilities: np.ndarray, training: Training, seed: int, say: Say
+) -> np.ndarray:
     """Pictures drawn from ψ's probabilities alone, by a network that has learned which picture goes with which.
 
     What a protected image gives away beyond this is its real leak: the class is meant to be read.

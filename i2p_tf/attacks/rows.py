@@ -65,8 +65,8 @@ class Network:
     multiple: int = 1
 
 
-ATTACKS = Table("attack")
-NETWORKS = Table("attacker's network")
+ATTACKS: Table[Attack] = Table("attack")
+NETWORKS: Table[Network] = Table("attacker's network")
 
 ATTACKS.register(
     Attack(
@@ -231,7 +231,7 @@ NETWORKS.register(
 )
 
 
-def kind_of(name):
+def kind_of(name: str) -> Attack | None:
     """The row of an attack by the name of its results, which begins with the row's; None of an unknown one."""
     return max(
         (row for row in ATTACKS.values() if f"{name}_".startswith(f"{row.name}_")),

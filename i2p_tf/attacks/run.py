@@ -8,15 +8,26 @@ from i2p_tf.attacks import memory
 from i2p_tf.attacks.attack import carry_out, probabilities
 from i2p_tf.attacks.bench import Bench
 from i2p_tf.attacks.rows import ATTACKS
-from i2p_tf.attacks.suite import find_suite
+from i2p_tf.attacks.suite import Suite, find_suite
 from i2p_tf.attacks.target import Target
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.files import write_json
+from i2p_tf.hints import Say, Values
 from i2p_tf.results import SCHEMA
+from i2p_tf.run_dir import RunDir
 
 
 def run_suite(
-    run_dir, dataset, name, seed, say, repetitions=None, attribute=None, sanity_checks_from=None, others=None
-):
+    run_dir: RunDir,
+    dataset: Dataset,
+    name: str,
+    seed: int,
+    say: Say,
+    repetitions: int | None = None,
+    attribute: str | None = None,
+    sanity_checks_from: RunDir | None = None,
+    others: Dataset | None = None,
+) -> Values:
     """Attacks what protects the pictures of a run, into results.json; what is finished is not repeated.
 
     Args:
@@ -49,7 +60,16 @@ def run_suite(
     return results
 
 
-def bench_of(run_dir, dataset, name, suite, seed, say, attribute=None, sanity_checks_from=None):
+def bench_of(
+    run_dir: RunDir,
+    dataset: Dataset,
+    name: str,
+    suite: Suite,
+    seed: int,
+    say: Say,
+    attribute: str | None = None,
+    sanity_checks_from: RunDir | None = None,
+) -> Bench:
     """The `Bench` of a run: its networks, its data, and a memory in its folder. Arguments as of `run_suite`."""
     config = run_dir.load_config()
     classifier = inference.load_reading_classifier(run_dir, dataset.num_classes)

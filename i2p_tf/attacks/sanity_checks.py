@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from i2p_tf import encryption
+from i2p_tf.attacks.specification import Specification
 
 DIFFERENTIABLE = "i2p_tf.attacks.kinds.gradient_inversion"
 KEY = bytes(encryption.KEY_BYTES)  # any will do: it is the attacker who must not know it
@@ -63,7 +64,9 @@ SANITY_CHECKS = {
 }
 
 
-def misbehaviour(name, ssim, mean_image_ssim, attack=None, draws=False):
+def misbehaviour(
+    name: str, ssim: float, mean_image_ssim: float, attack: Specification | None = None, draws: bool = False
+) -> str | None:
     """What is wrong with a sanity check's result, in a line; None if nothing is.
 
     Args:

@@ -2,9 +2,11 @@
 
 import dataclasses
 import hashlib
+from typing import Any
 
 from i2p_tf.attacks.specification import Specification, Training, held_out
 from i2p_tf.attacks.threat_models import T0, T1, T2, T3
+from i2p_tf.hints import Values
 
 MOST_SYMBOLS = 12_288  # of a linear map: the halves of bytes of 45x45 pixels; the time grows with the third power
 
@@ -16,7 +18,7 @@ class AsIs(Specification):
     kind = "as_is"
     seeded = False
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         return {"threat_model": T0.name, "pairs": 0}
 
 
@@ -50,13 +52,13 @@ class InverseNetwork(Specification):
     threat_model: str = T1.name
 
     @property
-    def name(self):
+    def name(self) -> str:
         leaked = f"_{self.pairs}_pairs" if self.threat_model == T3.name else ""
         asking = "_class" if self.asks_classifier else ""
         return f"{self.kind}_{self.architecture}_{self.loss}{asking}{leaked}"
 
     @property
-    def networks(self):
+    def networks(self) -> tuple[str, ...]:
         return (self.architecture,)
 
 
@@ -75,14 +77,14 @@ class LinearMap(Specification):
     pairs: int | None = None
     threat_model: str = T1.name
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         return super().about(target) | {"halves": target.halves}
 
-    def left_out(self, target):
+    def left_out(self, target: Any) -> str | None:
         size = target.image_size
         return f"images of {size}x{size} have too many values" if symbols(size, True) > MOST_SYMBOLS else None
 
-    def fits_sanity_check(self, name, target):
+    def fits_sanity_check(self, name: str, target: Any) -> bool:
         """What moves far can be asked for only where there are more pairs to learn from than values."""
         pairs = target.count(self.pairs)
         return name == "constant" or pairs - held_out(pairs) > symbols(target.image_size, halves=False)
@@ -114,21 +116,21 @@ class Flow(Specification):
     threat_model: str = T1.name
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"{self.kind}_{self.architecture}"
 
     @property
-    def networks(self):
+    def networks(self) -> tuple[str, ...]:
         return (self.architecture,)
 
     @property
-    def sample(self):
+    def sample(self) -> int | None:
         return self.images
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         return super().about(target) | {"images": target.tried(self.images)}
 
-    def left_out(self, target):
+    def left_out(self, target: Any) -> str | None:
         return "whoever has no key can't protect a candidate" if target.encryption else None
 
 
@@ -157,13 +159,13 @@ class GradientInversion(Specification):
     threat_model: str = T2.name
 
     @property
-    def sample(self):
+    def sample(self) -> int | None:
         return self.images
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         return super().about(target) | {"images": target.tried(self.images)}
 
-    def left_out(self, target):
+    def left_out(self, target: Any) -> str | None:
         if target.encryption:
             return "whoever has no key has nothing to differentiate"
         return None if target.transform else "there is no network to differentiate"
@@ -188,14 +190,14 @@ class Gan(Specification):
     threat_model: str = T0.name
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"{self.kind}_{self.architecture}"
 
     @property
-    def networks(self):
+    def networks(self) -> tuple[str, ...]:
         return (self.architecture,)
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         return super().about(target) | {"images": 2 * (target.count(self.images) // 2)}
 
 
@@ -216,7 +218,7 @@ class Linkage(Specification):
     brighter: int = 8
     threat_model: str = T0.name
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         return dataclasses.asdict(self)
 
 
@@ -236,14 +238,14 @@ class BruteForce(Specification):
     pictures: int = 20
     threat_model: str = T0.name
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         return {
             "threat_model": self.threat_model,
             "shrunken_key_bits": self.shrunken_key_bits,
             "n": target.tried(self.pictures),
         }
 
-    def left_out(self, target):
+    def left_out(self, target: Any) -> str | None:
         return None if target.encryption else ""
 
 
@@ -261,13 +263,13 @@ class AttributeInference(Specification):
     training: Training
     threat_model: str = T1.name
 
-    def entry(self, target):
+    def entry(self, target: Any) -> str | None:
         return target.attribute
 
-    def result_name(self, target):
+    def result_name(self, target: Any) -> str:
         return f"attribute_{target.attribute}"
 
-    def about(self, target):
+    def about(self, target: Any) -> Values:
         splits = target.train, target.test
         return dataclasses.asdict(self) | {
             "attribute": target.attribute,
@@ -275,10 +277,10 @@ class AttributeInference(Specification):
             "sha256": hashlib.sha256(b"".join(split.attribute.tobytes() for split in splits)).hexdigest(),
         }
 
-    def left_out(self, target):
+    def left_out(self, target: Any) -> str | None:
         return None if target.attribute else ""
 
 
-def symbols(image_size, halves):
+def symbols(image_size: int, halves: bool) -> int:
     """How many values an image has: bytes, or halves of bytes; what a linear map has to be learned for."""
     return image_size**2 * 3 * (2 if halves else 1)

@@ -46,23 +46,23 @@ class Suite:
     test_images: int | None = None
 
     @property
-    def everything(self):
+    def everything(self) -> tuple[Specification, ...]:
         """All attacks in the order in which they are run."""
         return (*ALWAYS, *self.attacks, *READING, AttributeInference(self.evaluation_classifier))
 
     @property
-    def most_pairs(self):
+    def most_pairs(self) -> int | None:
         """How many pairs the attackers need at most; None for all training images."""
         pairs = [attack.pairs for attack in (*self.attacks, *self.sanity_checks)]
-        return None if None in pairs else max(pairs, default=0) or None
+        return None if None in pairs else max(filter(None, pairs), default=None)
 
     @property
-    def learner(self):
+    def learner(self) -> InverseNetwork | None:
         """The attack that is also tried with pairs of other pictures; None where nothing learns from pairs."""
         learners = [attack for attack in self.attacks if isinstance(attack, InverseNetwork)]
         return dataclasses.replace(learners[0], loss="mse_ssim") if learners else None
 
-    def check(self, name, image_size):
+    def check(self, name: str, image_size: int) -> None:
         """Raises an `InputError`, where this suite called `name` has a network that takes no images of that size."""
         attacks = (*self.attacks, *self.sanity_checks)
         for network in dict.fromkeys(network for attack in attacks for network in attack.networks):
@@ -153,7 +153,7 @@ def _full():
 SUITES = {"quick": _quick(), "standard": _standard(), "full": _full()}
 
 
-def find_suite(name):
+def find_suite(name: str) -> Suite:
     """The `Suite` of a name that a user gave; `InputError`, with the nearest name, if there is none."""
     if name not in SUITES:
         raise unknown_name("suite", name, tuple(SUITES))

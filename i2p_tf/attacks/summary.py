@@ -1,10 +1,11 @@
 """What a suite says in the end: the strongest attack by each metric, and a table for a terminal."""
 
 from i2p_tf.attacks.threat_models import THREAT_MODELS
+from i2p_tf.hints import Values
 from i2p_tf.results import METRICS, value
 
 
-def strongest(attacks):
+def strongest(attacks: dict[str, Values]) -> Values:
     """By metric: which attack got most out of the images, how much, and its range over seeds.
 
     The class is read too coarsely from a sample of the images: there, only attacks on all of them are ranked.
@@ -19,7 +20,7 @@ def strongest(attacks):
     }
 
 
-def table(results):
+def table(results: Values) -> str:
     """The results of a suite as lines for a terminal."""
     suite, attacks = results["attack_suite"], results["attacks"]
     rows = [("", "SSIM", "p95", "PSNR", "class", "top-1", "top-5", "n", "threat", "seconds")]
@@ -82,7 +83,7 @@ def _brute_force(result):
 
 def _strongest(attacks, metric):
     values = {name: value(result, metric) for name, result in attacks.items()}
-    best = max(values, key=values.get)
+    best = max(values, key=lambda name: values[name])
     kind = attacks[best].get("attack", best)
     repetitions = [values[name] for name, result in attacks.items() if result.get("attack", name) == kind]
     return {"attack": best, "value": values[best], "range": [min(repetitions), max(repetitions)]}

@@ -9,22 +9,22 @@ import numpy as np
 from PIL import Image
 
 
-def png(image):
+def png(image: np.ndarray) -> np.ndarray:
     """Exactly as it was."""
     return _through_file(image, format="PNG")
 
 
-def jpeg_90(image):
+def jpeg_90(image: np.ndarray) -> np.ndarray:
     """A JPEG file of quality 90, with colours at half the resolution, as most software writes it."""
     return _through_file(image, format="JPEG", quality=90)
 
 
-def jpeg_75(image):
+def jpeg_75(image: np.ndarray) -> np.ndarray:
     """A JPEG file of quality 75."""
     return _through_file(image, format="JPEG", quality=75)
 
 
-def resize_2x(image):
+def resize_2x(image: np.ndarray) -> np.ndarray:
     """Bilinearly to twice the size and back, as a program does that wants another size."""
     height, width = image.shape[:2]
     larger = Image.fromarray(image).resize((2 * width, 2 * height), Image.Resampling.BILINEAR)

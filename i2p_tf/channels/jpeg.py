@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+from i2p_tf.hints import Tensor
+
 SIDE = 8  # of the blocks that are transformed, in pixels
 # The example tables of T.81, annex K, which libjpeg scales by the quality.
 LUMINANCE = (
@@ -25,7 +27,7 @@ CHROMINANCE = (
 TO_YCBCR = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32)
 
 
-def jpeg(images, quality):
+def jpeg(images: Tensor, quality: int) -> Tensor:
     """Images as a JPEG file of that quality, 50 to 100, gives them back, with colours at half the resolution.
 
     Rounding has the gradient of the identity.
@@ -48,12 +50,12 @@ def jpeg(images, quality):
     return ops.clip(_rounded(x[:, :height, :width]), 0.0, 255.0) / 255.0
 
 
-def jpeg_90(images):
+def jpeg_90(images: Tensor) -> Tensor:
     """As `jpeg`, of quality 90."""
     return jpeg(images, 90)
 
 
-def jpeg_75(images):
+def jpeg_75(images: Tensor) -> Tensor:
     """As `jpeg`, of quality 75."""
     return jpeg(images, 75)
 

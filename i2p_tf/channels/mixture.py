@@ -4,12 +4,13 @@ from keras import ops
 
 from i2p_tf.channels.jpeg import jpeg
 from i2p_tf.channels.scaling import resized_2x
+from i2p_tf.hints import Tensor
 
 QUALITIES = (90, 75)  # of the JPEG files
 WAYS = 2 + len(QUALITIES)
 
 
-def lossy(images):
+def lossy(images: Tensor) -> Tensor:
     """Of each batch a quarter as it is, two as JPEG files of quality 90 and 75, one scaled to twice the size and back.
 
     Args:

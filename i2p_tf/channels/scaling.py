@@ -4,9 +4,10 @@ import numpy as np
 from keras import ops
 
 from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.hints import Tensor
 
 
-def resized_2x(images):
+def resized_2x(images: Tensor) -> Tensor:
     """Images bilinearly scaled to twice the size and back; rounding has the gradient of the identity.
 
     By matrices, for `ops.image.resize` with antialiasing can't be compiled by XLA.

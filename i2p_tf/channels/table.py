@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from i2p_tf.hints import Protect
 from i2p_tf.tables import Table, load
 
 
@@ -60,6 +61,6 @@ CHANNELS = Table(
 )
 
 
-def measured():
+def measured() -> dict[str, Protect]:
     """What real files do, by name of the channel, as functions of one uint8 image to another of the same shape."""
     return {name: load(row.file) for name, row in CHANNELS.items() if row.file}

@@ -61,7 +61,7 @@ flags.DEFINE_string(
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int | None:
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
     find_suite(FLAGS.suite)
     if not 0 <= FLAGS.seed <= MOST_SEED:
@@ -105,7 +105,7 @@ def main(arguments):
     return _report_failures(results["attack_suite"]["failed_sanity_checks"])
 
 
-def run():
+def run() -> None:
     from i2p_tf.attacks.errors import AttackError
 
     app.run(__doc__, FLAGS, main, failures=(AttackError,), stopped="stopped; the same command goes on from here")

@@ -28,6 +28,7 @@ flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 def main(arguments: list[str]) -> None:
     run_dir = app.given_run_dir(arguments, FLAGS.run_dir)
+    request.check_variants(FLAGS.variants)
     config = run_dir.finished_config()
     path = pathlib.Path(FLAGS.export or pathlib.Path("exports") / run_dir.path.resolve().name).resolve()
     request.check(config, path, FLAGS.variants, str(run_dir.path))

@@ -11,6 +11,7 @@ finished part. Sanity checks say whether the attackers are strong enough; if one
 
 import shlex
 import sys
+from typing import NoReturn
 
 from absl import flags
 
@@ -34,7 +35,7 @@ flags.DEFINE_string("output", None, "folder for the means of several runs", flag
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     if not FLAGS.run_dir:
@@ -61,7 +62,7 @@ def main(arguments):
     return _report_failures(curves[-1]["sanity_checks"]["failed"])
 
 
-def run():
+def run() -> NoReturn:
     from i2p_tf.attacks.errors import AttackError
     from i2p_tf.training.errors import TrainingError
 

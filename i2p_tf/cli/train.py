@@ -14,6 +14,7 @@ from absl import flags
 
 from i2p_tf import concepts, presets
 from i2p_tf.cli import app, own_classifier
+from i2p_tf.config import Config
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.experiment import OF_RECIPES, configured
@@ -98,7 +99,7 @@ HEADS = {
 KINDS = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
 
 
-def define_table_flags():
+def define_table_flags() -> None:
     """A flag for each concept and for each parameter of its rows; rows that another package adds have theirs too."""
     for concept in concepts.TABLES:
         if concept not in FLAGS:
@@ -112,7 +113,7 @@ def define_table_flags():
         flags.DEFINE_alias("transport", "channel", flag_values=FLAGS)
 
 
-def config_from_flags():
+def config_from_flags() -> Config:
     """The preset's `Config` with what the flags replace; `InputError` for whatever does not fit."""
     if not FLAGS.dataset:
         raise InputError(f"--dataset is missing; allowed: {', '.join(sources.allowed())}")
@@ -147,7 +148,7 @@ def _transform_flags():
     return dict.fromkeys([*names, *(parameter.name for row in rows for parameter in row.parameters)])
 
 
-def default_run_dir(dataset, config):
+def default_run_dir(dataset: str, config: Config) -> pathlib.Path:
     """`runs/<dataset>_<classifier>`, and `_<encryption>` where there is one; of a folder, the last part of its path."""
     kind, _, rest = dataset.partition(":")
     name = pathlib.Path(rest).expanduser().resolve().name if kind == "folder" else rest or kind
@@ -158,7 +159,7 @@ def default_run_dir(dataset, config):
     )
 
 
-def main(arguments):
+def main(arguments: list[str]) -> None:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     config = config_from_flags()
@@ -180,7 +181,7 @@ def main(arguments):
         print(evaluation.closing(run_dir, results))
 
 
-def run():
+def run() -> None:
     from i2p_tf.training.errors import TrainingError
 
     define_table_flags()

@@ -32,7 +32,7 @@ def split(name: str, given: Any) -> Split:
             f"the labels of `{name}` must be integers from 0, one for each image. Received: {labels.dtype} "
             f"{labels.shape} for {len(images)} images"
         )
-    return Split(images, np.int32(labels))
+    return Split(images, labels.astype(np.int32))
 
 
 def _read(name, given):

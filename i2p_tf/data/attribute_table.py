@@ -18,7 +18,7 @@ FILE = "attributes.csv"
 _BEGINNING = re.compile(r'\s*"?file"? *([,;\t])', re.IGNORECASE)
 
 
-def names(folder):
+def names(folder: pathlib.Path) -> tuple[str, ...]:
     """Names of the attributes; none where the folder, a path that may begin with `~`, has no such file.
 
     Raises:
@@ -28,7 +28,7 @@ def names(folder):
     return tuple(_lines(path)[0][1][1:]) if path.is_file() else ()
 
 
-def column(root, name):
+def column(root: pathlib.Path, name: str) -> dict[str, str]:
     """One attribute: a dictionary of `key`s of paths, relative to `root`, to values, both strings.
 
     Raises:
@@ -48,7 +48,7 @@ def column(root, name):
     return values
 
 
-def key(path):
+def key(path: str | pathlib.PurePath) -> str:
     """A relative path in the one form in which the table and the folder can be compared."""
     return unicodedata.normalize("NFC", pathlib.PurePosixPath(path).as_posix())
 

@@ -5,6 +5,7 @@ network trained by one of them has not seen the validation or test images of ano
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Split:
     labels: np.ndarray
     attribute: np.ndarray | None = None
 
-    def take(self, chosen):
+    def take(self, chosen: np.ndarray | slice) -> "Split":
         """The `Split` of the images that an index, a slice or a mask chooses."""
         attribute = None if self.attribute is None else self.attribute[chosen]
         return Split(self.images[chosen], self.labels[chosen], attribute)
@@ -69,7 +70,7 @@ class Dataset:
     attribute_values: tuple[str, ...] = ()
 
     @classmethod
-    def split(cls, name, found):
+    def split(cls, name: str, found: Found) -> "Dataset":
         """The `Dataset` of what a source has found, with all three splits.
 
         A missing test split is 20 % of the training images, a missing validation split a fraction of the rest. Both
@@ -87,12 +88,12 @@ class Dataset:
             **splits,
         )
 
-    def with_training_images(self, count):
+    def with_training_images(self, count: int) -> "Dataset":
         """The set with only `count` training images (all, where there are no more): the same ones in every run."""
         chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.train.labels))[:count]
         return dataclasses.replace(self, train=self.train.take(chosen))
 
-    def with_class_names(self, names):
+    def with_class_names(self, names: Sequence[str]) -> "Dataset":
         """The set with its classes, and so its labels, in the order of `names`; `InputError` if these are others."""
         if set(names) != set(self.class_names):
             missing, unknown = sorted(set(self.class_names) - set(names)), sorted(set(names) - set(self.class_names))
@@ -106,7 +107,7 @@ class Dataset:
         }
         return dataclasses.replace(self, class_names=tuple(names), **splits)
 
-    def describe_classes(self):
+    def describe_classes(self) -> str:
         """The names of the classes, each with its number of pictures in all splits, as one line; some of many."""
         labels = np.concatenate([split.labels for split in (self.train, self.validation, self.test)])
         counts = np.bincount(labels, minlength=self.num_classes).tolist()
@@ -118,12 +119,12 @@ class Dataset:
         return f"{self.num_classes} classes: {', '.join(shown)}"
 
     @property
-    def image_size(self):
+    def image_size(self) -> int:
         """Height and width of every image."""
         return self.train.images.shape[1]
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """Number of classes; labels run from 0 to one less."""
         return len(self.class_names)
 

@@ -9,11 +9,12 @@ from i2p_tf import pictures
 from i2p_tf.data import attribute_table, layout
 from i2p_tf.data.dataset import DEFAULT_SIZE, Found, Split
 from i2p_tf.errors import InputError, printable
+from i2p_tf.moving_line import MovingLine
 
 _ORDER_SEED = 0
 
 
-def read(place, data_dir, image_size, attribute, line):
+def read(place: str, data_dir: str | None, image_size: int | None, attribute: str | None, line: MovingLine) -> Found:
     """Reads all pictures of a folder.
 
     Pictures lie at any depth below their class folder. Hidden files are ignored. Symbolic links are followed, but no

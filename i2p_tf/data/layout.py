@@ -45,7 +45,7 @@ class Layout:
     splits: dict[str, pathlib.Path]
     classes: dict[str, tuple[pathlib.Path, ...]]
 
-    def files(self, split):
+    def files(self, split: str) -> tuple[list[pathlib.Path], np.ndarray]:
         """The files of a split in an order that copying does not change, and their labels, int32 `(n,)`."""
         files, labels = [], []
         folders = self.classes[split]
@@ -56,13 +56,13 @@ class Layout:
             labels += [label] * len(found)
         return files, np.array(labels, np.int32)
 
-    def strays(self, split):
+    def strays(self, split: str) -> list[pathlib.Path]:
         """The visible files of a split that are not inside a class folder."""
         return sorted(
             entry for entry in self.splits[split].iterdir() if not entry.is_dir() and not _is_hidden(entry.name)
         )
 
-    def fingerprint(self):
+    def fingerprint(self) -> Fingerprint:
         """The `Fingerprint` of all files."""
         counts, lines = {}, []
         for split in self.splits:
@@ -75,7 +75,7 @@ class Layout:
         return Fingerprint(self.class_names, counts, hashlib.sha256(content).hexdigest())
 
 
-def find(path):
+def find(path: str | pathlib.Path) -> Layout:
     """The `Layout` of a folder.
 
     Raises:
@@ -99,12 +99,12 @@ def find(path):
     )
 
 
-def fingerprint(path):
+def fingerprint(path: str | pathlib.Path) -> Fingerprint:
     """The `Fingerprint` of a folder; `InputError` as `find`."""
     return find(path).fingerprint()
 
 
-def composed(name):
+def composed(name: str) -> str:
     """A name in Unicode's form NFC: macOS writes another form than most, and people see no difference."""
     return unicodedata.normalize("NFC", name)
 
@@ -148,7 +148,7 @@ def _is_class(named, others):
 
 def _find_classes(folder):
     """Class name -> folder."""
-    classes = {}
+    classes: dict[str, pathlib.Path] = {}
     for entry in filter(_has_files, _visible_folders(folder)):
         kinds = [_REFUSED[kind] for kind in map(unicodedata.category, entry.name) if kind in _REFUSED]
         if kinds:

@@ -4,14 +4,25 @@ The array of a `Split` is the cache: it is decoded once and stays uint8. Each ep
 augments, then converts to float32, while the step before is still computing.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import tensorflow as tf
 
 from i2p_tf.config import AUGMENTATIONS
+from i2p_tf.data.dataset import Split
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.hints import Tensor
 
 
-def training_pipeline(split, batch_size, seed, augmentation, epoch, protect=None):
+def training_pipeline(
+    split: Split,
+    batch_size: int,
+    seed: int,
+    augmentation: str,
+    epoch: int,
+    protect: Callable[[Tensor], Tensor] | None = None,
+) -> tf.data.Dataset:
     """One epoch of training batches, in an order and with an augmentation that follow from `(seed, epoch)` alone.
 
     So a run resumed at some epoch sees exactly what an uninterrupted one sees. Every image comes at most once; up to
@@ -54,7 +65,7 @@ def training_pipeline(split, batch_size, seed, augmentation, epoch, protect=None
     return _pipeline(batches, split, batch_size, steps)
 
 
-def evaluation_pipeline(split, batch_size):
+def evaluation_pipeline(split: Split, batch_size: int) -> tf.data.Dataset:
     """All images in order; the last batch may be smaller.
 
     Args:

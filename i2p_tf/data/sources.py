@@ -7,10 +7,13 @@ row here; another package adds a row by `SOURCES.register`.
 import dataclasses
 import os
 import pathlib
+from typing import Any
 
 from i2p_tf import moving_line, tables
 from i2p_tf.data.dataset import Dataset
 from i2p_tf.errors import InputError, printable, unknown_name
+from i2p_tf.fingerprint import Fingerprint
+from i2p_tf.moving_line import MovingLine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,7 @@ class Source:
     attributes_help: str = ""
 
     @property
-    def form(self):
+    def form(self) -> str:
         """How its data sets are named."""
         return f"{self.name}:{self.place}" if self.place else self.name
 
@@ -72,12 +75,12 @@ SOURCES = tables.Table(
 )
 
 
-def allowed():
+def allowed() -> tuple[str, ...]:
     """How a data set can be named, for messages: "digits", "folder:PATH"."""
     return tuple(source.form for source in SOURCES.values())
 
 
-def find(name):
+def find(name: str) -> tuple[Source, str]:
     """The `Source` of a data set's name, and the place in it.
 
     Raises:
@@ -94,7 +97,7 @@ def find(name):
     return source, place or kind
 
 
-def check_name(name):
+def check_name(name: str) -> None:
     """Checks a data set's name, and the place in it, as far as that can be done in no time.
 
     Raises:
@@ -105,13 +108,13 @@ def check_name(name):
         tables.load(source.check)(place)
 
 
-def is_path(name):
+def is_path(name: str) -> bool:
     """Whether a data set lies in a folder that its name names."""
     kind, colon, place = name.partition(":")
     return bool(colon and place) and kind in SOURCES and SOURCES[kind].is_path
 
 
-def shown_name(name):
+def shown_name(name: str) -> str:
     """A data set's name for others to read: of a folder without its path, which says more of its owner."""
     if not is_path(name):
         return name
@@ -119,7 +122,7 @@ def shown_name(name):
     return f"{kind}:{printable(pathlib.Path(path).name)}"
 
 
-def place(name, data_dir=None):
+def place(name: str, data_dir: str | None = None) -> tuple[str, str | None]:
     """A data set's name and `data_dir` as a run records them, so that they hold in every working directory.
 
     Of a folder, `data_dir` is where it lies now, and becomes part of the name.
@@ -130,7 +133,7 @@ def place(name, data_dir=None):
     return name, _absolute(data_dir) if data_dir else None
 
 
-def located(config, data_dir):
+def located(config: Any, data_dir: str | None) -> Any:
     """The `Config` of a run with its data where they lie now; they have not moved where `data_dir` is None.
 
     Raises:
@@ -141,7 +144,7 @@ def located(config, data_dir):
     return dataclasses.replace(config, dataset=name, data_dir=data_dir or config.data_dir)
 
 
-def check_place(name):
+def check_place(name: str) -> None:
     """As `check_name`, of what a run learns from; the message says how to tell where a folder is now."""
     path = name.partition(":")[2]
     if is_path(name) and not os.path.lexists(path):
@@ -149,13 +152,13 @@ def check_place(name):
     check_name(name)
 
 
-def fingerprint(name):
+def fingerprint(name: str) -> Fingerprint | None:
     """The `Fingerprint` of a folder of pictures; None for other sets, of which the name says all."""
     source, place = find(name)
     return tables.load(source.fingerprint)(place) if source.fingerprint else None
 
 
-def check_attribute(name, attribute):
+def check_attribute(name: str, attribute: str) -> None:
     """Checks that a data set has an attribute, where that can be known without reading it.
 
     Raises:
@@ -174,7 +177,13 @@ def check_attribute(name, attribute):
         raise unknown_name(f"attribute of data set {shown_name(name)!r}", attribute, names)
 
 
-def load(name, data_dir=None, image_size=None, attribute=None, line=None):
+def load(
+    name: str,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    attribute: str | None = None,
+    line: MovingLine | None = None,
+) -> Dataset:
     """Loads a data set into memory.
 
     Args:
@@ -198,7 +207,7 @@ def load(name, data_dir=None, image_size=None, attribute=None, line=None):
     return Dataset.split(shown_name(name), found)
 
 
-def load_for(config, attribute=None, line=None):
+def load_for(config: Any, attribute: str | None = None, line: MovingLine | None = None) -> Dataset:
     """The data set of a `Config`, with only its `training_images`, and its classes in the order that ψ has."""
     dataset = load(config.dataset, config.data_dir, config.image_size, attribute, line)
     if config.class_names:

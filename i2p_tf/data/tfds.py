@@ -15,13 +15,14 @@ import tensorflow_datasets as tfds
 from i2p_tf import pictures
 from i2p_tf.data.dataset import VALIDATION_FRACTION, Found, Split
 from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.moving_line import MovingLine
 
 _BATCH = 1000
 _VALIDATION_FRACTIONS = {"cifar100": 0.05}  # 2,500 of 50,000, as Ito et al. 2021
 _CONNECT_SECONDS = 10
 
 
-def read(place, data_dir, image_size, attribute, line):
+def read(place: str, data_dir: str | None, image_size: int | None, attribute: str | None, line: MovingLine) -> Found:
     """Reads a set that is prepared under `data_dir`; one that is not there is downloaded and prepared there.
 
     Args:

@@ -4,10 +4,11 @@ They are baselines. None of them is a cipher in the sense of cryptography: with 
 pairs of plain and encrypted ones can learn to undo it.
 """
 
+from i2p_tf.encryption.scrambling import Scrambling
 from i2p_tf.encryption.table import BLOCK, KEY_BYTES, SCHEMES
 
 
-def scheme(name, key, image_size):
+def scheme(name: str, key: bytes, image_size: int) -> Scrambling:
     """A keyed method, ready to use.
 
     Args:

@@ -12,7 +12,7 @@ from i2p_tf.encryption.table import BLOCK
 COLOURS = 3
 
 
-def etc(key, image_size):
+def etc(key: bytes, image_size: int) -> Scrambling:
     """Blocks are shuffled; each is turned by quarters and mirrored or not, inverted or not, and its colours shuffled.
 
     The eight ways to turn and mirror a square are equally probable.

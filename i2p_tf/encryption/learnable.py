@@ -10,7 +10,7 @@ HALVES = 6  # symbols of a pixel: three colours, each an upper and a lower half 
 SYMBOLS = BLOCK * BLOCK * HALVES  # of a block
 
 
-def le(key, image_size):
+def le(key: bytes, image_size: int) -> Scrambling:
     """In each 4x4 block the 96 halves of the bytes are shuffled and some inverted, alike in all blocks."""
     order = key_stream.permutations(key, "le.order", (1, SYMBOLS))
     inverted = key_stream.choices(key, "le.inverted", (1, SYMBOLS), 2)
@@ -18,7 +18,7 @@ def le(key, image_size):
     return Scrambling(from_blocks(blocks, image_size), _per_block(inverted, image_size), image_size)
 
 
-def ele(key, image_size):
+def ele(key: bytes, image_size: int) -> Scrambling:
     """As LE, but in each block by a key of its own; then the blocks are shuffled."""
     count = (image_size // BLOCK) ** 2
     order = key_stream.permutations(key, "ele.order", (count, SYMBOLS))

@@ -8,7 +8,7 @@ from i2p_tf.encryption.scrambling import Scrambling, positions
 COLOURS = 3
 
 
-def pe(key, image_size):
+def pe(key: bytes, image_size: int) -> Scrambling:
     """Each colour of each pixel is inverted or not, by a bit of its own; then each pixel's colours are shuffled."""
     shape = (image_size, image_size, COLOURS)
     inverted = key_stream.choices(key, "pe.inverted", shape, 2)

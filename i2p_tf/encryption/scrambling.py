@@ -20,18 +20,18 @@ class Scrambling:
         image_size: height and width of the images.
     """
 
-    def __init__(self, order, inverted, image_size):
+    def __init__(self, order: np.ndarray, inverted: np.ndarray, image_size: int):
         self.order = np.ravel(order)
         self.image_size = image_size
         halves = self.order.size == 2 * image_size**2 * 3
         self._split, self._join = (_split_bytes, _join_bytes) if halves else (_flatten, _flatten)
         self._mask = np.where(np.ravel(inverted), 15 if halves else 255, 0).astype(np.uint8)
 
-    def encrypt(self, images):
+    def encrypt(self, images: np.ndarray) -> np.ndarray:
         """uint8 images `(n, image_size, image_size, 3)` to uint8 of the same shape; `ValueError` for any others."""
         return self._join((self._split(self._check(images)) ^ self._mask)[:, self.order]).reshape(images.shape)
 
-    def decrypt(self, images):
+    def decrypt(self, images: np.ndarray) -> np.ndarray:
         """The inverse of `encrypt`."""
         symbols = self._split(self._check(images))
         plain = np.empty_like(symbols)
@@ -48,19 +48,19 @@ class Scrambling:
         return images
 
 
-def positions(image_size, symbols):
+def positions(image_size: int, symbols: int) -> np.ndarray:
     """Position numbers of an image's symbols, `(image_size, image_size, symbols)`: a picture to be scrambled."""
     return np.arange(image_size**2 * symbols).reshape(image_size, image_size, symbols)
 
 
-def to_blocks(picture):
+def to_blocks(picture: np.ndarray) -> np.ndarray:
     """`(size, size, symbols)` to `(blocks, BLOCK, BLOCK, symbols)`, row by row."""
     side, symbols = picture.shape[0] // BLOCK, picture.shape[2]
     blocks = picture.reshape(side, BLOCK, side, BLOCK, symbols).swapaxes(1, 2)
     return blocks.reshape(side * side, BLOCK, BLOCK, symbols)
 
 
-def from_blocks(blocks, image_size):
+def from_blocks(blocks: np.ndarray, image_size: int) -> np.ndarray:
     """The inverse of `to_blocks`."""
     side, symbols = image_size // BLOCK, blocks.shape[3]
     picture = blocks.reshape(side, side, BLOCK, BLOCK, symbols).swapaxes(1, 2)

@@ -1,6 +1,7 @@
 """The table of the conventional keyed methods."""
 
 import dataclasses
+from typing import Any
 
 from i2p_tf.tables import Table, load
 
@@ -28,7 +29,7 @@ class Scheme:
     splits_bytes: bool = False
     parameters: tuple = ()
 
-    def scrambling(self, key, image_size):
+    def scrambling(self, key: bytes, image_size: int) -> Any:
         """What it does with a key to images of a size."""
         return load(self.scheme)(key, image_size)
 

@@ -12,6 +12,15 @@ from i2p_tf.export import VARIANTS
 QAT_PACKAGES = ("tensorflow_model_optimization", "tf_keras")
 
 
+def check_variants(variants: Iterable[str]) -> None:
+    """Raises an `InputError` where there is no such variant, or not what makes it."""
+    for variant in variants:
+        if variant not in VARIANTS:
+            raise unknown_name("variant", variant, VARIANTS)
+    if "qat" in variants and not all(map(importlib.util.find_spec, QAT_PACKAGES)):
+        raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}; the extra `quantize` has them")
+
+
 def check(config: Config, path: pathlib.Path, variants: Iterable[str], name: str) -> None:
     """Raises an `InputError` where an export can't be made.
 
@@ -21,11 +30,6 @@ def check(config: Config, path: pathlib.Path, variants: Iterable[str], name: str
         variants: the TensorFlow Lite files.
         name: what is exported, for messages.
     """
-    for variant in variants:
-        if variant not in VARIANTS:
-            raise unknown_name("variant", variant, VARIANTS)
-    if "qat" in variants and not all(map(importlib.util.find_spec, QAT_PACKAGES)):
-        raise InputError(f"the variant 'qat' needs {' and '.join(QAT_PACKAGES)}; the extra `quantize` has them")
     if config.encryption:
         raise InputError(
             f"{name} has no transform to export: its pictures are encrypted by {config.encryption}; "

@@ -8,7 +8,7 @@ HIDDEN_UNITS = (512, 512)
 LINEAR_UNITS = 128  # a way past the hidden layers: what a linear map can restore is found first
 
 
-def adversary(mean_image, sees=None):
+def adversary(mean_image: np.ndarray, sees: tuple[int, ...] | None = None) -> keras.Model:
     """Builds a network that sees the whole protected image at once, and starts as the guess `mean_image`.
 
     Args:

@@ -1,6 +1,7 @@
 """What a network costs: multiply-accumulate operations (MACs) and parameters."""
 
 import math
+from collections.abc import Iterator
 
 import keras
 from keras import layers
@@ -13,7 +14,7 @@ _OPAQUE = ("While", "StatelessWhile", "PyFunc", "EagerPyFunc", "XlaCallModule", 
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
-def macs(model):
+def macs(model: keras.Model) -> int | None:
     """MACs of one image through a model: convolutions and products of matrices, biases and the rest left out.
 
     Of this package's networks they are those of direct convolutions, by their layers; of others they are read from
@@ -31,7 +32,7 @@ def macs(model):
         return None
 
 
-def parameters(model):
+def parameters(model: keras.Model) -> int:
     """Trained parameters, frozen or not; the statistics of batch normalisation and of pictures are none."""
     of_pictures = [layer for layer in all_layers(model) if isinstance(layer, layers.Normalization)]
     statistics = {id(weight) for layer in of_pictures for weight in layer.weights}
@@ -42,7 +43,7 @@ def parameters(model):
     )
 
 
-def all_layers(model):
+def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """Yields the layers of a model, and of the models in it."""
     for layer in model.layers:
         yield from all_layers(layer) if isinstance(layer, keras.Model) else (layer,)
@@ -92,7 +93,7 @@ def _operation_macs(operation):
 
 def _einsum_macs(operation, inputs):
     terms, result = operation.get_attr("equation").decode().split("->")
-    sizes = {}
+    sizes: dict[str, int] = {}
     for term, shape in zip(terms.split(","), inputs, strict=True):
         before, dots, after = term.partition("...")
         sizes |= dict(zip(before, shape[: len(before)], strict=True))

@@ -19,7 +19,7 @@ LAYERS = (
 MEAN_255 = (123.68, 116.779, 103.939)
 
 
-def vgg16_features(image_size, weights):
+def vgg16_features(image_size: int, weights: str) -> keras.Model:
     """Builds φ from ImageNet weights.
 
     Args:
@@ -47,7 +47,7 @@ def vgg16_features(image_size, weights):
     return model
 
 
-def classifier_features(classifier):
+def classifier_features(classifier: keras.Model) -> keras.Model:
     """φ where ImageNet weights can't be had: the feature maps of the trained classifier at half resolution.
 
     Returns:

@@ -1,16 +1,20 @@
 """The layers of a network, and of the networks in it: whoever made it may have nested them."""
 
+from collections.abc import Iterator
+
 import keras
 from keras import layers
 
+from i2p_tf.hints import Tensor
 
-def plain_layers(model):
+
+def plain_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """The layers of a model, and of the models in it, in their order."""
     for layer in model.layers:
         yield from plain_layers(layer) if isinstance(layer, keras.Model) and layer.layers else (layer,)
 
 
-def feature_maps(model, images):
+def feature_maps(model: keras.Model, images: Tensor) -> list[Tensor]:
     """The outputs of all layers that give `(batch, height, width, channels)`, in their order.
 
     Args:

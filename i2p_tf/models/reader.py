@@ -1,9 +1,12 @@
 """The network at the cloud's side that reads drawn codes: many times the size of the encoder that made them."""
 
+from typing import Any
+
 import keras
 from keras import layers, ops
 
 from i2p_tf import drawing
+from i2p_tf.hints import Tensor
 from i2p_tf.models.layers.batch_normalization import BatchNormalization
 from i2p_tf.models.layers.drawing import ReadCode, is_drawing
 from i2p_tf.models.layers.minimal_filtering import Conv2D
@@ -15,7 +18,7 @@ DENSE_UNITS = 256
 WITH_READER = "classifier_with_reader"  # name of the network that `with_reader` builds
 
 
-def reader(image_size, num_classes):
+def reader(image_size: int, num_classes: int) -> keras.Model:
     """Builds the reader of drawings.
 
     Args:
@@ -31,7 +34,7 @@ def reader(image_size, num_classes):
     return keras.Model(pictures, code_reader(num_classes)(x), name="reader")
 
 
-def code_reader(num_classes):
+def code_reader(num_classes: int) -> keras.Model:
     """Builds the reader of codes: `(batch, 2 * drawing.ELEMENTS)`, as `cut` gives them, to logits."""
     code = keras.Input((2 * drawing.ELEMENTS,), name="cut_code")
     x = _unfolded(code)
@@ -44,7 +47,7 @@ def code_reader(num_classes):
     return keras.Model(code, layers.Dense(num_classes, dtype="float32", name="logits")(x), name="code_reader")
 
 
-def cut(elements, counts):
+def cut(elements: Tensor, counts: Tensor) -> Tensor:
     """The first `counts` elements of codes, as a reader takes them.
 
     Args:
@@ -58,7 +61,7 @@ def cut(elements, counts):
     return ops.concatenate([elements * sent, sent], axis=-1)
 
 
-def with_reader(classifier, reader):
+def with_reader(classifier: keras.Model, reader: keras.Model) -> keras.Model:
     """ψ for plain pictures and drawings alike: each goes to the network that reads it.
 
     Args:
@@ -72,7 +75,7 @@ def with_reader(classifier, reader):
     return keras.Model(images, Either(classifier, reader, name="either")(images), name=WITH_READER)
 
 
-def readers(both):
+def readers(both: keras.Model) -> dict[str, keras.Model]:
     """The two networks of `with_reader`, `classifier` and `reader` by name."""
     either = both.get_layer("either")
     return {"classifier": either.classifier, "reader": either.reader}
@@ -82,11 +85,11 @@ def readers(both):
 class Either(layers.Layer):
     """Logits of `reader` for drawings, and of `classifier` for all other pictures."""
 
-    def __init__(self, classifier, reader, **kwargs):
+    def __init__(self, classifier: keras.Model, reader: keras.Model, **kwargs: Any) -> None:
         super().__init__(**kwargs | {"dtype": "float32"})
         self.classifier, self.reader = classifier, reader
 
-    def call(self, images):
+    def call(self, images: Tensor) -> Tensor:
         drawn = is_drawing(images)
         shape = (ops.shape(images)[0], self.classifier.output_shape[-1])
 
@@ -100,17 +103,17 @@ class Either(layers.Layer):
         of_pictures = ops.cond(ops.all(drawn), none, logits(self.classifier))
         return ops.where(drawn[:, None], of_drawings, of_pictures)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
         return (input_shape[0], self.classifier.output_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         networks = {"classifier": self.classifier, "reader": self.reader}
         return super().get_config() | {
             name: keras.saving.serialize_keras_object(network) for name, network in networks.items()
         }
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> "Either":
         networks = {name: keras.saving.deserialize_keras_object(config.pop(name)) for name in ("classifier", "reader")}
         return cls(**networks, **config)
 

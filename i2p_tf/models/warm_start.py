@@ -1,9 +1,10 @@
 """An encoder that begins where ψ ended."""
 
+from i2p_tf.hints import Network
 from i2p_tf.models.inner_layers import plain_layers
 
 
-def start_encoder(transform, classifier):
+def start_encoder(transform: Network, classifier: Network) -> bool:
     """Gives h_θ the weights of the layers that ψ has under the same names and in the same shapes.
 
     Where ψ is a residual network of this package that is the encoder of a bottleneck and that of a codebook, with its

@@ -5,13 +5,18 @@ It takes from the training images: the mean plain images.
 
 import functools
 
+import keras
 import numpy as np
 from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.config import Config
+from i2p_tf.data.dataset import Dataset, Split
+from i2p_tf.hints import Tensor
 from i2p_tf.models.adversary import adversary
-from i2p_tf.objectives.classification import classification
+from i2p_tf.objectives.classification import Classification, classification
+from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.trainer import TransformTrainer, WithAdversary
 
 SSIM_WEIGHT = 0.1  # brings the two parts of `reconstruction_error` to one order of magnitude
@@ -32,13 +37,15 @@ class AdversarialObjective:
         adversary_weight: w.
     """
 
-    def __init__(self, classification, adversary, class_means, adversary_weight):
+    def __init__(
+        self, classification: Classification, adversary: keras.Model, class_means: np.ndarray, adversary_weight: float
+    ):
         self.classification = classification
         self.adversary = adversary
         self.class_means = class_means
         self.adversary_weight = adversary_weight
 
-    def __call__(self, plain, protected, labels):
+    def __call__(self, plain: Tensor, protected: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Computes the loss and its parts, all float32.
 
         Args:
@@ -62,26 +69,26 @@ class AdversarialObjective:
 class AdversarialTrainer(WithAdversary, TransformTrainer):
     """Trains h_θ and, in the same step and on the same protected images, the adversary of an `AdversarialObjective`."""
 
-    def __init__(self, transform, objective):
+    def __init__(self, transform: keras.Model, objective: AdversarialObjective):
         super().__init__(transform, objective)
         self.learn_along(objective.adversary)
 
 
-def reconstruction_error(restored, plain):
+def reconstruction_error(restored: Tensor, plain: Tensor) -> Tensor:
     """Mean squared error + 0.1 * (1 - SSIM), over a batch of images in [0, 1]: a scalar."""
     restored = ops.cast(restored, "float32")
     dissimilarity = 1.0 - ops.mean(metrics.ssim(restored, plain))
     return ops.mean(ops.square(restored - plain)) + SSIM_WEIGHT * dissimilarity
 
 
-def trainer(setting):
+def trainer(setting: Setting) -> AdversarialTrainer:
     """The `AdversarialTrainer` of a `setting.Setting`."""
     transform = setting.new_transform()
     make = functools.partial(adversarial_objective, setting.config, setting.dataset, setting.classifier)
     return AdversarialTrainer(transform, setting.build(make))
 
 
-def adversarial_objective(config, dataset, classifier):
+def adversarial_objective(config: Config, dataset: Dataset, classifier: keras.Model) -> AdversarialObjective:
     """Builds the adversarial objective, with an adversary that has learned nothing yet.
 
     Args:
@@ -101,7 +108,7 @@ def adversarial_objective(config, dataset, classifier):
     )
 
 
-def class_means(train, num_classes):
+def class_means(train: Split, num_classes: int) -> np.ndarray:
     """The mean image of each class, float32 in [0, 1]; of a class without images, of all.
 
     Args:

@@ -1,9 +1,13 @@
 """The classification in all objectives of h_θ, and the rounding to what travels; on any Keras backend."""
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
 from i2p_tf.channels.table import CHANNELS
+from i2p_tf.config import Config
+from i2p_tf.hints import Tensor
 from i2p_tf.tables import load
 
 TEMPERATURE = 4.0  # by which logits are divided before they are distilled
@@ -23,19 +27,26 @@ class Classification:
         ways: that the images of a batch go in the channel.
     """
 
-    def __init__(self, classifier, distillation_weight=0.0, label_smoothing=0.0, channel=None, ways=1):
+    def __init__(
+        self,
+        classifier: keras.Model,
+        distillation_weight: float = 0.0,
+        label_smoothing: float = 0.0,
+        channel: Callable[[Tensor], Tensor] | None = None,
+        ways: int = 1,
+    ):
         self.classifier = classifier
         self.distillation_weight = distillation_weight
         self.label_smoothing = label_smoothing
         self.channel = channel
         self.ways = ways
 
-    def read(self, protected):
+    def read(self, protected: Tensor) -> Tensor:
         """What ψ makes of protected images: RGB at the 256 levels in [0, 1] to float32 logits `(batch, classes)`."""
         arrived = self.channel(protected) if self.channel else protected
         return ops.cast(self.classifier(arrived, training=False), "float32")
 
-    def __call__(self, plain, logits, labels):
+    def __call__(self, plain: Tensor, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Computes the loss and its parts, all float32.
 
         Args:
@@ -61,14 +72,14 @@ class Classification:
         return TEMPERATURE**2 * ops.mean(divergences)
 
 
-def mean_cross_entropy(labels, logits, label_smoothing=0.0):
+def mean_cross_entropy(labels: Tensor, logits: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Mean over the batch of the cross entropy of integer `labels` `(batch,)` and `logits` `(batch, classes)`."""
     classes = logits.shape[-1]
     targets = ops.one_hot(labels, classes) * (1.0 - label_smoothing) + label_smoothing / classes
     return ops.mean(keras.losses.categorical_crossentropy(targets, logits, from_logits=True))
 
 
-def classification(config, classifier):
+def classification(config: Config, classifier: keras.Model) -> Classification:
     """Builds the part that all objectives share.
 
     Args:

@@ -11,11 +11,13 @@ import numpy as np
 from keras import ops
 
 from i2p_tf import drawing
+from i2p_tf.hints import Tensor, Values
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.reader import cut, reader
 from i2p_tf.models.transforms.code import encoder
 from i2p_tf.objectives.adversarial import class_means, reconstruction_error
-from i2p_tf.objectives.classification import classification
+from i2p_tf.objectives.classification import Classification, classification
+from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.trainer import Trainer, WithAdversary, accuracy
 
 # How many of 20 pictures send each number of bits, in the order of `drawing.BITS`: few bits are soon learned.
@@ -26,14 +28,14 @@ _COUNTS = np.repeat(np.array(drawing.BITS) // drawing.BITS_AN_ELEMENT, SHARES)
 class HeadTrainer(Trainer):
     """Trains the layers of h_θ up to its last map, with a linear head, to classify."""
 
-    def __init__(self, transform, classification, num_classes):
+    def __init__(self, transform: keras.Model, classification: Classification, num_classes: int) -> None:
         last_map = transform.get_layer("flatten").input
         pooled = keras.layers.GlobalAveragePooling2D(name="head_pool")(last_map)
         logits = keras.layers.Dense(num_classes, dtype="float32", name="head")(pooled)
         super().__init__(keras.Model(transform.input, logits, name="encoder_with_head"), name="head_trainer")
         self.classification = classification
 
-    def compute_losses(self, images, labels, training):
+    def compute_losses(self, images: Tensor, labels: Tensor, training: bool) -> Values:
         values = self.classification(images, self.network(images, training=training), labels)
         return values | {"accuracy": accuracy(labels, values.pop("logits"))}
 
@@ -54,7 +56,16 @@ class CodeTrainer(WithAdversary):
         bits: that validation sends, a member of `drawing.BITS`.
     """
 
-    def __init__(self, transform, reader, classification, adversary, class_means, adversary_weight, bits):
+    def __init__(
+        self,
+        transform: keras.Model,
+        reader: keras.Model,
+        classification: Classification,
+        adversary: keras.Model,
+        class_means: np.ndarray,
+        adversary_weight: float,
+        bits: int,
+    ) -> None:
         code_reader = reader.get_layer("code_reader")
         encode = encoder(transform)
         cut_code = keras.Input((2 * drawing.ELEMENTS,), name="cut_code")
@@ -67,10 +78,10 @@ class CodeTrainer(WithAdversary):
         self.warm_up = HeadTrainer(transform, classification, code_reader.output_shape[-1])
 
     @property
-    def result(self):
+    def result(self) -> keras.Model:
         return self.transform
 
-    def compute_losses(self, images, labels, training):
+    def compute_losses(self, images: Tensor, labels: Tensor, training: bool) -> Values:
         code = cut(self.encode(images, training=training), self._counts(ops.shape(images)[0], training))
         logits = self.code_reader(code, training=training)
         values = self.classification(images, logits, labels)
@@ -87,13 +98,13 @@ class CodeTrainer(WithAdversary):
         return ops.take(ops.convert_to_tensor(_COUNTS, "int32"), ops.arange(batch_size) % len(_COUNTS))
 
 
-def trainer(setting):
+def trainer(setting: Setting) -> CodeTrainer:
     """The `CodeTrainer` of a `setting.Setting`."""
     config, dataset = setting.config, setting.dataset
     transform = setting.new_transform()
 
     def make():
-        mean = np.float32(dataset.train.images.mean(axis=0) / 255.0)
+        mean = (dataset.train.images.mean(axis=0) / 255.0).astype(np.float32)
         return CodeTrainer(
             transform,
             reader(dataset.image_size, dataset.num_classes),

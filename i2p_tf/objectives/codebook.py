@@ -3,13 +3,17 @@
 For each class there is a picture that ψ reads as that class; the classification is all that the encoder learns from.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
-from i2p_tf.objectives.classification import classification
+from i2p_tf.hints import Tensor
+from i2p_tf.objectives.classification import Classification, classification
+from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.trainer import Trainer, accuracy
 
 STEPS = 300
@@ -23,20 +27,20 @@ class CodebookTrainer(Trainer):
     In training the logits of the words stand in for what ψ makes of the pictures; validation sends the pictures.
     """
 
-    def __init__(self, transform, classification):
+    def __init__(self, transform: keras.Model, classification: Classification):
         super().__init__(transform, name="codebook_trainer")
         transform.get_layer("pictures").trainable = False
         self.encoder = keras.Model(transform.input, transform.get_layer("logits").output, name="encoder")
         self.classification = classification
 
-    def begin(self, batch_size, progress):
+    def begin(self, batch_size: int, progress: Any) -> None:
         lowest = fit_pictures(self.network, self.classification, batch_size, progress)
         words = self.encoder.output.shape[-1]
         progress.say(f"codebook: {words} pictures; lowest probability of its class {lowest:.4f}")
         if lowest < READ:
             progress.warn("the classifier does not read every picture as its class, which costs accuracy")
 
-    def compute_losses(self, images, labels, training):
+    def compute_losses(self, images: Tensor, labels: Tensor, training: bool) -> dict[str, Tensor]:
         values = self.classification(images, self.encoder(images, training=training), labels)
         logits = values.pop("logits")
         if training:
@@ -48,12 +52,12 @@ class CodebookTrainer(Trainer):
         return values
 
 
-def trainer(setting):
+def trainer(setting: Setting) -> CodebookTrainer:
     """The `CodebookTrainer` of a `setting.Setting`."""
     return CodebookTrainer(setting.new_transform(), classification(setting.config, setting.classifier))
 
 
-def fit_pictures(transform, classification, batch_size, progress):
+def fit_pictures(transform: keras.Model, classification: Classification, batch_size: int, progress: Any) -> float:
     """Moves the pictures of a codebook from noise to where ψ reads them rightly.
 
     Args:

@@ -1,6 +1,10 @@
 """How far apart two images are for φ."""
 
+import numpy as np
 from keras import ops
+
+from i2p_tf.config import Config
+from i2p_tf.hints import Tensor
 
 
 class SquaredDistance:
@@ -15,10 +19,10 @@ class SquaredDistance:
         unit: `"variance"` or `"published"`.
     """
 
-    def __init__(self, plain_features, unit="variance"):
+    def __init__(self, plain_features: np.ndarray, unit: str = "variance"):
         self.unit = ops.mean(ops.var(plain_features, axis=(0, 1, 2))) if unit == "variance" else ops.ones(())
 
-    def __call__(self, a, b):
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Feature maps `(n, height, width, channels)` to distances `(n,)`."""
         return ops.mean(ops.square(a - b), axis=(1, 2, 3)) / self.unit
 
@@ -31,10 +35,10 @@ class CosineDistance:
     the channels like the perceptual distance of Zhang et al. 2018.
     """
 
-    def __init__(self, plain_features):
+    def __init__(self, plain_features: np.ndarray):
         self.mean = ops.mean(plain_features, axis=(0, 1, 2))
 
-    def __call__(self, a, b):
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """Feature maps `(n, height, width, channels)` to distances `(n,)`."""
         cosines = ops.sum(self._directions(a) * self._directions(b), axis=-1)
         return 1.0 - ops.mean(cosines, axis=(1, 2))
@@ -44,7 +48,7 @@ class CosineDistance:
         return centred * ops.rsqrt(ops.sum(ops.square(centred), axis=-1, keepdims=True) + 1e-6)
 
 
-def distance(config, plain_features):
+def distance(config: Config, plain_features: np.ndarray) -> SquaredDistance | CosineDistance:
     """The distance that a `Config` names, calibrated on features of plain images."""
     if config.feature_distance == "cosine":
         return CosineDistance(plain_features)

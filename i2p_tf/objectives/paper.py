@@ -7,17 +7,23 @@ import contextlib
 import hashlib
 import pathlib
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from keras import ops
 
 from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.config import Config
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.errors import InputError
 from i2p_tf.files import write_json
+from i2p_tf.hints import Network, Tensor, Values
 from i2p_tf.inference import batch_size
 from i2p_tf.models.feature_extractor import classifier_features, vgg16_features
-from i2p_tf.objectives.classification import classification
+from i2p_tf.objectives.classification import Classification, classification
 from i2p_tf.objectives.feature_distance import distance
+from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.trainer import TransformTrainer
 
 FEWEST_IMAGES = 50  # of plain ones that φ is calibrated on; of small images more
@@ -38,14 +44,21 @@ class PaperObjective:
             random, so its expectation does not depend on it; its cost does.
     """
 
-    def __init__(self, classification, feature_extractor, distance, feature_loss_weight, feature_batch_fraction=1.0):
+    def __init__(
+        self,
+        classification: Classification,
+        feature_extractor: Network,
+        distance: Callable[[Tensor, Tensor], Tensor],
+        feature_loss_weight: float,
+        feature_batch_fraction: float = 1.0,
+    ):
         self.classification = classification
         self.feature_extractor = feature_extractor
         self.distance = distance
         self.feature_loss_weight = feature_loss_weight
         self.feature_batch_fraction = feature_batch_fraction
 
-    def __call__(self, plain, protected, labels):
+    def __call__(self, plain: Tensor, protected: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Computes the loss and its parts, all float32.
 
         Args:
@@ -70,7 +83,7 @@ class PaperObjective:
         return ops.mean(self.distance(of_protected, ops.stop_gradient(of_plain)))
 
 
-def trainer(setting):
+def trainer(setting: Setting) -> TransformTrainer:
     """The `TransformTrainer` of a `setting.Setting`; records where φ came from, and requires the one of before."""
     config, run_dir = setting.config, setting.run_dir
     objective, description = setting.build(
@@ -83,7 +96,9 @@ def trainer(setting):
     return TransformTrainer(setting.new_transform(), objective)
 
 
-def calibrated_objective(config, dataset, classifier, progress):
+def calibrated_objective(
+    config: Config, dataset: Dataset, classifier: Network, progress: Any
+) -> tuple[PaperObjective, Values]:
     """Builds the paper's objective.
 
     Args:
@@ -114,7 +129,7 @@ def calibrated_objective(config, dataset, classifier, progress):
     return objective, description | {"variance": variance}
 
 
-def check(config, dataset, classifier=None):
+def check(config: Config, dataset: Dataset, classifier: Network | None = None) -> None:
     """Raises an `InputError` now, not after ψ's epochs, where φ can't be had.
 
     Args:
@@ -131,7 +146,7 @@ def check(config, dataset, classifier=None):
         _stock_features(dataset.image_size)
 
 
-def require_same_features(description, environment, path):
+def require_same_features(description: Values, environment: Values, path: pathlib.Path) -> None:
     """Raises an `InputError` if φ is not the one that a run was begun with: its objective would be another.
 
     Args:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from i2p_tf.models.transforms.table import CODE, CODEWORD, PICTURE
+from i2p_tf.models.transforms.table import CODE, CODEWORD, PICTURE, Transform
 from i2p_tf.tables import Parameter, Table
 
 DISTILLATION_WEIGHT = Parameter(
@@ -124,6 +124,6 @@ OBJECTIVES = Table(
 )
 
 
-def trained_by(transform):
+def trained_by(transform: Transform) -> list[Objective]:
     """The objectives that can train a row of the transforms' table."""
     return [row for row in OBJECTIVES.values() if transform.sends in row.trains]

@@ -1,11 +1,15 @@
 """The Keras models that are trained: ψ by itself, h_θ inside a model with a custom step."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
+from i2p_tf.hints import Tensor, Values
 from i2p_tf.objectives.classification import mean_cross_entropy
 
 ADVERSARY_LEARNING_RATE = 1e-3  # of Adam; it follows the network to the end and so does not fall
@@ -26,30 +30,30 @@ class Trainer(keras.Model):
     keeps_best = True
     warm_up: "Trainer | None" = None
 
-    def __init__(self, network, name):
+    def __init__(self, network: keras.Model, name: str):
         super().__init__(name=name, dtype=network.dtype_policy)
         self.network = network
-        self.means = {}
+        self.means: dict[str, keras.metrics.Metric] = {}
 
-    def call(self, images, training=False):
+    def call(self, images: Tensor, training: bool = False) -> Tensor:
         return self.network(images, training=training)
 
     @property
-    def result(self):
+    def result(self) -> keras.Model:
         """The network that the training is for."""
         return self.network
 
-    def begin(self, batch_size, progress):
+    def begin(self, batch_size: int, progress: Any) -> None:
         """What precedes the first step; a training that goes on from a checkpoint has done it."""
 
-    def goals(self):
+    def goals(self) -> list[tuple[str, Any, list]]:
         """What a step does: a loss of `compute_losses` by name, the optimizer that makes it small, and its variables.
 
         All move along the gradients at the weights before the step.
         """
         return [("loss", self.optimizer, self.network.trainable_variables)]
 
-    def train_step(self, data):
+    def train_step(self, data: tuple[Tensor, Tensor]) -> Values:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         goals = self.goals()
         with tf.GradientTape(persistent=len(goals) > 1) as tape:
@@ -60,16 +64,16 @@ class Trainer(keras.Model):
             optimizer.apply(gradient, variables)
         return self._update_means(values, images)
 
-    def variable_groups(self):
+    def variable_groups(self) -> dict[str, list]:
         """All that a checkpoint has to hold: lists of variables by name, of which `network` is the result."""
         return {"network": self.network.variables, "optimizer": self.optimizer.variables}
 
-    def test_step(self, data):
+    def test_step(self, data: tuple[Tensor, Tensor]) -> Values:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         return self._update_means(self.compute_losses(images, labels, training=False), images)
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[keras.metrics.Metric]:
         return list(self.means.values())
 
     def _update_means(self, values, images):
@@ -89,7 +93,7 @@ class WithAdversary(Trainer):
 
     keeps_best = False
 
-    def learn_along(self, adversary):
+    def learn_along(self, adversary: keras.Model) -> None:
         """Takes the network whose error the trainer's loss wants to be large."""
         self.adversary = adversary
         self.adversary_optimizer = keras.optimizers.Adam(ADVERSARY_LEARNING_RATE)
@@ -97,10 +101,10 @@ class WithAdversary(Trainer):
             self.adversary_optimizer = keras.optimizers.LossScaleOptimizer(self.adversary_optimizer)
         self.adversary_optimizer.build(adversary.trainable_variables)
 
-    def goals(self):
+    def goals(self) -> list[tuple[str, Any, list]]:
         return [*super().goals(), ("adversary_error", self.adversary_optimizer, self.adversary.trainable_variables)]
 
-    def variable_groups(self):
+    def variable_groups(self) -> dict[str, list]:
         return super().variable_groups() | {
             "adversary": self.adversary.variables,
             "adversary_optimizer": self.adversary_optimizer.variables,
@@ -110,11 +114,11 @@ class WithAdversary(Trainer):
 class ClassifierTrainer(Trainer):
     """Trains ψ with cross entropy, on the images that it is to read: plain ones, or those of a keyed method."""
 
-    def __init__(self, classifier, label_smoothing=0.0):
+    def __init__(self, classifier: keras.Model, label_smoothing: float = 0.0):
         super().__init__(classifier, name="classifier_trainer")
         self.label_smoothing = label_smoothing
 
-    def compute_losses(self, images, labels, training):
+    def compute_losses(self, images: Tensor, labels: Tensor, training: bool) -> dict[str, Tensor]:
         logits = self.network(images, training=training)
         return {
             "loss": mean_cross_entropy(labels, logits, self.label_smoothing),
@@ -125,11 +129,11 @@ class ClassifierTrainer(Trainer):
 class TransformTrainer(Trainer):
     """Trains h_θ against the frozen ψ and φ, which `objective` holds and this model therefore does not own."""
 
-    def __init__(self, transform, objective):
+    def __init__(self, transform: keras.Model, objective: Callable[[Tensor, Tensor, Tensor], dict[str, Tensor]]):
         super().__init__(transform, name="transform_trainer")
         self.objective = objective
 
-    def compute_losses(self, images, labels, training):
+    def compute_losses(self, images: Tensor, labels: Tensor, training: bool) -> dict[str, Tensor]:
         protected = self.network(images, training=training)
         values = self.objective(images, protected, labels)
         logits = values.pop("logits")
@@ -139,6 +143,6 @@ class TransformTrainer(Trainer):
         return values
 
 
-def accuracy(labels, logits):
+def accuracy(labels: Tensor, logits: Tensor) -> Tensor:
     """The share of `logits` `(batch, classes)` that are largest at their label: a scalar."""
     return ops.mean(ops.cast(ops.equal(ops.cast(labels, "int64"), ops.argmax(logits, axis=-1)), "float32"))

@@ -40,7 +40,9 @@ class Alarm(str):
 class Shaded(str):
     """A cell of a table with a ground as dark as its `share`, in [0, 1]."""
 
-    def __new__(cls, text, share):
+    share: float
+
+    def __new__(cls, text: str, share: float) -> "Shaded":
         cell = super().__new__(cls, text)
         cell.share = share
         return cell
@@ -96,12 +98,12 @@ class Plot:
     measured: str = "strongest seed"
 
     @property
-    def has_ranges(self):
+    def has_ranges(self) -> bool:
         """Whether there are several seeds that differ."""
         return any(low < high for low, high in (dot.range for dot in self.dots))
 
     @property
-    def marks(self):
+    def marks(self) -> tuple[str, ...]:
         """The names of all marks, in order."""
         return tuple(dict.fromkeys(name for dot in self.dots for name in dot.marks))
 
@@ -126,7 +128,7 @@ class Picture:
     height: int
 
     @property
-    def alternative(self):
+    def alternative(self) -> str:
         """For who can't see the picture."""
         return f"{self.title}; from above: {', '.join(self.rows)}" if self.rows else self.title
 
@@ -187,12 +189,12 @@ class Report:
     sections: tuple[Section, ...]
 
     @property
-    def blocks(self):
+    def blocks(self) -> list:
         """All blocks in their order, folded ones too."""
         return [inner for section in self.sections for block in section.blocks for inner in _unfolded(block)]
 
     @property
-    def pictures(self):
+    def pictures(self) -> list[Picture]:
         """All pictures in it."""
         galleries = [block for block in self.blocks if isinstance(block, Gallery | Sheet)]
         return [picture for gallery in galleries for picture in gallery.pictures]

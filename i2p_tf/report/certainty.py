@@ -1,15 +1,19 @@
 """How sure ψ is and where it errs: calibration, rejection, classes; and what of it a codebook makes meaningless."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from i2p_tf import confidence
 from i2p_tf.report.blocks import Details, Paragraph, Shaded, Table
 from i2p_tf.report.formats import code, count, share
+from i2p_tf.report.record import Record
 
 KINDS = {"plain": "sent plain", "protected": "protected"}
 MOST_COLUMNS = 20  # of a matrix that can still be read
 NONE = "–"
 
 
-def blocks(record):
+def blocks(record: Record) -> Iterator[Any]:
     """The blocks on confidence and on single classes."""
     results = record.results
     if "confidence" in results:
@@ -23,7 +27,7 @@ def blocks(record):
         yield Details("Class by class, and what is taken for what", tuple(_classes(results["confusion"])))
 
 
-def device_alone(record):
+def device_alone(record: Record) -> str:
     """What the accuracy of a codebook is, and whose."""
     words = record.results.get("codewords")
     entries = f"{count(words)} entries, one for each picture" if words else "one entry for each picture"
@@ -67,12 +71,16 @@ def _meaning(record):
     )
 
 
+def _share_or_none(value):
+    return NONE if value is None else share(value)
+
+
 def _classes(confusion):
     """Accuracy by class and, of not too many classes, both matrices."""
     shares = {kind: confidence.accuracy_by_class(confusion[kind]) for kind in KINDS}
     rows = [
         (name, _mistaken(confusion, index))
-        + tuple(NONE if shares[kind][index] is None else share(shares[kind][index]) for kind in KINDS)
+        + tuple(_share_or_none(shares[kind][index]) for kind in KINDS)
         + (count(sum(confusion["protected"][index])),)
         for index, name in enumerate(confusion["classes"])
     ]

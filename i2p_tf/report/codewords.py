@@ -1,14 +1,16 @@
 """What is certain of a codebook without any measurement, and its pictures."""
 
 import math
+from typing import Any
 
 from i2p_tf import confidence
 from i2p_tf.report import galleries
 from i2p_tf.report.blocks import Paragraph
 from i2p_tf.report.formats import code, count
+from i2p_tf.report.record import Record
 
 
-def guarantee(record):
+def guarantee(record: Record) -> str:
     """What holds by construction, in one paragraph."""
     words = record.results.get("codewords")
     number, bits = "as many fixed pictures as there are classes", ""
@@ -21,7 +23,7 @@ def guarantee(record):
     )
 
 
-def sheet(record, prefix):
+def sheet(record: Record, prefix: str) -> Any:
     """All pictures that can be sent, each with its class; where they are not there, how to get them."""
     row = record.codewords()
     names = record.results.get("confusion", {}).get("classes", [])

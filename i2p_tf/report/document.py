@@ -2,6 +2,7 @@
 
 import pathlib
 import shlex
+from collections.abc import Sequence
 
 from i2p_tf import concepts
 from i2p_tf.encryption import SCHEMES
@@ -22,10 +23,11 @@ from i2p_tf.report import (
 from i2p_tf.report.blocks import Alarm, Commands, Details, Paragraph, Report, Section, Table
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, share, spread, ssim
+from i2p_tf.report.record import Record
 from i2p_tf.results import Results
 
 
-def report(records):
+def report(records: Sequence[Record]) -> Report:
     """The `Report` of one or several `record.Record`s."""
     if len(records) == 1:
         (record,) = records
@@ -102,7 +104,7 @@ def _leaks(record):
         f"{spread(by_ssim['range'], ssim)}, {_n(by_ssim, results)}",
         ssim(SSIM.of(results["prior_only"]["label_only"])),
         f"{spread(by_top1['range'], share)}, {_n(by_top1, results)}",
-        share(findings.chance(results, TOP1)),
+        share(findings.chance(results, TOP1)),  # type: ignore[arg-type]  # there is one of this metric
         share(results["linkage"]["protected"]["top1"]) if "linkage" in results else tables.NONE,
     )
 

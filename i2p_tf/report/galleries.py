@@ -2,6 +2,8 @@
 
 import io
 import re
+from collections.abc import Sequence
+from typing import Any
 
 from PIL import Image
 
@@ -17,7 +19,7 @@ SHOWN = 3  # columns of a picture
 SHOWN_IN_OVERVIEW = 5
 
 
-def overview(caption, title, reconstructed, class_alone, prefix):
+def overview(caption: str, title: str, reconstructed: Any, class_alone: Any, prefix: str) -> Gallery | None:
     """What an attack reconstructs beside what is drawn from the class alone; some images, from the worst to the best.
 
     Args:
@@ -42,7 +44,7 @@ def overview(caption, title, reconstructed, class_alone, prefix):
     return Gallery(caption, tuple(pictures)) if pictures and pictures[0].rows == RESTORED_ROWS else None
 
 
-def reconstructed(caption, samples, prefix):
+def reconstructed(caption: str, samples: Any, prefix: str) -> Gallery | None:
     """From an attack's samples, sorted from the worst reconstructed image to the best, both and the typical one.
 
     Args:
@@ -66,7 +68,7 @@ def reconstructed(caption, samples, prefix):
     return Gallery(caption, tuple(pictures))
 
 
-def protected(caption, samples, prefix):
+def protected(caption: str, samples: Any, prefix: str) -> Gallery | None:
     """From the samples of a run, as `reconstructed`, with two rows: the first test images."""
     size = _size(samples, PROTECTED_ROWS)
     if not size:
@@ -76,7 +78,7 @@ def protected(caption, samples, prefix):
     return Gallery(caption, (picture,))
 
 
-def sheet(caption, row, class_names, prefix):
+def sheet(caption: str, row: Any, class_names: Sequence[str], prefix: str) -> Sheet | None:
     """The pictures of a codebook.
 
     Args:
@@ -98,12 +100,12 @@ def sheet(caption, row, class_names, prefix):
     return Sheet(caption, tuple(pictures))
 
 
-def whole(caption, title, image, name):
+def whole(caption: str, title: str, image: Image.Image, name: str) -> Gallery:
     """A picture as it is, an RGB `PIL.Image.Image`, under a file name."""
     return Gallery(caption, (Picture(name, _png(image), title, (), *image.size),))
 
 
-def is_picture(name):
+def is_picture(name: str) -> bool:
     """Whether a file of this name may be one of a report: a prefix, which is none or a run's number, and a part."""
     parts = "|".join([OVERVIEW, CLASS_ALONE, SAMPLES, TRADEOFF, rf"{WORD}_\d+", *(part for part, _, _ in PARTS)])
     return bool(re.fullmatch(rf"(\d+_)?({parts})\.png", name))

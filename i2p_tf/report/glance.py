@@ -1,21 +1,25 @@
 """What stands above the verdict: pictures, and three figures in words."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from i2p_tf import chance
 from i2p_tf.report import findings, galleries, names
 from i2p_tf.report.blocks import Figure, Figures, Notice, Paragraph
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
+from i2p_tf.report.record import Record
 
 NOT_MEASURED = "not measured"
 
 
-def blocks(record, prefix):
+def blocks(record: Record, prefix: str) -> Iterator[Any]:
     """The pictures and the figures of one run."""
     yield _pictures(record, prefix)
     yield Figures((_classified(record), *_attacked(record)))
 
 
-def warnings(record):
+def warnings(record: Record) -> Iterator[Notice]:
     """What makes all figures meaningless."""
     lines = chance.warnings(record.results)
     if lines:
@@ -74,10 +78,11 @@ def _reconstructed(results):
 
 def _reidentified(results):
     best = findings.strongest(results, TOP1)
-    n, chance = results["attacks"][best["attack"]]["n"], findings.chance(results, TOP1)
+    n = results["attacks"][best["attack"]]["n"]
+    chance = percent(findings.chance(results, TOP1))  # type: ignore[arg-type]  # there is one of this metric
     alone = TOP1.of(results["prior_only"]["label_only"])
     text = (
         f"re-identification top-1: so many of the reconstructed pictures (n = {count(n)}) lead to their source first. "
-        f"By chance it is {percent(chance)}, with the class alone {percent(alone)}."
+        f"By chance it is {chance}, with the class alone {percent(alone)}."
     )
     return Figure(percent(best["value"]), text)

@@ -2,12 +2,24 @@
 
 import re
 
-from i2p_tf.report.blocks import Commands, Details, Figures, Gallery, Notice, Paragraph, Plot, Points, Sheet, Table
+from i2p_tf.report.blocks import (
+    Commands,
+    Details,
+    Figures,
+    Gallery,
+    Notice,
+    Paragraph,
+    Plot,
+    Points,
+    Report,
+    Sheet,
+    Table,
+)
 
 SHEET_COLUMNS = 5
 
 
-def render(report, folder):
+def render(report: Report, folder: str) -> str:
     """The text of the file.
 
     Args:

@@ -16,7 +16,7 @@ LOSSES = {
 }
 
 
-def plain(name):
+def plain(name: str) -> str:
     """The name of an attack or prior-only baseline in words; of one that is not known, its own without underscores."""
     if match := _pattern().fullmatch(name):
         return _in_words(*match.groups())
@@ -25,7 +25,7 @@ def plain(name):
 
 def _pattern():
     """As `attacks.specifications` and `attacks.attack` put the names together."""
-    kinds, networks, losses = map("|".join, (ATTACKS, NETWORKS, LOSSES))
+    kinds, networks, losses = ("|".join(names) for names in (ATTACKS, NETWORKS, LOSSES))
     trained = rf"(?:_({networks}))?(?:_({losses}))?(_class)?(?:_(\d+)_pairs)?(_other_pictures_\w+)?"
     return re.compile(f"({kinds}){trained}")
 

@@ -5,11 +5,13 @@ import base64
 import jinja2
 from markupsafe import Markup, escape
 
+from i2p_tf.report.blocks import Report
+
 TEMPLATE = "page.html"
 MARGIN = 2  # per cent of a plot's width that stays free on either side
 
 
-def render(report):
+def render(report: Report) -> str:
     """The text of the page for a `blocks.Report`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("i2p_tf.report", "."),

@@ -1,15 +1,18 @@
 """Results to dot plots."""
 
 import math
+from collections.abc import Sequence
 
+from i2p_tf.hints import Values
 from i2p_tf.report import findings, names
 from i2p_tf.report.blocks import Dot, Plot
-from i2p_tf.report.findings import SSIM
+from i2p_tf.report.findings import SSIM, Metric
 from i2p_tf.report.formats import count, share
+from i2p_tf.report.record import Record
 from i2p_tf.report.tables import WRITTEN
 
 
-def attacks(results, metric):
+def attacks(results: Values, metric: Metric) -> Plot | None:
     """What each attack gets by a metric whose highest value is 1, against the prior_only."""
     dots = []
     for kind, runs in findings.attacks_by_kind(results).items():
@@ -21,7 +24,7 @@ def attacks(results, metric):
     return _plot(f"{metric.title[0].upper()}{metric.title[1:]}: every attack, against the prior-only baselines", dots)
 
 
-def runs(records):
+def runs(records: Sequence[Record]) -> Plot | None:
     """The strongest attack on each run by SSIM, against the run's own prior_only."""
     dots = []
     for record in records:
@@ -35,7 +38,7 @@ def runs(records):
     return _plot("Mean SSIM that the strongest attack reconstructs, against the prior-only baselines", dots)
 
 
-def accuracies(records):
+def accuracies(records: Sequence[Record]) -> Plot | None:
     """What ψ reads of protected images on each run, against plain ones."""
     dots = []
     for record in records:

@@ -87,7 +87,7 @@ NOT_PROMISED = Points(
 )
 
 
-def section():
+def section() -> Section:
     """The section for the end of a report."""
     return Section(
         "How to read this",

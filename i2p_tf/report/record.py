@@ -1,7 +1,9 @@
 """What a run has left behind, read and checked: the only part of the report that knows files."""
 
 import dataclasses
+import pathlib
 import shlex
+from typing import Any
 
 from i2p_tf import pictures, results_check
 from i2p_tf.config import Config
@@ -40,43 +42,43 @@ class Record:
     tradeoff: tuple = ()
 
     @property
-    def place(self):
+    def place(self) -> str:
         """The run as one types it: its path, if that is relative; else its name, as folders say more of their owner."""
         path = self.run_dir.path
         return shlex.quote(self.name if path.is_absolute() else str(path))
 
     @property
-    def encryption(self):
+    def encryption(self) -> str | None:
         """The keyed method that the run uses instead of h_θ; None if there is h_θ."""
         return self.config.get("encryption")
 
     @property
-    def is_codebook(self):
+    def is_codebook(self) -> bool:
         """Whether h_θ sends one of some fixed pictures, whatever it gets."""
         return Config.from_json(self.config).sends_codewords
 
     @property
-    def classifier(self):
+    def classifier(self) -> str:
         """What ψ is called."""
         return Config.from_json(self.config).classifier_name
 
     @property
-    def dataset(self):
+    def dataset(self) -> str:
         """The data set's name."""
         return shown_name(self.config["dataset"])
 
     @property
-    def pairs_from(self):
+    def pairs_from(self) -> list[str]:
         """The names of other data sets that attackers learned from."""
         found = {result.get("pairs_from") for result in self.results.get("attacks", {}).values()} - {None}
         return sorted(map(shown_name, found))
 
     @property
-    def attacked(self):
+    def attacked(self) -> bool:
         """Whether a suite of attacks was finished."""
         return "attack_suite" in self.results
 
-    def samples(self, attack=None):
+    def samples(self, attack: str | None = None) -> Any:
         """samples.png of an attack or, without one, of the run: RGB `PIL.Image.Image`, or None if it can't be had."""
         path = self.run_dir.samples
         if attack:
@@ -89,11 +91,11 @@ class Record:
         folder = self.run_dir.attack(suite, name)
         return folder if folder.is_dir() else self.run_dir.attack(suite, former_name(name))
 
-    def tradeoff_picture(self):
+    def tradeoff_picture(self) -> Any:
         """tradeoff.png as `samples`."""
         return _picture(self.run_dir.tradeoff_picture)
 
-    def codewords(self):
+    def codewords(self) -> Any:
         """codewords.png, the pictures of a codebook in one row, as `samples`."""
         return _picture(self.run_dir.codewords)
 
@@ -105,7 +107,7 @@ def _picture(path):
         return None
 
 
-def read(path):
+def read(path: str | pathlib.Path) -> Record:
     """Reads a run directory.
 
     Raises:

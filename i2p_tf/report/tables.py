@@ -2,6 +2,7 @@
 
 from i2p_tf.attacks.rows import kind_of
 from i2p_tf.attacks.sanity_checks import SANITY_CHECKS, TOLERANCE
+from i2p_tf.hints import Values
 from i2p_tf.report import findings, names
 from i2p_tf.report.blocks import Alarm, Table
 from i2p_tf.report.findings import CLASS, PSNR, SSIM, TOP1, TOP5
@@ -12,7 +13,7 @@ UNKNOWN = "unknown"
 WRITTEN = {SSIM: ssim, PSNR: decibels, CLASS: share, TOP1: share, TOP5: share}
 
 
-def accuracy(results, encryption):
+def accuracy(results: Values, encryption: str | None) -> Table:
     """Accuracy of ψ on plain and protected images."""
     measured = results["accuracy"]
     rows = [("on protected images", share(measured["protected"]), count(measured["n"]))]
@@ -22,7 +23,7 @@ def accuracy(results, encryption):
     return Table("Accuracy of the classifier ψ", ("ψ reads", "accuracy", "n"), tuple(rows))
 
 
-def channels(results):
+def channels(results: Values) -> Table:
     """What ψ still reads when protected images do not travel as they are."""
     measured = results["channels"]
     titles = {
@@ -38,7 +39,7 @@ def channels(results):
     return Table("Accuracy on protected images after each channel", ("arriving as", "accuracy", "n"), tuple(rows))
 
 
-def protection(results):
+def protection(results: Values) -> Table:
     """Protected images against plain ones, before any attack."""
     measured = results["protection"]
     rows = [
@@ -50,7 +51,7 @@ def protection(results):
     return Table("The protected image against the plain one, not attacked", columns, tuple(rows))
 
 
-def headline(results):
+def headline(results: Values) -> Table:
     """The strongest attack by each metric, beside the prior-only baselines and chance."""
     rows = []
     for metric in findings.METRICS:
@@ -75,7 +76,7 @@ def headline(results):
     return Table("The strongest attack by each metric, and the prior-only baselines", columns, tuple(rows), words=2)
 
 
-def attacks(results):
+def attacks(results: Values) -> Table:
     """Every attack that reconstructs pictures, then the prior_only."""
     rows = [
         (names.plain(kind), runs[0]["threat_model"], count(runs[0]["pairs"]), str(len(runs)), *_leakage(runs))
@@ -106,7 +107,7 @@ def attacks(results):
     )
 
 
-def attack_names(results):
+def attack_names(results: Values) -> Table:
     """The plain names of attacks and prior-only baselines beside those in results.json."""
     found = (*findings.attacks_by_kind(results), *results["prior_only"])
     rows = tuple((names.plain(name), code(name)) for name in found)
@@ -115,7 +116,7 @@ def attack_names(results):
     )
 
 
-def sanity_checks(results):
+def sanity_checks(results: Values) -> Table:
     """What the sanity checks have to give, and gave."""
     rows = []
     for name, result in results["attacks"].items():
@@ -130,7 +131,7 @@ def sanity_checks(results):
     return Table("Sanity checks: protections whose result is known beforehand", columns, tuple(rows), words=2)
 
 
-def cost(results):
+def cost(results: Values) -> Table:
     """What h_θ costs the device, against ψ."""
     costs = results["cost"]
     rows = [_network("classifier ψ, in the cloud", costs, "classifier")]
@@ -140,7 +141,7 @@ def cost(results):
     return Table("Cost of one image", columns, tuple(rows))
 
 
-def transferred(results):
+def transferred(results: Values) -> Table:
     """Bytes of an image in the forms in which it can be sent."""
     sizes = results["bytes"]
     forms = (
@@ -152,7 +153,7 @@ def transferred(results):
     return Table("Bytes of one image", ("form", "bytes", "share of the 8-bit values", "n"), tuple(rows))
 
 
-def linkage(results):
+def linkage(results: Values) -> Table:
     """How often two altered views of one picture are found to belong together, both protected."""
     found = results["linkage"]
     rows = [
@@ -163,7 +164,7 @@ def linkage(results):
     return Table(caption, ("images", "top-1", "top-5", "n"), tuple(rows))
 
 
-def brute_force(results):
+def brute_force(results: Values) -> Table:
     """The number of keys of a keyed method, and what trying all of a shrunken key finds."""
     found = results["brute_force"]
     rows = (
@@ -179,7 +180,7 @@ def brute_force(results):
     return Table("Brute force over keys, shown on a shrunken key", ("measure", "value", "n"), rows)
 
 
-def attribute_inference(results):
+def attribute_inference(results: Values) -> Table:
     """How well another attribute than the class is read from protected images."""
     rows = [
         (code(name), *(share(read[key]) for key in ("protected", "plain", "majority", "majority_given_class")))
@@ -190,7 +191,7 @@ def attribute_inference(results):
     return Table("Other attributes: accuracy of a network trained to read them", columns, tuple(rows))
 
 
-def relative_cost(results):
+def relative_cost(results: Values) -> str:
     """MACs of h_θ as a share of ψ's, in words for a cell."""
     costs = results.get("cost", {})
     if not costs.get("transform_macs"):
@@ -199,7 +200,7 @@ def relative_cost(results):
     return times if times == UNKNOWN else f"{times} ψ"
 
 
-def listing(caption, values):
+def listing(caption: str, values: Values) -> Table:
     """A dictionary, one row an entry."""
     rows = tuple((code(name), _written(value)) for name, value in values.items())
     return Table(caption, ("name", "value"), rows, words=2)

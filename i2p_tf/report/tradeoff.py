@@ -1,8 +1,11 @@
 """What `bin/tradeoff` has measured of a code: a table and a picture over bits."""
 
+from collections.abc import Iterator
+
 from i2p_tf.report import galleries, tables
 from i2p_tf.report.blocks import Paragraph, Table
 from i2p_tf.report.formats import count, percent, share, ssim
+from i2p_tf.report.record import Record
 
 _COLUMNS = {
     "bits": ("bits", count),
@@ -25,7 +28,7 @@ _TEXT = (
 )
 
 
-def blocks(record, prefix):
+def blocks(record: Record, prefix: str) -> Iterator:
     """Yields the blocks of a `record.Record` with a `tradeoff`."""
     rows = tuple(
         tuple(tables.NONE if row[key] is None else written(row[key]) for key, (_, written) in _COLUMNS.items())

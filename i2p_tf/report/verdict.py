@@ -9,6 +9,7 @@ from i2p_tf.report import codewords, findings, names
 from i2p_tf.report.blocks import Alarm, Notice
 from i2p_tf.report.findings import SSIM, TOP1
 from i2p_tf.report.formats import code, count, percent, ssim
+from i2p_tf.report.record import Record
 
 # What an attacker on a keyed method holds, where h_θ is not what there is to hold.
 KEYED_HOLDS = {
@@ -17,7 +18,7 @@ KEYED_HOLDS = {
 }
 
 
-def notice(record):
+def notice(record: Record) -> Notice:
     """The verdict on one run."""
     if not record.attacked:
         return _not_attacked(record)
@@ -38,7 +39,7 @@ def notice(record):
     )
 
 
-def short(record):
+def short(record: Record) -> str:
     """The verdict in a cell of a table."""
     if not record.attacked:
         return "not attacked"
@@ -51,7 +52,7 @@ def short(record):
     )
 
 
-def method(record):
+def method(record: Record) -> str:
     """How the run protects, in a cell of a table."""
     config = record.config
     if record.encryption:
@@ -60,7 +61,7 @@ def method(record):
     return f"{OBJECTIVES[config['objective']].label.format_map(config)}; {network}"
 
 
-def holds(record, threat_model):
+def holds(record: Record, threat_model: str) -> str:
     """What an attacker of this run holds, in words."""
     if record.encryption and threat_model in KEYED_HOLDS:
         return KEYED_HOLDS[threat_model]

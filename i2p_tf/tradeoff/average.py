@@ -8,7 +8,7 @@ AVERAGED = (
 )
 
 
-def average(curves):
+def average(curves: list[dict]) -> dict:
     """One dictionary of several, as `curve.curve` gives them; each number of `AVERAGED` has its `range`."""
     return {
         "rows": [_row(rows) for rows in zip(*(curve["rows"] for curve in curves), strict=True)],

@@ -14,9 +14,11 @@ from i2p_tf import inference
 from i2p_tf.attacks.memory import RunMemory
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset
+from i2p_tf.objectives.trainer import Trainer
 from i2p_tf.recipe import Recipe
 from i2p_tf.run_dir import RunDir
 from i2p_tf.training.fit import fit
+from i2p_tf.training.progress import Progress
 from i2p_tf.training.recipe import fit_to_data
 
 FOLDER = "tradeoff"  # beside the suites of attacks
@@ -34,7 +36,7 @@ class Bench:
         transform: h_θ, which draws codes.
         recipe: of everything that is trained as h_θ was.
         memory: a `RunMemory`; what is finished is found there again.
-        progress: a `training.progress.Progress`.
+        progress: a `Progress`.
     """
 
     run_dir: RunDir
@@ -44,20 +46,20 @@ class Bench:
     transform: keras.Model
     recipe: Recipe
     memory: RunMemory
-    progress: object
+    progress: Progress
 
     @property
-    def steps(self):
+    def steps(self) -> int:
         """Of each training."""
         steps = _steps_an_epoch(self.dataset, self.recipe)
         return steps * self.recipe.total_epochs(steps)
 
     @property
-    def seed(self):
+    def seed(self) -> int:
         """Of what is trained here: the run's."""
         return self.config.seed
 
-    def train(self, name, trainer, times=1):
+    def train(self, name: str, trainer: Trainer, times: int = 1) -> None:
         """Trains a `Trainer` on the plain training images, as h_θ was, so many times as long; goes on if stopped."""
         recipe = dataclasses.replace(
             self.recipe, epochs=times * self.recipe.epochs, minimum_steps=times * self.recipe.minimum_steps
@@ -68,7 +70,7 @@ class Bench:
         shutil.rmtree(work.path)
 
 
-def bench(run_dir, dataset, config, steps, progress):
+def bench(run_dir: RunDir, dataset: Dataset, config: Config, steps: int | None, progress: Progress) -> Bench:
     """Opens a run.
 
     Args:
@@ -76,7 +78,7 @@ def bench(run_dir, dataset, config, steps, progress):
         dataset: its `Dataset`.
         config: its `Config`.
         steps: of each training, rounded up to whole epochs; None for as many as h_θ had.
-        progress: a `training.progress.Progress`.
+        progress: a `Progress`.
 
     Raises:
         InputError: if a network can't be read.
@@ -108,6 +110,6 @@ def _steps_an_epoch(dataset, recipe):
 def _digest(dataset):
     digest = hashlib.sha256()
     for split in (dataset.train, dataset.validation, dataset.test):
-        digest.update(split.images.tobytes())
-        digest.update(split.labels.tobytes())
+        digest.update(np.ascontiguousarray(split.images).data)
+        digest.update(np.ascontiguousarray(split.labels).data)
     return digest.hexdigest()

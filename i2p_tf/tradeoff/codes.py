@@ -1,16 +1,19 @@
 """Codes as attackers see them: the symbols of pictures, and what is left of these at a number of bits."""
 
+from typing import Any
+
+import keras
 import numpy as np
 
 from i2p_tf import drawing, inference
 
 
-def codes(transform, images):
+def codes(transform: keras.Model, images: np.ndarray) -> np.ndarray:
     """The whole codes that h_θ draws of uint8 images: int8 `(n, drawing.ELEMENTS)`, 0 to 3."""
     return drawing.read(inference.protect(transform, images))
 
 
-def sent(codes, counts):
+def sent(codes: np.ndarray, counts: Any) -> np.ndarray:
     """What arrives of codes.
 
     Args:
@@ -27,6 +30,6 @@ def sent(codes, counts):
     return np.concatenate([elements, np.float32(present)], axis=1)
 
 
-def elements_of(bits):
+def elements_of(bits: int) -> int:
     """How many elements so many bits are."""
     return bits // drawing.BITS_AN_ELEMENT

@@ -3,18 +3,30 @@
 import time
 
 from i2p_tf import concepts, drawing
+from i2p_tf.config import Config
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.data.sources import shown_name
 from i2p_tf.environment import describe_environment
 from i2p_tf.models import cost
+from i2p_tf.run_dir import RunDir
 from i2p_tf.tradeoff import sanity_checks
 from i2p_tf.tradeoff.bench import bench as open_bench
 from i2p_tf.tradeoff.ceiling import NAME as CEILING
 from i2p_tf.tradeoff.ceiling import ceiling
 from i2p_tf.tradeoff.device_only import device_only
 from i2p_tf.tradeoff.symbols import Symbols, class_alone
+from i2p_tf.training.progress import Progress
 
 
-def curve(run_dir, dataset, config, rates, steps, command, progress):
+def curve(
+    run_dir: RunDir,
+    dataset: Dataset,
+    config: Config,
+    rates: list[int],
+    steps: int | None,
+    command: str,
+    progress: Progress,
+) -> dict:
     """Measures a run; what is finished is not repeated.
 
     Args:
@@ -24,7 +36,7 @@ def curve(run_dir, dataset, config, rates, steps, command, progress):
         rates: members of `drawing.BITS`.
         steps: of each training; None for as many as h_θ had.
         command: that measures it again, for whoever reads the result.
-        progress: a `training.progress.Progress`.
+        progress: a `Progress`.
 
     Returns:
         A dictionary: `rows`, one for each of `rates`; `device_only`, `class_alone`, `sanity_checks`, `environment`,
@@ -43,23 +55,11 @@ def curve(run_dir, dataset, config, rates, steps, command, progress):
     highest = {bits: _strongest(of_ceiling.attack(bits))[1] for bits in sorted({*rates, drawing.BITS[-1]})}
     constant = sanity_checks.constant_codes(bench)
     failed = sanity_checks.failures(highest[drawing.BITS[-1]], prior["ssim"], constant)
-    accuracy, costs = run_dir.read_results(), _costs(bench)
-    shared = {
-        "dataset": shown_name(config.dataset),
-        "classifier": config.classifier_name,
-        **costs,
-        "plain": accuracy["accuracy"]["plain"],
-        "device_only": alone["accuracy"],
-        "class_alone_ssim": prior["ssim"],
-        "n": len(dataset.test.labels),
-        "seeds": [config.seed],
-        "steps": bench.steps,
-        "config": _shown(config),
-        "command": command,
-    }
-    by_bits = accuracy["accuracy_by_bits"]
+    shared = _shared(bench, alone, prior, command)
+    by_bits = run_dir.read_results()["accuracy_by_bits"]
+    rows = [_row(shared, bits, by_bits[str(bits)], of_run, highest[bits]) for bits in rates]
     return {
-        "rows": [shared | _row(of_run, bits, by_bits[str(bits)], highest[bits], shared) for bits in rates],
+        "rows": rows,
         "device_only": alone,
         "class_alone": prior,
         "sanity_checks": {"constant": constant, "failed": failed},
@@ -68,18 +68,35 @@ def curve(run_dir, dataset, config, rates, steps, command, progress):
     }
 
 
-def _row(symbols, bits, protected, ceiling_ssim, shared):
-    """What belongs to one number of bits."""
-    attacks, alone = symbols.attack(bits), shared["device_only"]
+def _shared(bench, alone, prior, command):
+    """What all rows have in common."""
+    config = bench.config
     return {
-        "bits": bits,
-        "protected": protected,
-        "gain": None if alone is None else protected - alone,
-        "ceiling_ssim": ceiling_ssim,
-        **_leaks(attacks, ceiling_ssim, shared["class_alone_ssim"]),
-        "linkage": symbols.linkage(bits)["top1"],
-        "attacks": attacks,
+        "dataset": shown_name(config.dataset),
+        "classifier": config.classifier_name,
+        "client_macs": cost.macs(bench.transform),
+        "psi_macs": cost.macs(bench.classifier),
+        "plain": bench.run_dir.read_results()["accuracy"]["plain"],
+        "device_only": alone["accuracy"],
+        "class_alone_ssim": prior["ssim"],
+        "n": len(bench.dataset.test.labels),
+        "seeds": [config.seed],
+        "steps": bench.steps,
+        "config": _shown(config),
+        "command": command,
     }
+
+
+def _row(shared, bits, protected, symbols, ceiling_ssim):
+    """The row of a number of bits, whose accuracy is `protected`."""
+    attacks, alone = symbols.attack(bits), shared["device_only"]
+    return (
+        {"bits": bits, "protected": protected, "ceiling_ssim": ceiling_ssim}
+        | shared
+        | {"gain": None if alone is None else protected - alone}
+        | _leaks(attacks, ceiling_ssim, shared["class_alone_ssim"])
+        | {"linkage": symbols.linkage(bits)["top1"], "attacks": attacks}
+    )
 
 
 def _leaks(attacks, ceiling_ssim, class_alone_ssim):
@@ -97,10 +114,6 @@ def _leaks(attacks, ceiling_ssim, class_alone_ssim):
 def _strongest(attacks):
     name = max(attacks, key=lambda name: attacks[name]["ssim"])
     return name, attacks[name]["ssim"]
-
-
-def _costs(bench):
-    return {"client_macs": cost.macs(bench.transform), "psi_macs": cost.macs(bench.classifier)}
 
 
 def _shown(config):

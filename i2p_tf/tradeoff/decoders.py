@@ -1,6 +1,8 @@
 """Attackers' networks: codes of any number of bits to pictures. Both begin as the mean picture, with a linear path."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ from i2p_tf.attacks import fitting
 from i2p_tf.attacks.specification import Training, held_out
 from i2p_tf.models.reader import code_reader
 from i2p_tf.models.transforms.code import FINE
+from i2p_tf.recipe import Recipe
 from i2p_tf.tradeoff.codes import elements_of, sent
 
 HIDDEN_UNITS = (1024, 1024)
@@ -23,7 +26,7 @@ _COUNTS = tuple(elements_of(bits) for bits in drawing.BITS)
 class RandomRates(layers.Layer):
     """In training, codes cut to the numbers of elements that can be sent, in turn; else as they are."""
 
-    def call(self, codes, training=False):
+    def call(self, codes: Any, training: bool = False) -> Any:
         if not training:
             return codes
         counts = ops.take(ops.convert_to_tensor(_COUNTS), ops.arange(ops.shape(codes)[0]) % len(_COUNTS))
@@ -31,7 +34,7 @@ class RandomRates(layers.Layer):
         return codes * ops.concatenate([kept, kept], axis=-1)
 
 
-def dense(mean):
+def dense(mean: np.ndarray) -> keras.Model:
     """Fully connected.
 
     Args:
@@ -50,7 +53,7 @@ def dense(mean):
     return _decoder(inputs, seen, rest, mean, "dense")
 
 
-def convolutional(mean):
+def convolutional(mean: np.ndarray) -> keras.Model:
     """The layers of the cloud's own reader, which know where each element belongs, and from them up to the picture."""
     inputs, seen = _input()
     reader = code_reader(1)
@@ -69,7 +72,15 @@ def convolutional(mean):
 DECODERS = {builder.__name__: builder for builder in (dense, convolutional)}
 
 
-def trained(name, codes, images, recipe, steps, seed, say):
+def trained(
+    name: str,
+    codes: np.ndarray,
+    images: np.ndarray,
+    recipe: Recipe,
+    steps: int,
+    seed: int,
+    say: Callable[[str], None],
+) -> keras.Model:
     """Trains a decoder on pairs of whole codes and pictures, at all numbers of bits at once.
 
     Args:
@@ -85,13 +96,13 @@ def trained(name, codes, images, recipe, steps, seed, say):
         AttackError: if the loss is not finite.
     """
     keras.utils.set_random_seed(seed)
-    network = DECODERS[name](np.float32(images.mean(axis=0) / 255.0))
+    network = DECODERS[name]((images.mean(axis=0) / 255.0).astype(np.float32))
     training = Training(steps, recipe.batch_size, LEARNING_RATE)
     fitting.fit(network, (_examples(codes), images), fitting.mse_ssim, training, seed, say)
     return network
 
 
-def restored(network, codes, bits):
+def restored(network: keras.Model, codes: np.ndarray, bits: int) -> np.ndarray:
     """The pictures, uint8, that a decoder makes of codes cut to `bits`."""
     guesses = []
     size = inference.batch_size(network.output_shape[1])

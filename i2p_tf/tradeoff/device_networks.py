@@ -3,6 +3,8 @@
 Each builder takes a width, of which its MACs grow, and gives RGB in [0, 1] to logits.
 """
 
+from collections.abc import Callable
+
 import keras
 from keras import layers
 
@@ -15,16 +17,16 @@ from i2p_tf.models.transforms.code import SIZES, Size, trunk
 WIDEST = 1024
 
 
-def encoder_trunk(width, transform, image_size, num_classes):
+def encoder_trunk(width: int, transform: str, image_size: int, num_classes: int) -> keras.Model:
     """The encoder's own layers, pooled; `width` 16 is its own number of filters."""
     own = SIZES[transform]
-    filters = tuple(max(1, count * width // 16) for count in own.stackwise_filters)
+    stem, middle, deep = (max(1, count * width // 16) for count in own.stackwise_filters)
     images = keras.Input((image_size, image_size, 3), name="images")
-    _, x = trunk(images, Size(filters, own.stackwise_blocks))
+    _, x = trunk(images, Size((stem, middle, deep), own.stackwise_blocks))
     return _classifier(images, x, num_classes, "encoder_trunk")
 
 
-def inverted_residuals(width, transform, image_size, num_classes):
+def inverted_residuals(width: int, transform: str, image_size: int, num_classes: int) -> keras.Model:
     """Depthwise convolutions between pointwise ones (Sandler et al. 2018); `width` filters at 16x16 places."""
     images = keras.Input((image_size, image_size, 3), name="images")
     x = _stem(images, width)
@@ -33,7 +35,7 @@ def inverted_residuals(width, transform, image_size, num_classes):
     return _classifier(images, x, num_classes, "inverted_residuals")
 
 
-def plain(width, transform, image_size, num_classes):
+def plain(width: int, transform: str, image_size: int, num_classes: int) -> keras.Model:
     """Four convolutions, the resolution halved at each; `width` filters at 16x16 places."""
     images = keras.Input((image_size, image_size, 3), name="images")
     x = _stem(images, width)
@@ -45,7 +47,9 @@ def plain(width, transform, image_size, num_classes):
 ARCHITECTURES = {builder.__name__: builder for builder in (encoder_trunk, inverted_residuals, plain)}
 
 
-def widest(name, macs, transform, image_size, num_classes):
+def widest(
+    name: str, macs: int, transform: str, image_size: int, num_classes: int
+) -> tuple[Callable[[], keras.Model], int] | None:
     """The widest network of an architecture that costs at most `macs`, and what it costs.
 
     Args:
@@ -64,10 +68,10 @@ def widest(name, macs, transform, image_size, num_classes):
         return ARCHITECTURES[name](width, transform, image_size, num_classes)
 
     fits, too_wide = 0, WIDEST
-    costs = {}
+    costs: dict[int, int] = {}
     while too_wide - fits > 1:
         width = (fits + too_wide) // 2
-        costs[width] = cost.macs(build(width))
+        costs[width] = cost.macs(build(width)) or 0  # they are known of these layers
         if costs[width] <= macs:
             fits = width
         else:

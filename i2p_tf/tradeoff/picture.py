@@ -12,7 +12,7 @@ TEXT, TITLE = 20, 26
 TICKS = 5
 
 
-def draw(rows):
+def draw(rows: list[dict]) -> Image.Image:
     """Draws a trade-off.
 
     Args:
@@ -26,7 +26,7 @@ def draw(rows):
     several = f", {len(first['seeds'])} seeds" if len(first["seeds"]) > 1 else ""
     title = f"Accuracy: {first['dataset']}, {first['classifier']}, n = {first['n']:,}{several}"
     accuracy = _Panel(image, 0, title, "sent code", rows, "protected")
-    accuracy.draw({"ψ, plain pictures": _same(rows, "plain"), "device alone": _same(rows, "device_only")})
+    accuracy.draw({"classifier, plain pictures": _same(rows, "plain"), "device alone": _same(rows, "device_only")})
     leak = _Panel(image, WIDTH // 2, "Mean SSIM of what is restored", "strongest attack", rows, "strongest_ssim")
     leak.draw({"class alone": _same(rows, "class_alone_ssim"), "ceiling": [row["ceiling_ssim"] for row in rows]})
     return image

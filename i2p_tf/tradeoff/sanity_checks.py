@@ -6,13 +6,14 @@ from i2p_tf import drawing
 from i2p_tf.attacks.prior_only import mean_image
 from i2p_tf.attacks.sanity_checks import REMEDY, TOLERANCE
 from i2p_tf.tradeoff import decoders
+from i2p_tf.tradeoff.bench import Bench
 from i2p_tf.tradeoff.symbols import known_images, measured
 
 STEPS = 500  # on constant codes, at most: there is nothing to learn
 CONSTANT = "constant"
 
 
-def failures(ceiling_ssim, class_alone_ssim, constant):
+def failures(ceiling_ssim: float, class_alone_ssim: float, constant: dict) -> list[str]:
     """What is wrong, in lines.
 
     Args:
@@ -34,7 +35,7 @@ def failures(ceiling_ssim, class_alone_ssim, constant):
     return lines
 
 
-def constant_codes(bench):
+def constant_codes(bench: Bench) -> dict:
     """Mean SSIM that a decoder gets from codes that are all the same, `ssim`, and that of the `mean_image`."""
     return bench.memory.result(CONSTANT, {}, {}, lambda: _constant_codes(bench))
 

@@ -1,5 +1,8 @@
 """Attackers that see the symbols of a code: what each restores, finds or links at every number of bits."""
 
+import functools
+
+import keras
 import numpy as np
 
 from i2p_tf import inference
@@ -8,12 +11,14 @@ from i2p_tf.attacks.kinds.linkage import altered
 from i2p_tf.attacks.leakage import reidentification_ranks, share_found
 from i2p_tf.attacks.specification import Training
 from i2p_tf.attacks.specifications import Linkage
+from i2p_tf.data.dataset import Split
 from i2p_tf.tradeoff import decoders
+from i2p_tf.tradeoff.bench import Bench
 from i2p_tf.tradeoff.codes import codes, elements_of
 
 NEAREST = "nearest_neighbour"
 SEARCHED = 2_000  # test images of re-identification and linkage, which are the gallery as well
-_QUERIES = 500
+_QUERIES = 200
 
 
 class Symbols:
@@ -25,23 +30,23 @@ class Symbols:
         prefix: of the names under which results are kept.
     """
 
-    def __init__(self, bench, transform, prefix=""):
+    def __init__(self, bench: Bench, transform: keras.Model, prefix: str = "") -> None:
         self.bench, self.transform, self.prefix = bench, transform, prefix
         self.dataset = bench.dataset
         self.known = known_images(bench)
-        self._codes = {}
+        self._codes: dict[str, np.ndarray] = {}
 
-    def attack(self, bits):
+    def attack(self, bits: int) -> dict[str, dict]:
         """What each attacker gets from `bits` bits: `ssim`, `psnr` and `reidentification_top1`, by its name."""
         results = {name: self._kept(f"{name}_{bits}", lambda name=name: self._decoded(name, bits)) for name in DECODED}
         results[NEAREST] = self._kept(f"{NEAREST}_{bits}", lambda: self._nearest(bits))
         return results
 
-    def linkage(self, bits):
+    def linkage(self, bits: int) -> dict:
         """Share of pictures whose code is found among those of slightly altered views of all, `top1`, and `n`."""
         return self._kept(f"linkage_{bits}", lambda: self._linked(bits))
 
-    def codes_of(self, name):
+    def codes_of(self, name: str) -> np.ndarray:
         """The codes of the images that the attackers `known`, of the `test` images, or of an `altered` view of some."""
         if name not in self._codes:
             self._codes[name] = codes(self.transform, self._images(name))
@@ -90,7 +95,7 @@ class Symbols:
 DECODED = tuple(decoders.DECODERS)
 
 
-def known_images(bench):
+def known_images(bench: Bench) -> np.ndarray:
     """What attackers learn from, uint8: the training images and, where h_θ has seen these, their mirror images.
 
     In a random order, as the last ones validate.
@@ -101,7 +106,7 @@ def known_images(bench):
     return images[np.random.default_rng(bench.seed).permutation(len(images))]
 
 
-def class_alone(bench):
+def class_alone(bench: Bench) -> dict:
     """What the class alone gives: the better of the mean picture of the class and of `prior_only.label_only`.
 
     The class is the right one, for nothing of the picture stands behind it.
@@ -111,18 +116,22 @@ def class_alone(bench):
     """
     guesses = {"class_mean": _class_mean, "label_only": _label_only}
     results = [
-        bench.memory.result(name, {}, {}, lambda guess=guess: measured(guess(bench), bench.dataset.test))
+        bench.memory.result(name, {}, {}, functools.partial(_measured_guess, bench, guess))
         for name, guess in guesses.items()
     ]
     return max(results, key=lambda result: result["ssim"])
 
 
-def measured(guesses, test):
+def measured(guesses: np.ndarray, test: Split) -> dict:
     """Mean SSIM and PSNR of guesses of all test images, and the top-1 re-identification of the first `SEARCHED`."""
     distances = inference.visual_distance(guesses, test.images)
     ranks = reidentification_ranks(guesses[:SEARCHED], test.images[:SEARCHED])
     means = {name: float(np.mean(values)) for name, values in distances.items()}
     return means | {"reidentification_top1": share_found(ranks, 1), "n": len(guesses)}
+
+
+def _measured_guess(bench, guess):
+    return measured(guess(bench), bench.dataset.test)
 
 
 def _class_mean(bench):

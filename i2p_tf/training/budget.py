@@ -2,12 +2,16 @@
 
 import math
 import time
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.models import cost
+from i2p_tf.objectives.trainer import Trainer
+from i2p_tf.recipe import Recipe
 
 _STEP = 3  # passes forward that a step costs: one there, two back
 _REACHED = 0.4  # of the speed of the convolution that is tried, by whole networks
@@ -18,7 +22,7 @@ _COPIES = 4  # of each weight: it, its gradient, its momentum, and its best
 _LIBRARIES = 1.0 * 2**30  # bytes
 
 
-def line(trainer, phase, recipe, epochs, dataset):
+def line(trainer: Trainer, phase: str, recipe: Recipe, epochs: int, dataset: Dataset) -> str:
     """What a training of so many epochs will take, in words.
 
     Args:
@@ -33,7 +37,9 @@ def line(trainer, phase, recipe, epochs, dataset):
     operations = [cost.macs(network) for network in found]
     minutes = "a time that its first steps will tell"
     if None not in operations:
-        minutes = about(_STEP * sum(operations) * recipe.batch_size * steps * epochs / (_REACHED * _speed()))
+        minutes = about(
+            _STEP * sum(filter(None, operations)) * recipe.batch_size * steps * epochs / (_REACHED * _speed())
+        )
     gibibytes = (memory(found, recipe.batch_size) + _bytes(dataset)) / 2**30
     return (
         f"{phase}: {epochs} epochs of {steps} steps of {recipe.batch_size} images; guessed from its networks, not "
@@ -41,14 +47,14 @@ def line(trainer, phase, recipe, epochs, dataset):
     )
 
 
-def about(seconds):
+def about(seconds: float) -> str:
     """A time in words, as exact as a guess may be."""
     if seconds < 90:
         return "about a minute or less"
     return f"about {seconds / 60:.0f} minutes" if seconds < 5400 else f"about {seconds / 3600:.1f} hours"
 
 
-def networks(trainer):
+def networks(trainer: Trainer) -> list[keras.Model]:
     """The networks that a step computes: those that a trainer holds, and those of what it holds; no part twice."""
     found, pending = [], [trainer]
     while pending:
@@ -59,14 +65,14 @@ def networks(trainer):
                 pending.append(value)
     layers = {id(network): {id(layer) for layer in cost.all_layers(network)} for network in found}
     found.sort(key=lambda network: -len(layers[id(network)]))
-    kept = []
+    kept: list[keras.Model] = []
     for network in found:
         if not any(layers[id(network)] <= layers[id(other)] for other in kept):
             kept.append(network)
     return kept
 
 
-def memory(found, batch_size):
+def memory(found: Any, batch_size: int) -> float:
     """Bytes that a step of networks takes, with what TensorFlow takes by itself."""
     values = sum(_values(layer.output) for network in found for layer in cost.all_layers(network))
     weights = sum(cost.parameters(network) for network in found)

@@ -7,11 +7,12 @@ import re
 import numpy as np
 
 from i2p_tf.files import write_atomically
+from i2p_tf.hints import Say, Values
 
 KEPT = 2  # the newest, and the one before for the case that the newest is damaged
 
 
-def save(folder, phase, epoch, arrays, progress):
+def save(folder: pathlib.Path, phase: str, epoch: int, arrays: dict[str, list[np.ndarray]], progress: Values) -> None:
     """Writes the state after `epoch` finished epochs and keeps the `KEPT` newest of the phase.
 
     Later ones are those of a training that could not be resumed; they go.
@@ -29,14 +30,16 @@ def save(folder, phase, epoch, arrays, progress):
         write_atomically(pathlib.Path(folder) / f"{phase}-{epoch:04d}.npz") as temporary,
         open(temporary, "wb") as file,
     ):
-        np.savez(file, **flat)
+        np.savez(file, **flat)  # type: ignore[arg-type]  # no array is called allow_pickle
     files = _newest_first(folder, phase)
     kept = [path for path in files if _epoch(path) <= epoch][:KEPT]
     for path in set(files) - set(kept):
         path.unlink()
 
 
-def load(folder, phase, shapes, warn):
+def load(
+    folder: pathlib.Path, phase: str, shapes: dict[str, list], warn: Say
+) -> tuple[int, dict[str, list[np.ndarray]], Values] | None:
     """The newest state that is whole, or None.
 
     Args:

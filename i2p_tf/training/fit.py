@@ -3,17 +3,36 @@
 import dataclasses
 import math
 import time
+from collections.abc import Callable
+from typing import Any
 
 import keras
+import numpy as np
 
 from i2p_tf.data import pipeline
+from i2p_tf.data.dataset import Dataset
+from i2p_tf.hints import Tensor, Values
 from i2p_tf.inference import batch_size
+from i2p_tf.objectives.trainer import Trainer
+from i2p_tf.recipe import Recipe
+from i2p_tf.run_dir import RunDir
 from i2p_tf.training import budget, checkpoint
 from i2p_tf.training.errors import TrainingError
 from i2p_tf.training.optimizer import optimizer
+from i2p_tf.training.progress import Progress
 
 
-def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, protect=None):
+def fit(
+    trainer: Trainer,
+    dataset: Dataset,
+    recipe: Recipe,
+    augmentation: str,
+    seed: int,
+    run_dir: RunDir,
+    phase: str,
+    progress: Progress,
+    protect: Callable[[Tensor], Tensor] | None = None,
+) -> None:
     """Trains `trainer.network`, from the newest checkpoint of `phase` if there is one, and keeps its best epoch.
 
     Order and augmentation depend on the seed and the number of the epoch alone, and a checkpoint holds every
@@ -21,13 +40,10 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
 
     Args:
         trainer: a `Trainer`, not compiled.
-        dataset: a `data.dataset.Dataset`.
-        recipe: a `Recipe`.
         augmentation: a member of `config.AUGMENTATIONS`.
         seed: of order and augmentation.
         run_dir: a `RunDir`; checkpoints and metrics.jsonl are written there.
         phase: name of the training in both.
-        progress: a `Progress`.
         protect: function of uint8 images, if the network is to learn from what it makes of them.
 
     Raises:
@@ -40,15 +56,10 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
 
     state = State(trainer)
     former = checkpoint.load(run_dir.checkpoints, phase, state.shapes(), progress.warn)
-    if former:
-        first, history = state.restore(former)
-    else:
+    first, history = state.restore(former) if former else (0, [])
+    if not former:
         trainer.begin(recipe.batch_size, progress)
-        first, history = 0, []
-    held_out = dataset.validation
-    if protect:
-        held_out = dataclasses.replace(held_out, images=protect(held_out.images))
-    validation = pipeline.evaluation_pipeline(held_out, batch_size(dataset.image_size))
+    validation = _validation(dataset, protect)
     others = [line for line in run_dir.read_metrics() if line.get("phase") != phase]
     run_dir.write_metrics(others + history)
     if first < epochs:
@@ -72,7 +83,14 @@ def fit(trainer, dataset, recipe, augmentation, seed, run_dir, phase, progress, 
     state.take_best()
 
 
-def compile_trainer(trainer, recipe, total_steps):
+def _validation(dataset, protect):
+    held_out = dataset.validation
+    if protect:
+        held_out = dataclasses.replace(held_out, images=protect(held_out.images))
+    return pipeline.evaluation_pipeline(held_out, batch_size(dataset.image_size))
+
+
+def compile_trainer(trainer: Trainer, recipe: Recipe, total_steps: int) -> None:
     """Makes a `Trainer` ready for `total_steps` steps of a `Recipe`."""
     on_gpu = keras.backend.backend() == "tensorflow" and _has_gpu()
     trainer.compile(optimizer=optimizer(recipe, total_steps), jit_compile=on_gpu)
@@ -82,30 +100,30 @@ def compile_trainer(trainer, recipe, total_steps):
 class State:
     """What a checkpoint holds: every variable now, and the network of the best epoch, or of the last one."""
 
-    def __init__(self, trainer):
+    def __init__(self, trainer: Trainer):
         self.groups = trainer.variable_groups()
         self.keeps_best = trainer.keeps_best
         self.best = _arrays(self.groups["network"])
         self.best_epoch = 0
         self.best_loss = math.inf
 
-    def keep(self, epoch, loss):
+    def keep(self, epoch: int, loss: float) -> None:
         if loss < self.best_loss or not self.keeps_best:
             self.best, self.best_epoch, self.best_loss = _arrays(self.groups["network"]), epoch, loss
 
-    def take_best(self):
+    def take_best(self) -> None:
         _assign(self.groups["network"], self.best)
 
-    def arrays(self):
+    def arrays(self) -> dict[str, list[np.ndarray]]:
         return {name: _arrays(variables) for name, variables in self.groups.items()} | {"best": self.best}
 
-    def shapes(self):
+    def shapes(self) -> dict[str, list]:
         return {name: [array.shape for array in group] for name, group in self.arrays().items()}
 
-    def progress(self, history):
+    def progress(self, history: list[Values]) -> Values:
         return {"best_epoch": self.best_epoch, "best_loss": self.best_loss, "history": history}
 
-    def restore(self, former):
+    def restore(self, former: Any) -> tuple[int, list[Values]]:
         """Takes what `checkpoint.load` gave; returns the number of finished epochs and their history."""
         epoch, arrays, progress = former
         for name, variables in self.groups.items():
@@ -118,16 +136,16 @@ class State:
 class StopOnDivergence(keras.callbacks.Callback):
     """Raises `TrainingError` at the first step after which the mean loss of the epoch is not finite."""
 
-    def __init__(self, phase, epoch):
+    def __init__(self, phase: str, epoch: int):
         super().__init__()
         self.phase = phase
         self.epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
-        require_finite(logs["loss"], self.phase, f"at step {batch + 1} of epoch {self.epoch + 1}")
+    def on_train_batch_end(self, batch: int, logs: Values | None = None) -> None:
+        require_finite((logs or {})["loss"], self.phase, f"at step {batch + 1} of epoch {self.epoch + 1}")
 
 
-def require_finite(loss, phase, where):
+def require_finite(loss: float, phase: str, where: str) -> None:
     """Raises `TrainingError` if `loss` is not a finite number."""
     if not math.isfinite(loss):
         raise TrainingError(

@@ -4,13 +4,16 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from i2p_tf.hints import Tensor, Values
+from i2p_tf.recipe import Recipe
+
 MOMENTUM = 0.9
 ADAM_SHARE = 0.1  # of Muon's learning rate, for what is no convolution
 WARM_UP = 0.2  # share of the steps in which one_cycle rises
 DROPS = (0.3, 0.6, 0.8)  # shares of the steps after which `steps` multiplies by 0.2
 
 
-def optimizer(recipe, total_steps):
+def optimizer(recipe: Recipe, total_steps: int) -> keras.optimizers.Optimizer:
     """The optimizer of a `Recipe` for `total_steps` steps.
 
     Kernels decay; biases and the parameters of batch normalisation do not.
@@ -54,7 +57,7 @@ class ConvolutionMuon(keras.optimizers.Muon):
     def _should_use_adamw(self, variable):
         return len(variable.shape) != 4
 
-    def zeropower_via_newtonschulz5(self, x, steps):
+    def zeropower_via_newtonschulz5(self, x: Tensor, steps: int) -> Tensor:
         return ops.reshape(self._orthogonal(ops.reshape(x, (-1, x.shape[-1])), steps), x.shape)
 
     @tf.function(autograph=False)  # traced for each shape, not for each kernel: the first step comes sooner
@@ -65,31 +68,31 @@ class ConvolutionMuon(keras.optimizers.Muon):
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
     """Linearly from a twentieth of `learning_rate` up to it in the first fifth of the steps, then down to 0."""
 
-    def __init__(self, learning_rate, total_steps):
+    def __init__(self, learning_rate: float, total_steps: int):
         self.learning_rate = learning_rate
         self.total_steps = total_steps
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         share = ops.cast(step, "float32") / self.total_steps
         rising = 0.05 + 0.95 * share / WARM_UP
         falling = (1.0 - share) / (1.0 - WARM_UP)
         return self.learning_rate * ops.maximum(ops.minimum(rising, falling), 0.0)
 
-    def get_config(self):
+    def get_config(self) -> Values:
         return {"learning_rate": self.learning_rate, "total_steps": self.total_steps}
 
 
 class Steps(keras.optimizers.schedules.LearningRateSchedule):
     """`learning_rate`, times 0.2 after each of `DROPS`."""
 
-    def __init__(self, learning_rate, total_steps):
+    def __init__(self, learning_rate: float, total_steps: int):
         self.learning_rate = learning_rate
         self.total_steps = total_steps
 
-    def __call__(self, step):
+    def __call__(self, step: Tensor) -> Tensor:
         share = ops.cast(step, "float32") / self.total_steps
         drops = sum(ops.cast(share >= drop, "float32") for drop in DROPS)
         return self.learning_rate * ops.power(0.2, drops)
 
-    def get_config(self):
+    def get_config(self) -> Values:
         return {"learning_rate": self.learning_rate, "total_steps": self.total_steps}

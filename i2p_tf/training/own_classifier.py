@@ -9,7 +9,10 @@ import numpy as np
 
 from i2p_tf import models
 from i2p_tf.chance import is_at_chance
+from i2p_tf.config import Config
+from i2p_tf.data.dataset import Dataset
 from i2p_tf.errors import InputError
+from i2p_tf.hints import Values
 from i2p_tf.inference import classify
 from i2p_tf.models.classifiers import own
 from i2p_tf.objectives.table import OBJECTIVES
@@ -18,7 +21,7 @@ from i2p_tf.tables import load as load_reference
 TRIED = 1_000  # pictures on which its accuracy is looked at
 
 
-def load(config):
+def load(config: Config) -> keras.Model:
     """The network in the file of a `Config`, as it was saved.
 
     Raises:
@@ -42,7 +45,7 @@ def load(config):
     return model
 
 
-def fit_to(config, model, dataset):
+def fit_to(config: Config, model: keras.Model, dataset: Dataset) -> tuple[keras.Model, Values]:
     """Wraps a network for a data set.
 
     Args:
@@ -71,6 +74,7 @@ def fit_to(config, model, dataset):
         _check_accuracy(classifier, dataset, input_range)
         if check := OBJECTIVES[config.objective].check:
             load_reference(check)(config, dataset, classifier)
+    assert config.classifier_path
     path = pathlib.Path(config.classifier_path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return classifier, {"file": path.name, "sha256": digest, "range": input_range, "output": output}

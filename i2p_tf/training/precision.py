@@ -2,6 +2,7 @@
 
 import contextlib
 import pathlib
+from collections.abc import Iterator
 
 import keras
 
@@ -11,7 +12,7 @@ from i2p_tf.errors import InputError
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
-def resolve(precision):
+def resolve(precision: str) -> str:
     """The dtype policy for a `--precision`; `auto` chooses what is fast on this machine.
 
     Raises:
@@ -32,7 +33,7 @@ def resolve(precision):
     return "mixed_bfloat16" if gains else "float32"
 
 
-def computes_bfloat16():
+def computes_bfloat16() -> bool:
     """Whether TensorFlow can convolve bfloat16 here: it asks the processor, and oneDNN may be limited to less."""
     import tensorflow as tf
 
@@ -44,7 +45,7 @@ def computes_bfloat16():
 
 
 @contextlib.contextmanager
-def dtype_policy(name):
+def dtype_policy(name: str) -> Iterator[None]:
     """Layers made inside have this policy; the global one is as before afterwards."""
     former = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)

@@ -4,6 +4,7 @@ import time
 
 import keras
 
+from i2p_tf.hints import Values
 from i2p_tf.moving_line import MovingLine, duration
 
 LONG_SECONDS = 120  # of a training whose time is worth a line
@@ -13,23 +14,23 @@ MEASURED_SECONDS = 10  # of its first steps, without the very first, in which th
 class Progress(MovingLine):
     """Of one phase of a training at a time."""
 
-    def warn(self, text):
+    def warn(self, text: str) -> None:
         self.say(f"warning: {text}")
 
-    def begin(self, phase, first, epochs, steps, batch_size):
+    def begin(self, phase: str, first: int, epochs: int, steps: int, batch_size: int) -> None:
         """Announces a training of `epochs` epochs of which `first` are finished."""
         self.phase, self.first, self.epochs, self.steps, self.batch_size = phase, first, epochs, steps, batch_size
         self.started = time.monotonic()
-        self.first_step = None  # what was done then, and when
+        self.first_step: tuple[int, float] | None = None  # what was done then, and when
         self.measured = False
         if 0 < first < epochs:
             self.say(f"{phase}: going on after epoch {first} of {epochs}")
 
-    def callback(self, epoch):
+    def callback(self, epoch: int) -> keras.callbacks.Callback:
         """The Keras callback that moves the line during `epoch`, counted from 0."""
         return _Steps(self, epoch)
 
-    def measure(self, done):
+    def measure(self, done: int) -> None:
         """Says once what the training will take, by its first steps; `done` are finished, of all epochs."""
         self.first_step = self.first_step or (done, time.monotonic())
         if not self.measured and time.monotonic() - self.first_step[1] >= MEASURED_SECONDS:
@@ -37,11 +38,11 @@ class Progress(MovingLine):
             if remaining >= LONG_SECONDS:
                 self.say(f"{self.phase}: by its first steps {duration(remaining)} left, validation not counted")
 
-    def done(self, epoch, step):
+    def done(self, epoch: int, step: int) -> int:
         """Steps of this call that are finished after so many of an epoch, counted from 0."""
         return (epoch - self.first) * self.steps + step
 
-    def move(self, epoch, step, logs):
+    def move(self, epoch: int, step: int, logs: Values) -> None:
         done = self.done(epoch, step)
         seconds = time.monotonic() - self.started
         self.show(
@@ -50,7 +51,7 @@ class Progress(MovingLine):
             f"{duration(self._remaining(done))} left"
         )
 
-    def end_epoch(self, line):
+    def end_epoch(self, line: Values) -> None:
         """The line that stays, of the values that metrics.jsonl gets."""
         remaining = self._remaining(self.done(line["epoch"], 0))
         text = (

@@ -2,6 +2,11 @@
 
 import dataclasses
 import math
+from typing import Any
+
+from i2p_tf.config import Config
+from i2p_tf.data.dataset import Dataset
+from i2p_tf.recipe import Recipe
 
 FEWEST_STEPS = 12  # of an epoch
 SMALLEST_BATCH = 8  # of which batch normalisation still learns
@@ -9,17 +14,17 @@ MOST_PIXELS = 128 * 96**2  # of a batch; its memory grows with them
 MOST_EPOCHS = 40  # that a minimum of steps makes
 
 
-def fit_to_data(config, dataset):
+def fit_to_data(config: Config, dataset: Dataset) -> Config:
     """The `Config` with recipes that are `fitted` to its `data.dataset.Dataset`."""
     images = len(dataset.train.labels)
-    recipes = {
+    recipes: dict[str, Any] = {
         name: fitted(getattr(config, name), images, dataset.image_size)
         for name in ("classifier_recipe", "transform_recipe")
     }
     return dataclasses.replace(config, **recipes)
 
 
-def fitted(recipe, images, image_size):
+def fitted(recipe: Recipe, images: int, image_size: int) -> Recipe:
     """A `Recipe` whose batches and minimum of steps follow from the number and the size of the pictures.
 
     Only a recipe with `follows_data` changes, and only to smaller batches, powers of 2, and fewer epochs. The learning

@@ -9,21 +9,26 @@ import functools
 import keras
 
 from i2p_tf import key_file, models
+from i2p_tf.config import Config
 from i2p_tf.data import sources
 from i2p_tf.data.dataset import Dataset
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run
 from i2p_tf.files import write_atomically, write_json
+from i2p_tf.hints import Values
 from i2p_tf.inference import load_classifier, load_protection
 from i2p_tf.models.classifiers import applications
 from i2p_tf.models.warm_start import start_encoder
+from i2p_tf.moving_line import MovingLine
 from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.table import OBJECTIVES
 from i2p_tf.objectives.trainer import ClassifierTrainer
+from i2p_tf.run_dir import RunDir
 from i2p_tf.tables import load
 from i2p_tf.training import own_classifier, precision
 from i2p_tf.training.fit import fit
+from i2p_tf.training.progress import Progress
 from i2p_tf.training.recipe import fit_to_data
 
 
@@ -44,7 +49,12 @@ class Given:
     backbone: keras.Model | None = None
 
 
-def read_given(config, classifier_is_there=False, line=None, dataset=None):
+def read_given(
+    config: Config,
+    classifier_is_there: bool = False,
+    line: MovingLine | None = None,
+    dataset: Dataset | None = None,
+) -> Given:
     """Reads and checks all that an experiment takes from elsewhere; writes nothing.
 
     Args:
@@ -69,7 +79,7 @@ def read_given(config, classifier_is_there=False, line=None, dataset=None):
     return Given(dataset, *own_classifier.fit_to(config, model, dataset))
 
 
-def train_and_evaluate(config, run_dir, progress, given=None):
+def train_and_evaluate(config: Config, run_dir: RunDir, progress: Progress, given: Given | None = None) -> Values:
     """Runs the experiment `config` in `run_dir`, which it has claimed; finished steps are not repeated.
 
     Args:

@@ -1,10 +1,16 @@
 """bin/tradeoff: what it refuses, before anything is measured."""
 
+import pathlib
+import runpy
+
 import pytest
 
 from i2p_tf import presets
-from i2p_tf.files import write_json
+from i2p_tf.cli import tradeoff
+from i2p_tf.files import read_json, write_json
 from i2p_tf.run_dir import RunDir
+
+invented = runpy.run_path(pathlib.Path(__file__).parents[1] / "tradeoff" / "invented.py")["curve"]
 
 
 @pytest.fixture
@@ -64,6 +70,20 @@ def test_runs_that_differ_in_more_than_the_seed_are_not_averaged(run_command, co
     message = refused(run_command, f"--run_dir={first.path},{second.path}", f"--output={tmp_path / 'means'}")
     assert "transform: code -> code_small" in message and "seed:" not in message
     assert not (tmp_path / "means").exists()
+
+
+def test_of_several_runs_the_means_are_written_and_shown(run_command, code_run, monkeypatch, tmp_path):
+    runs = [code_run(name, seed=seed) for seed, name in enumerate("ab")]
+    curves = {str(run.path): invented(seed, better=0.02 * seed) for seed, run in enumerate(runs)}
+    curves[str(runs[1].path)]["sanity_checks"]["failed"] = ["constant: too good"]
+    monkeypatch.setattr(tradeoff, "_measure", lambda run_dir, config, rates: curves[str(run_dir.path)])
+    means = tmp_path / "means"
+    code, stdout, stderr = run_command("tradeoff", f"--run_dir={runs[0].path},{runs[1].path}", f"--output={means}")
+    assert code == 1 and stderr == "error: not valid: sanity check constant: too good\n"
+    row = read_json(means / "tradeoff.json")["rows"][0]
+    assert row["gain"] == pytest.approx(0.03) and row["command"].startswith("bin/tradeoff --run_dir=a,b --rates=8,16,")
+    assert "64     0.8300       0.8000   0.0300" in stdout
+    assert (means / "tradeoff.png").is_file()
 
 
 def test_the_report_shows_it(run_command, write_run):

@@ -4,15 +4,21 @@ import numpy as np
 
 from i2p_tf import inference
 from i2p_tf.attacks.evaluation_classifier import train_classifier
+from i2p_tf.attacks.specifications import AttributeInference, Training
+from i2p_tf.attacks.target import Target
+from i2p_tf.data.dataset import Split
+from i2p_tf.hints import Protect, Say, Values
 
 
-def attack(specification, target, seed, say):
+def attack(specification: AttributeInference, target: Target, seed: int, say: Say) -> Values:
     """As a row of `rows.ATTACKS` has it."""
     values, training = target.attribute_values, specification.training
     return attribute_inference(target.train, target.test, values, target.protect, training, seed, say)
 
 
-def attribute_inference(train, test, values, protect, training, seed, say):
+def attribute_inference(
+    train: Split, test: Split, values: int, protect: Protect, training: Training, seed: int, say: Say
+) -> Values:
     """Trains one classifier of the attribute on protected images and, for comparison, one on plain images.
 
     Args:
@@ -28,6 +34,7 @@ def attribute_inference(train, test, values, protect, training, seed, say):
         `majority`, the most frequent value in training, and `majority_given_class`, the most frequent one of the true
         class, which is what somebody knows who reads the class alone; and `n`.
     """
+    assert train.attribute is not None
     accuracy = {}
     for kind, seen in (("protected", protect), ("plain", lambda images: images)):
         say(f"  from {kind} images")

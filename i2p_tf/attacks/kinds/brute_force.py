@@ -9,17 +9,21 @@ import math
 import numpy as np
 
 from i2p_tf import encryption
+from i2p_tf.attacks.specifications import BruteForce
+from i2p_tf.attacks.target import Target
 from i2p_tf.encryption.learnable import SYMBOLS
 from i2p_tf.encryption.table import BLOCK
+from i2p_tf.hints import Say, Values
 
 
-def attack(specification, target, seed, say):
+def attack(specification: BruteForce, target: Target, seed: int, say: Say) -> Values:
     """As a row of `rows.ATTACKS` has it."""
+    assert target.encryption  # else it is left out
     plain = target.test.images[: specification.pictures]
     return brute_force(target.encryption, plain, specification.shrunken_key_bits, seed, say)
 
 
-def brute_force(name, plain, shrunken_bits, seed, say):
+def brute_force(name: str, plain: np.ndarray, shrunken_bits: int, seed: int, say: Say) -> Values:
     """Counts the keys of a method and tries all keys of a shrunken one.
 
     Args:
@@ -57,7 +61,7 @@ def brute_force(name, plain, shrunken_bits, seed, say):
     }
 
 
-def choices_bits(name, image_size):
+def choices_bits(name: str, image_size: int) -> float:
     """Logarithm to base 2 of the number of keys that the definition of a method allows.
 
     Args:
@@ -75,10 +79,10 @@ def choices_bits(name, image_size):
     }[name]
 
 
-def total_variation(images):
+def total_variation(images: np.ndarray) -> np.ndarray:
     """Sum of the absolute differences of neighbouring pixels of each uint8 image, int64 `(n,)`."""
-    images = np.int16(images)
-    return sum(np.abs(np.diff(images, axis=axis)).sum(axis=(1, 2, 3), dtype=np.int64) for axis in (1, 2))
+    values = images.astype(np.int16)
+    return sum(np.abs(np.diff(values, axis=axis)).sum(axis=(1, 2, 3), dtype=np.int64) for axis in (1, 2))
 
 
 def _permutations(count):

@@ -14,11 +14,14 @@ from keras import layers, ops
 from i2p_tf import inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, correction, placewise_map
+from i2p_tf.attacks.specifications import Flow
+from i2p_tf.attacks.target import Target
+from i2p_tf.hints import Protect, Say, Values
 
 GREY, SPREAD = 0.5, 0.5  # mean and standard deviation of the noise, about those of pictures in [0, 1]
 
 
-def attack(specification, target, seed, say):
+def attack(specification: Flow, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
     seen = target.protected[: specification.images]
     reconstructed, losses = reconstruct(
@@ -27,7 +30,14 @@ def attack(specification, target, seed, say):
     return reconstructed, {"losses": losses}
 
 
-def reconstruct(specification, known, protected, protect, seed, say):
+def reconstruct(
+    specification: Flow,
+    known: tuple[np.ndarray, np.ndarray],
+    protected: np.ndarray,
+    protect: Protect,
+    seed: int,
+    say: Say,
+) -> tuple[np.ndarray, Values]:
     """Trains a flow, draws candidates for each protected image and chooses among them.
 
     Args:
@@ -101,8 +111,8 @@ def _draw(denoiser, protected, steps, seed):
 
     pictures = []
     for first in range(0, len(protected), size):
-        images = np.float32(protected[first : first + size]) / np.float32(255.0)
-        picture = np.float32(generator.normal(GREY, SPREAD, images.shape))
+        images = protected[first : first + size].astype(np.float32) / np.float32(255.0)
+        picture = generator.normal(GREY, SPREAD, images.shape).astype(np.float32)
         for step in range(steps):
             share = np.full((len(images), 1, 1, 1), step / steps, np.float32)
             picture += (np.asarray(see(images, picture, share)) - picture) / np.float32(steps - step)

@@ -15,13 +15,16 @@ from i2p_tf import inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.errors import AttackError
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, correction
+from i2p_tf.attacks.specifications import Gan
+from i2p_tf.attacks.target import Target
+from i2p_tf.hints import Say, Tensor, Values
 
 CYCLE_WEIGHT = 10.0
 CRITIC_FILTERS = (64, 128)
 BETA_1 = 0.5  # of Adam, as published
 
 
-def attack(specification, target, seed, say):
+def attack(specification: Gan, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
     images = target.train.images[: specification.images]
     half = len(images) // 2
@@ -29,7 +32,9 @@ def attack(specification, target, seed, say):
     return reconstruct(specification, protected, images[:half], target.protected, seed, say), {}
 
 
-def reconstruct(specification, protected, plain, seen, seed, say):
+def reconstruct(
+    specification: Gan, protected: np.ndarray, plain: np.ndarray, seen: np.ndarray, seed: int, say: Say
+) -> np.ndarray:
     """Trains a CycleGAN and applies its reconstructing half.
 
     Args:
@@ -80,16 +85,16 @@ class CycleGan(keras.Model):
         protected, plain: images whose means the translators start from, uint8 `(n, size, size, 3)`.
     """
 
-    def __init__(self, architecture, protected, plain):
+    def __init__(self, architecture: str, protected: np.ndarray, plain: np.ndarray):
         super().__init__(name="cycle_gan")
         self.reconstructor, self.protector = _translator(architecture, plain), _translator(architecture, protected)
         self.plain_critic, self.protected_critic = _critic(plain.shape[1]), _critic(plain.shape[1])
 
-    def compile(self, optimizer, critic_optimizer):
+    def compile(self, optimizer: keras.optimizers.Optimizer, critic_optimizer: keras.optimizers.Optimizer) -> None:
         super().compile(optimizer, jit_compile=False)
         self.critic_optimizer = critic_optimizer
 
-    def train_step(self, data):
+    def train_step(self, data: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         protected, plain = data
         with tf.GradientTape() as tape, tf.GradientTape() as critic_tape:
             reconstructed, reprotected = (

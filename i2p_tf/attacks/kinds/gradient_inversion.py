@@ -5,6 +5,8 @@ h_θ can make them. h_θ is applied without its rounding to 8 bits, through whic
 that is aimed at has been rounded, as it travels.
 """
 
+from collections.abc import Callable
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,20 +15,30 @@ from keras import ops
 from i2p_tf import inference
 from i2p_tf.attacks.kinds.inverse_network import PlacewiseMap, placewise_map
 from i2p_tf.attacks.sanity_checks import GREY, SHIFT
+from i2p_tf.attacks.specifications import GradientInversion
+from i2p_tf.attacks.target import Target
+from i2p_tf.hints import Say, Tensor, Values
 
 BATCH = 100
 EPSILON = 1e-10  # of Adam: small, as gradients through saturated layers are
 
 
-def attack(specification, target, seed, say):
+def attack(specification: GradientInversion, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
+    assert target.transform  # else it is left out
     plain = target.train.images[: specification.pairs]
     known = target.protect(plain), plain
     seen = target.protected[: specification.images]
     return reconstruct(specification, target.transform, known, seen, say), {}
 
 
-def reconstruct(specification, transform, known, protected, say):
+def reconstruct(
+    specification: GradientInversion,
+    transform: Callable[[Tensor], Tensor],
+    known: tuple[np.ndarray, np.ndarray],
+    protected: np.ndarray,
+    say: Say,
+) -> np.ndarray:
     """Searches for the plain images of protected ones.
 
     Args:
@@ -44,7 +56,7 @@ def reconstruct(specification, transform, known, protected, say):
     mean_image = np.float32(known[1].mean(axis=0)) / np.float32(255.0)
     guesses = []
     for first in range(0, len(protected), BATCH):
-        goal = np.float32(protected[first : first + BATCH]) / np.float32(255.0)
+        goal = protected[first : first + BATCH].astype(np.float32) / np.float32(255.0)
         start = ops.clip(first_guess(goal), 0.0, 1.0)
         guesses.append(_search(specification, transform, goal, start, mean_image))
         say(f"  {first + len(goal)}/{len(protected)} images")
@@ -74,23 +86,23 @@ def _search(specification, transform, goal, start, mean_image):
     return ops.convert_to_numpy(guess)
 
 
-def total_variation(images):
+def total_variation(images: Tensor) -> Tensor:
     """Sum of the absolute differences of neighbouring pixels, over a batch of images: a scalar."""
     down = ops.sum(ops.abs(images[:, 1:] - images[:, :-1]))
     return down + ops.sum(ops.abs(images[:, :, 1:] - images[:, :, :-1]))
 
 
-def identity(images):
+def identity(images: Tensor) -> Tensor:
     """A sanity check."""
     return images
 
 
-def shifted(images):
+def shifted(images: Tensor) -> Tensor:
     """A sanity check, as `sanity_checks` has it, that can be differentiated."""
     return ops.roll(images, SHIFT, axis=(1, 2))
 
 
-def constant(images):
+def constant(images: Tensor) -> Tensor:
     """As `shifted`."""
     return ops.full_like(images, GREY / 255.0)
 

@@ -5,6 +5,9 @@ map of each pixel's colours, another one at each place, makes of the protected i
 undoes a fixed-key encryption of pixels by itself; the network adds the rest.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers
@@ -12,20 +15,30 @@ from keras import layers
 from i2p_tf import inference
 from i2p_tf.attacks import fitting, perceptual
 from i2p_tf.attacks.rows import NETWORKS
+from i2p_tf.attacks.specifications import InverseNetwork
+from i2p_tf.attacks.target import Target
+from i2p_tf.hints import Say, Tensor, Values
 from i2p_tf.tables import load
 
 RIDGE = 1e-4  # per pair, against slopes that only the rounding to 8 bits supports
 _FIT_BATCH = 2_000
 
 
-def attack(specification, target, seed, say):
+def attack(specification: InverseNetwork, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
     known, seen = target.pairs(specification.pairs), target.protected
     reconstructed, losses = reconstruct(specification, known, seen, target.probabilities, seed, say)
     return reconstructed, {"losses": losses}
 
 
-def reconstruct(specification, known, protected, probabilities, seed, say):
+def reconstruct(
+    specification: InverseNetwork,
+    known: tuple[np.ndarray, np.ndarray],
+    protected: np.ndarray,
+    probabilities: Callable,
+    seed: int,
+    say: Say,
+) -> tuple[np.ndarray, Values]:
     """Trains an inverse network and applies it.
 
     Args:
@@ -62,7 +75,7 @@ def _loss(name, plain, seed, say):
     return fitting.LOSSES[name]
 
 
-def inverse_network(architecture, protected, plain):
+def inverse_network(architecture: str, protected: np.ndarray, plain: np.ndarray) -> keras.Model:
     """Builds a network that starts as the best linear map of the colours at each place.
 
     Args:
@@ -80,7 +93,7 @@ def inverse_network(architecture, protected, plain):
     return keras.Model(images, reconstructed, name="inverse_network")
 
 
-def correction(architecture, seen):
+def correction(architecture: str, seen: Tensor) -> Tensor:
     """What a network of `rows.NETWORKS` adds to a guess, from Keras tensors `(batch, size, size, channels)`."""
     return load(NETWORKS[architecture].code)(seen.shape[1], seen.shape[-1])(seen)
 
@@ -93,19 +106,19 @@ class PlacewiseMap(layers.Layer):
         bias: `(height, width, 3)`.
     """
 
-    def __init__(self, kernel, bias, **options):
+    def __init__(self, kernel: Any, bias: Any, **options: Any):
         super().__init__(trainable=False, **options)
         self.kernel = self._constant(kernel)
         self.bias = self._constant(bias)
 
-    def call(self, images):
+    def call(self, images: Tensor) -> Tensor:
         return self.bias + sum(images[..., i : i + 1] * self.kernel[:, :, i] for i in range(images.shape[-1]))
 
     def _constant(self, values):
         return self.add_weight(shape=values.shape, initializer=lambda *_, **__: values)
 
 
-def placewise_map(protected, plain):
+def placewise_map(protected: np.ndarray, plain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Least squares with a small penalty on the slopes, so that a constant image gives the mean image.
 
     Returns:
@@ -121,10 +134,11 @@ def placewise_map(protected, plain):
         targets += colours.swapaxes(2, 3) @ goal
     penalty = np.diag([1.0] * (inputs - 1) + [0.0]) * RIDGE * len(plain)
     solution = np.linalg.solve(products + penalty, targets)
-    return np.float32(solution[:, :, :-1]), np.float32(solution[:, :, -1])
+    solution = solution.astype(np.float32)
+    return solution[:, :, :-1], solution[:, :, -1]
 
 
-def class_means(probabilities, plain):
+def class_means(probabilities: np.ndarray, plain: np.ndarray) -> np.ndarray:
     """The mean plain image of each class, of pairs whose class is known by ψ's probabilities alone.
 
     Args:

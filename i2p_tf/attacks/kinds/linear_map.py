@@ -8,17 +8,20 @@ import numpy as np
 
 from i2p_tf import inference
 from i2p_tf.attacks import specification
+from i2p_tf.attacks.specifications import LinearMap
+from i2p_tf.attacks.target import Target
+from i2p_tf.hints import Say, Values
 
 RIDGES = (1e-6, 1e-3, 1e-1)  # penalties on the slopes, per pair; the held-out pairs decide
 _BATCH = 2_000
 
 
-def attack(specification, target, seed, say):
+def attack(specification: LinearMap, target: Target, seed: int, say: Say) -> tuple[np.ndarray, Values]:
     """As a row of `rows.ATTACKS` has it."""
     return reconstruct(target.pairs(specification.pairs), target.protected, target.halves, say), {}
 
 
-def reconstruct(known, protected, halves, say):
+def reconstruct(known: tuple[np.ndarray, np.ndarray], protected: np.ndarray, halves: bool, say: Say) -> np.ndarray:
     """Fits the map and applies it.
 
     Args:

@@ -1,16 +1,21 @@
 """Linkage: do two pictures of one thing stay recognisable as such when both are protected? Nothing is reconstructed."""
 
+from typing import Any
+
 import numpy as np
 
 from i2p_tf.attacks.leakage import reidentification_ranks, share_found
+from i2p_tf.attacks.specifications import Linkage
+from i2p_tf.attacks.target import Target
+from i2p_tf.hints import Protect, Say, Values
 
 
-def attack(specification, target, seed, say):
+def attack(specification: Linkage, target: Target, seed: int, say: Say) -> Values:
     """As a row of `rows.ATTACKS` has it."""
     return linkage(specification, target.test.images, target.protect)
 
 
-def linkage(specification, plain, protect):
+def linkage(specification: Linkage, plain: np.ndarray, protect: Protect) -> Values:
     """Searches each protected image in a gallery of protected images of the same pictures, slightly altered.
 
     Resemblance is the correlation of the pixels, as in `leakage.reidentification_ranks`.
@@ -33,10 +38,10 @@ def linkage(specification, plain, protect):
     }
 
 
-def altered(images, shift, brighter):
+def altered(images: np.ndarray, shift: Any, brighter: int) -> np.ndarray:
     """Another view of each picture: moved by `shift` pixels and `brighter` by so many levels. uint8 to uint8."""
     moved = np.concatenate([images[:, :, :shift], images[:, :, :-shift]], axis=2)
-    return np.uint8(np.minimum(np.int16(moved) + brighter, 255))
+    return np.minimum(moved.astype(np.int16) + brighter, 255).astype(np.uint8)
 
 
 def _found(ranks):

@@ -9,6 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from i2p_tf.encryption import BLOCK, SCHEMES
+from i2p_tf.hints import Tensor
 from i2p_tf.tables import load
 
 PATCH = BLOCK * BLOCK * 3  # numbers that each block becomes
@@ -16,7 +17,7 @@ WHOLE = np.eye(PATCH)  # of a block's bytes
 JOINED = np.kron(np.eye(PATCH), [[240 / 255], [15 / 255]])  # of the upper and lower halves of bytes, each in [0, 1]
 
 
-def le(images):
+def le(images: Tensor) -> Tensor:
     """One linear map for all blocks, as all have the same key, then sub-pixel rearrangement (Tanaka 2018)."""
     block = layers.Conv2D(PATCH, BLOCK, strides=BLOCK, name="adaptation_block")
     patches = block(halves(images))
@@ -24,17 +25,17 @@ def le(images):
     return _to_image(patches)
 
 
-def ele(images):
+def ele(images: Tensor) -> Tensor:
     """Each block a linear map of its own, then a learned order of the blocks (after Madono et al. 2020)."""
     return _own_map_for_each_block(halves(images), JOINED)
 
 
-def etc(images):
+def etc(images: Tensor) -> Tensor:
     """As `ele`, on whole bytes: the method does not split them."""
     return _own_map_for_each_block(images, WHOLE)
 
 
-def adapted(classifier, encryption):
+def adapted(classifier: keras.Model, encryption: str | None) -> keras.Model:
     """A classifier for the encrypted pictures of a method, with the method's adaptation network, if any, in front.
 
     Args:
@@ -53,7 +54,7 @@ def adapted(classifier, encryption):
     return keras.Model(images, classifier(read), name=f"{classifier.name}_{encryption}")
 
 
-def halves(images):
+def halves(images: Tensor) -> Tensor:
     """8-bit images in [0, 1] `(n, size, size, 3)` to the upper and lower half of each byte, in [0, 1] `(..., 6)`."""
     values = ops.round(images * 255.0)
     upper = ops.floor(values / 16.0)

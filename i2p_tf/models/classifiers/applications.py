@@ -13,7 +13,7 @@ PREFIX = "applications:"
 _TAKE = {"EfficientNet": "0..255", "MobileNetV3": "0..255", "ConvNeXt": "0..255", "DenseNet": "imagenet"}
 
 
-def application(name, image_size, num_classes):
+def application(name: str, image_size: int, num_classes: int) -> keras.Model:
     """Builds the classifier ψ from a network of `keras.applications`, with random weights.
 
     Args:
@@ -31,7 +31,7 @@ def application(name, image_size, num_classes):
     return keras.Model(images, logits, name=name.lower())
 
 
-def backbone(name, weights):
+def backbone(name: str, weights: str | None) -> keras.Model:
     """The network without its head: pictures of any size to pooled features.
 
     Args:
@@ -59,7 +59,7 @@ def backbone(name, weights):
     return network
 
 
-def start(classifier, pretrained):
+def start(classifier: keras.Model, pretrained: keras.Model) -> None:
     """Gives the backbone in `classifier` the weights of another one."""
     classifier.get_layer("backbone").set_weights(pretrained.get_weights())
 

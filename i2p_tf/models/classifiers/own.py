@@ -29,7 +29,9 @@ SMALLEST_PROBABILITY = 1e-37  # whose logarithm is finite, and whose reciprocal 
 _PASSING = ("Random", "InputLayer", "Resizing", "CenterCrop", "Cropping2D", "ZeroPadding2D", "Dropout", "Identity")
 
 
-def wrap(model, input_range=None, output=None, image_size=None):
+def wrap(
+    model: keras.Model, input_range: str | None = None, output: str | None = None, image_size: int | None = None
+) -> keras.Model:
     """Wraps a classifier to ψ's interface.
 
     Args:
@@ -64,7 +66,7 @@ def wrap(model, input_range=None, output=None, image_size=None):
     return wrapped
 
 
-def check_form(model, image_size=None, num_classes=None):
+def check_form(model: keras.Model, image_size: int | None = None, num_classes: int | None = None) -> None:
     """Raises an `InputError` unless a network takes square RGB pictures and gives one row of scores.
 
     Args:
@@ -100,7 +102,7 @@ def check_form(model, image_size=None, num_classes=None):
         raise InputError(f"{model.name} knows {given[0]} classes, and the data have {num_classes}")
 
 
-def check_gradient(classifier, pictures):
+def check_gradient(classifier: keras.Model, pictures: np.ndarray) -> None:
     """Raises an `InputError` unless the logits have a finite gradient by the pictures, float32 `(n, size, size, 3)`."""
     import tensorflow as tf
 
@@ -118,7 +120,7 @@ def check_gradient(classifier, pictures):
         raise InputError(f"{classifier.name} has gradients by the picture that are not finite")
 
 
-def in_float32(model):
+def in_float32(model: keras.Model) -> keras.Model:
     """The network with the same weights in float32, whatever policy it was saved with."""
     content = json.dumps(keras.saving.serialize_keras_object(model))
     single = re.sub(r'"(mixed_)?b?float(16|64)"', '"float32"', content)
@@ -129,7 +131,7 @@ def in_float32(model):
     return copy
 
 
-def recognised_range(model):
+def recognised_range(model: keras.Model) -> str | None:
     """The key of `RANGES` that the first layers tell, if they rescale or normalise; else None."""
     first = next((layer for layer in plain_layers(model) if not type(layer).__name__.startswith(_PASSING)), None)
     if isinstance(first, layers.Rescaling):
@@ -142,7 +144,7 @@ def recognised_range(model):
     return None
 
 
-def recognised_output(model, input_range, size, said=None):
+def recognised_output(model: keras.Model, input_range: str, size: int, said: str | None = None) -> str:
     """Whether a network gives logits or probabilities, by what it gives for pictures of noise.
 
     Args:
@@ -173,7 +175,7 @@ def recognised_output(model, input_range, size, said=None):
     return said or ("probabilities" if sums_to_one else "logits")
 
 
-def import_custom_objects(module):
+def import_custom_objects(module: str) -> None:
     """Imports the module, by its name or as a file, that registers a network's own layers.
 
     Raises:
@@ -188,7 +190,7 @@ def import_custom_objects(module):
         raise InputError(f"--custom_objects={module} can't be imported: {_one_line(error)}") from error
 
 
-def unknown_object(error):
+def unknown_object(error: Exception) -> str | None:
     """The name of the layer, or other object, for want of which Keras could not load a file; else None."""
     found = re.search(r"(?:Could not locate \w+|Unknown \w+:) '([^']+)'", str(error))
     return found and found.group(1)
@@ -200,6 +202,7 @@ def _import_file(path):
     if loaded and os.path.samefile(loaded, path):
         return
     specification = importlib.util.spec_from_file_location(name, path)
+    assert specification and specification.loader  # as its name ends in .py
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module
     specification.loader.exec_module(module)

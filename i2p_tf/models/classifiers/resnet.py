@@ -3,6 +3,7 @@
 import keras
 from keras import layers, ops
 
+from i2p_tf.hints import Tensor
 from i2p_tf.models.layers.batch_normalization import BatchNormalization
 from i2p_tf.models.layers.minimal_filtering import Conv2D
 from i2p_tf.models.layers.normalization import imagenet_normalization
@@ -17,7 +18,7 @@ STACKWISE_BLOCKS = {
 STACKWISE_FILTERS = (16, 32, 64)
 
 
-def resnet(variant, image_size, num_classes):
+def resnet(variant: str, image_size: int, num_classes: int) -> keras.Model:
     """Builds the classifier ψ.
 
     Args:
@@ -35,7 +36,7 @@ def resnet(variant, image_size, num_classes):
     return keras.Model(images, logits, name=variant)
 
 
-def trunk(images, stackwise_blocks):
+def trunk(images: Tensor, stackwise_blocks: tuple[int, ...]) -> Tensor:
     """All but the logits: RGB in [0, 1] to pooled features `(batch, 64)`, through that many blocks in each stage."""
     x = imagenet_normalization()(images)
     x = _conv(x, STACKWISE_FILTERS[0], 1, "stem")

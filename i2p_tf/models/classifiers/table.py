@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from i2p_tf.hints import Network
 from i2p_tf.tables import Parameter, Table, load
 
 OWN = "own"  # what the classifier in a file is called; it is no row, as nothing of it is known before it is read
@@ -40,7 +41,7 @@ class Classifier:
     application: str | None = None
     parameters: tuple = ()
 
-    def build(self, image_size, num_classes):
+    def build(self, image_size: int, num_classes: int) -> Network:
         """The network with random weights."""
         return load(self.builder)(image_size=image_size, num_classes=num_classes, **self.options)
 
@@ -93,7 +94,7 @@ CLASSIFIERS = Table(
 )
 
 
-def shown_names():
+def shown_names() -> tuple[str, ...]:
     """What a message or a help text names: not each network of keras.applications."""
     names = [row.name for row in CLASSIFIERS.values() if not row.application]
     return (*names, f"{APPLICATION}NAME", "FILE.keras")

@@ -13,7 +13,7 @@ DENSE_UNITS = (512, 512)
 DROPOUT = 0.5
 
 
-def vgg16(image_size, num_classes):
+def vgg16(image_size: int, num_classes: int) -> keras.Model:
     """Builds the classifier ψ.
 
     Args:

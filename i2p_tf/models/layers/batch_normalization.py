@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from i2p_tf.hints import Tensor
+
 
 @keras.saving.register_keras_serializable("i2p_tf")
 class BatchNormalization(keras.layers.BatchNormalization):
@@ -12,7 +14,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     a converter folds into the convolution before it. On other backends and in float64 training is Keras' own.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if not (training and self.trainable):
             return self._inference(inputs)
         if keras.backend.backend() != "tensorflow" or self.compute_dtype == "float64":  # which the kernel lacks

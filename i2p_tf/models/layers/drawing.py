@@ -5,11 +5,14 @@ it to twice the size and back, which mixes neighbouring blocks. Both are tried; 
 levels that exist is right.
 """
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import layers, ops
 
 from i2p_tf import drawing
+from i2p_tf.hints import Tensor
 
 VALUES = (-1.0, -1 / 3, 1 / 3, 1.0)  # of an element inside networks, by its level
 # Grey is an odd cubic polynomial of the value around the middle grey, so that there is a slope everywhere.
@@ -20,7 +23,7 @@ KEPT, MIXED = 0.625, 0.1875
 # of 255 at most, in 1,000 drawings), and of a colour's distance to grey (almost none).
 LARGEST_ERROR = 6 / 255
 LARGEST_COLOUR = 1.5 / 255
-_LEVELS = np.float32([*drawing.LEVELS, drawing.NOT_SENT]) / np.float32(255)
+_LEVELS = np.array([*drawing.LEVELS, drawing.NOT_SENT], np.float32) / np.float32(255)
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
@@ -31,18 +34,18 @@ class DrawnCode(layers.Layer):
         image_size: height and width of the drawing, a multiple of `drawing.GRID`.
     """
 
-    def __init__(self, image_size, **kwargs):
+    def __init__(self, image_size: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.image_size = image_size
 
-    def call(self, elements):
+    def call(self, elements: Tensor) -> Tensor:
         side = self.image_size // drawing.GRID
         grey = (MIDDLE + SLOPE * elements + CURVE * elements**3) / 255.0
         blocks = ops.reshape(grey, (-1, drawing.GRID, 1, drawing.GRID, 1))
         pixels = ops.tile(blocks, (1, 1, side, 1, side * 3))
         return ops.reshape(pixels, (-1, self.image_size, self.image_size, 3))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"image_size": self.image_size}
 
 
@@ -53,12 +56,12 @@ class ReadCode(layers.Layer):
     An element that was not sent is 0. There is no gradient: a drawing is read, or it isn't.
     """
 
-    def call(self, pictures):
+    def call(self, pictures: Tensor) -> Tensor:
         elements, sent, _ = _read(pictures)
         return ops.concatenate([elements, sent], axis=-1)
 
 
-def is_drawing(pictures):
+def is_drawing(pictures: Tensor) -> Tensor:
     """Whether pictures, RGB in [0, 1], are drawings that a channel may have changed: booleans `(batch,)`.
 
     A drawing is grey, as flat as JPEG files leave it, and has the elements that are not sent behind all others. Of the

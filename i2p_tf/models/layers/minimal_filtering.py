@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from i2p_tf.hints import Tensor
+
 
 @dataclasses.dataclass(frozen=True)
 class Filtering:
@@ -28,10 +30,10 @@ class Filtering:
     result: np.ndarray
 
     @property
-    def step(self):
+    def step(self) -> int:
         return self.tile.shape[1] - 2
 
-    def mappings(self, size):
+    def mappings(self, size: int) -> tuple[np.ndarray, np.ndarray]:
         """The matrices from all rows (or columns) of an image to all its tiles, and back; zeros surround the image.
 
         Returns:
@@ -76,7 +78,7 @@ UPSAMPLED = Filtering(
 )
 
 
-def convolve(images, kernel, filtering):
+def convolve(images: Tensor, kernel: Tensor, filtering: Filtering) -> Tensor:
     """A convolution with zeros around the images ("same").
 
     Args:
@@ -125,7 +127,7 @@ class Conv2D(keras.layers.Conv2D):
     trained infers with Keras' own convolution, which exporters know.
     """
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         infers = self.trainable and not training
         if infers or not self._gains(inputs):
             return super().call(inputs)

@@ -9,6 +9,7 @@ import dataclasses
 import keras
 from keras import layers
 
+from i2p_tf.hints import Values
 from i2p_tf.models.classifiers import resnet
 from i2p_tf.models.layers.batch_normalization import BatchNormalization
 
@@ -37,12 +38,12 @@ SIZES = {
 }
 
 
-def build(image_size, num_classes, parameters, size):
+def build(image_size: int, num_classes: int, parameters: Values, size: str) -> keras.Model:
     """What the rows of the table build."""
     return bottleneck(size, image_size)
 
 
-def bottleneck(size, image_size):
+def bottleneck(size: str, image_size: int) -> keras.Model:
     """Builds the transformation network h_θ.
 
     Args:

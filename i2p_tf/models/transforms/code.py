@@ -15,6 +15,7 @@ import keras
 from keras import layers, ops
 
 from i2p_tf import drawing
+from i2p_tf.hints import Tensor, Values
 from i2p_tf.models.layers.batch_normalization import BatchNormalization
 from i2p_tf.models.layers.drawing import DrawnCode
 from i2p_tf.models.layers.minimal_filtering import Conv2D
@@ -41,12 +42,12 @@ SIZES = {
 }
 
 
-def build(image_size, num_classes, parameters, size):
+def build(image_size: int, num_classes: int, parameters: Values, size: str) -> keras.Model:
     """What the rows of the table build."""
     return code(size, image_size)
 
 
-def code(size, image_size):
+def code(size: str, image_size: int) -> keras.Model:
     """Builds the transformation network h_θ.
 
     Args:
@@ -76,12 +77,12 @@ def code(size, image_size):
     return keras.Model(images, DrawnCode(image_size, dtype="float32", name="protected")(x), name="transform")
 
 
-def encoder(transform):
+def encoder(transform: keras.Model) -> keras.Model:
     """The part of h_θ that gives the code: RGB in [0, 1] to elements, float32 `(batch, drawing.ELEMENTS)`."""
     return keras.Model(transform.input, transform.get_layer("elements").output, name="encoder")
 
 
-def trunk(images, size):
+def trunk(images: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """Images to feature maps of 8x8 and of 4x4 places.
 
     Args:
@@ -136,7 +137,7 @@ class FiniteScalarQuantizer(layers.Layer):
     LEVELS = 4
     MARGIN = 1e-3  # by which the bound reaches beyond the outer values, so that rounding can give them
 
-    def call(self, values):
+    def call(self, values: Tensor) -> Tensor:
         half = (self.LEVELS - 1) * (1.0 + self.MARGIN) / 2.0
         offset = 0.5  # of an even number of levels
         bounded = ops.tanh(values + math.atanh(offset / half)) * half - offset

@@ -6,8 +6,10 @@ is a vector quantiser (van den Oord et al. 2017, arXiv 1711.00937) whose codewor
 """
 
 import keras
+import numpy as np
 from keras import layers, ops
 
+from i2p_tf.hints import Tensor, Values
 from i2p_tf.models.classifiers import resnet
 
 IMAGE_MULTIPLE = 4  # the encoder halves the resolution twice
@@ -20,12 +22,12 @@ STACKWISE_BLOCKS = {
 }
 
 
-def build(image_size, num_classes, parameters, size):
+def build(image_size: int, num_classes: int, parameters: Values, size: str) -> keras.Model:
     """What the rows of the table build."""
     return codebook(size, image_size, num_classes)
 
 
-def codebook(size, image_size, num_classes):
+def codebook(size: str, image_size: int, num_classes: int) -> keras.Model:
     """Builds the transformation network h_θ.
 
     Args:
@@ -55,7 +57,7 @@ def codebook(size, image_size, num_classes):
     return keras.Model(images, layers.Activation("sigmoid", dtype="float32", name="protected")(x), name="transform")
 
 
-def codewords(transform):
+def codewords(transform: keras.Model) -> np.ndarray:
     """The picture of each word, in the order of the classes: float32 `(words, image_size, image_size, 3)` in [0, 1]."""
     table = transform.get_layer("pictures").kernel
     return ops.convert_to_numpy(ops.sigmoid(ops.reshape(table, (-1, *transform.output_shape[1:]))))
@@ -68,7 +70,7 @@ class Word(layers.Layer):
     So h_θ can be trained, and an attacker who differentiates it finds a slope as well.
     """
 
-    def call(self, logits):
+    def call(self, logits: Tensor) -> Tensor:
         """Logits `(batch, words)` to words of the same shape."""
         probabilities = ops.softmax(logits)
         word = ops.one_hot(ops.argmax(logits, axis=-1), logits.shape[-1], dtype=self.compute_dtype)

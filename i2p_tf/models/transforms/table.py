@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+from typing import Any
 
 from i2p_tf import drawing
+from i2p_tf.hints import Network, Values
 from i2p_tf.tables import Parameter, Table, load
 
 # What is sent of a plain picture, which decides by which objectives h_θ can be trained.
@@ -73,30 +75,30 @@ class Transform:
     parameters: tuple = ()
 
     @property
-    def sends_codewords(self):
+    def sends_codewords(self) -> bool:
         """Whether one of as many fixed pictures as there are classes is sent, whatever the picture is."""
         return self.sends == CODEWORD
 
-    def build(self, image_size, num_classes, parameters=None):
+    def build(self, image_size: int, num_classes: int, parameters: Values | None = None) -> Network:
         """The network with random weights; `parameters` that are not given have their defaults."""
         parameters = {own.name: own.default for own in self.parameters} | dict(parameters or {})
         return load(self.builder)(image_size=image_size, num_classes=num_classes, parameters=parameters, **self.options)
 
-    def build_reader(self, image_size, num_classes):
+    def build_reader(self, image_size: int, num_classes: int) -> Network:
         """The network for the cloud's side, with random weights."""
         return load(self.reader)(image_size=image_size, num_classes=num_classes)
 
-    def most_bits(self, config, num_classes):
+    def most_bits(self, config: Any, num_classes: int) -> float | None:
         """The most bits of a picture that leave the device, a float; None where it is not limited."""
         return load(self.bits)(config, num_classes) if self.bits else None
 
 
-def codeword_bits(config, num_classes):
+def codeword_bits(config: Any, num_classes: int) -> float:
     """Which of the words it is."""
     return math.log2(num_classes)
 
 
-def code_bits(config, num_classes):
+def code_bits(config: Any, num_classes: int) -> float:
     """What the client sends unless it is told to send fewer bits."""
     return float(config.parameters["bits"])
 

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from i2p_tf.hints import Values
 from i2p_tf.models.layers.batch_normalization import BatchNormalization
 from i2p_tf.models.layers.minimal_filtering import Conv2D, UpsampledConv2D
 
@@ -14,12 +15,12 @@ STACKWISE_FILTERS = {
 }
 
 
-def build(image_size, num_classes, parameters, size):
+def build(image_size: int, num_classes: int, parameters: Values, size: str) -> keras.Model:
     """What the rows of the table build."""
     return unet(size, image_size)
 
 
-def unet(size, image_size, name="transform", channels=3):
+def unet(size: str, image_size: int, name: str = "transform", channels: int = 3) -> keras.Model:
     """Builds the transformation network h_θ (and, with other weights, its inverse).
 
     Args:
@@ -56,7 +57,7 @@ def unet(size, image_size, name="transform", channels=3):
     return keras.Model(images, x, name=name)
 
 
-def check_image_size(size, image_size):
+def check_image_size(size: str, image_size: int) -> None:
     """Raises a `ValueError` that names the next fitting size where `image_size` can't be pooled `levels - 1` times."""
     multiple = 2 ** (len(STACKWISE_FILTERS[size]) - 1)
     if image_size <= 0 or image_size % multiple:

@@ -9,7 +9,7 @@ from i2p_tf.models.layers.minimal_filtering import Conv2D
 FILTERS, BLOCKS = 64, 5
 
 
-def residual(size, channels):
+def residual(size: int, channels: int) -> keras.Model:
     """As a row of `rows.NETWORKS` has it."""
     images = keras.Input((size, size, channels))
     x = _convolution(images, strides=2)

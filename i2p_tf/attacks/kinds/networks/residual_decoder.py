@@ -13,7 +13,7 @@ from i2p_tf.models.layers.minimal_filtering import Conv2D
 FILTERS, BLOCKS = 64, 8
 
 
-def residual_decoder(size, channels):
+def residual_decoder(size: int, channels: int) -> keras.Model:
     """As a row of `rows.NETWORKS` has it."""
     images = keras.Input((size, size, channels))
     x = layers.ReLU()(_convolution(images))

@@ -6,7 +6,7 @@ from keras import layers
 UNITS = 2048
 
 
-def wide(size, channels):
+def wide(size: int, channels: int) -> keras.Model:
     """As a row of `rows.NETWORKS` has it."""
     images = keras.Input((size, size, channels))
     x = layers.Dense(UNITS, activation="relu", kernel_initializer="he_normal")(layers.Flatten()(images))

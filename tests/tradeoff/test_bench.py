@@ -1,0 +1,78 @@
+"""What is trained beside a run: like its transform, and from where it was stopped."""
+
+import dataclasses
+import io
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from i2p_tf import presets
+from i2p_tf.attacks.memory import RunMemory
+from i2p_tf.objectives.classification import Classification
+from i2p_tf.recipe import Recipe
+from i2p_tf.run_dir import RunDir
+from i2p_tf.tradeoff.bench import Bench
+from i2p_tf.tradeoff.device_only import DistilledTrainer
+from i2p_tf.training.progress import Progress
+
+pytestmark = pytest.mark.slow
+
+
+class Stopped(Exception):
+    pass
+
+
+def small(seed):
+    keras.utils.set_random_seed(seed)
+    images = keras.Input((16, 16, 3))
+    return keras.Model(images, layers.Dense(10)(layers.Flatten()(layers.AveragePooling2D(2)(images))))
+
+
+@pytest.fixture
+def bench(tmp_path, digits):
+    run_dir = RunDir(tmp_path)
+    recipe = Recipe(epochs=2, batch_size=256, learning_rate=0.1)
+    progress = Progress(io.StringIO())
+    memory = RunMemory(run_dir, "tradeoff", {"steps": 2}, progress.say)
+    classifier = small(1)
+    classifier.trainable = False
+    return Bench(run_dir, presets.smoke("digits"), digits, classifier, None, recipe, memory, progress)
+
+
+def trained(bench):
+    network = small(0)
+    bench.train("part", DistilledTrainer(network, Classification(bench.classifier, 0.5)))
+    return network.get_weights()
+
+
+def test_it_goes_on_where_it_was_stopped_and_leaves_no_checkpoint(bench, tmp_path, monkeypatch):
+    whole = trained(bench)
+    assert bench.steps == 2 * (len(bench.dataset.train.labels) // 256)
+    assert not list(tmp_path.rglob("*.npz"))
+
+    def stop(line):
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.progress, "end_epoch", stop)
+        with pytest.raises(Stopped):
+            trained(bench)
+    assert list(tmp_path.rglob("*.npz"))
+    again = trained(bench)
+    assert "part: going on after epoch 1 of 2" in bench.progress.stream.getvalue()
+    for one, other in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_was_begun_with_another_setting_is_not_taken(bench, monkeypatch):
+    def stop(line):
+        raise Stopped
+
+    monkeypatch.setattr(bench.progress, "end_epoch", stop)
+    other = RunMemory(bench.run_dir, "tradeoff", {"steps": 4}, bench.progress.say)
+    for memory in (bench.memory, other):
+        with pytest.raises(Stopped):
+            trained(dataclasses.replace(bench, memory=memory))
+    assert "going on" not in bench.progress.stream.getvalue()
