@@ -56,7 +56,7 @@ def test_each_number_of_bits_is_sent_by_its_share_of_a_batch():
 def test_it_learns_and_what_it_learned_is_read_from_drawings():
     trainer = code_trainer()
     images, labels = data()
-    for _ in range(25):
+    for _ in range(15):
         trainer.train_on_batch(images, labels)
         trainer.reset_metrics()
     drawings = np.rint(np.asarray(trainer.result(images, training=True)) * 255).astype(np.uint8)
@@ -87,7 +87,7 @@ def test_the_encoder_moves_against_the_adversary():
     gains = {}
     for weight in (0.0, 20.0):
         trainer = code_trainer(adversary_weight=weight)
-        for _ in range(40):
+        for _ in range(15):
             values = trainer.train_on_batch(*data(), return_dict=True)
             trainer.reset_metrics()
         gains[weight] = float(values["adversary_gain"])

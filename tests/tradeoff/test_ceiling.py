@@ -10,8 +10,8 @@ from i2p_tf.tradeoff import ceiling, decoders
 
 def test_its_loss_moves_encoder_and_decoder_and_its_optimizer_is_its_own():
     keras.utils.set_random_seed(0)
-    images = np.random.default_rng(0).random((14, 16, 16, 3), np.float32)
-    trainer = ceiling.AutoencoderTrainer(code("code_small", 16), decoders.convolutional(images.mean(axis=0)), steps=4)
+    images = np.random.default_rng(0).random((14, 32, 32, 3), np.float32)
+    trainer = ceiling.AutoencoderTrainer(code("code_small", 32), decoders.convolutional(images.mean(axis=0)), steps=4)
     trainer.compile(optimizer=keras.optimizers.SGD(1.0))
     assert isinstance(trainer.optimizer, keras.optimizers.Adam)
     rest = trainer.decoder.get_layer("rest").kernel  # it is zero at first, and hides the layers before it
