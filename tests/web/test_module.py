@@ -11,7 +11,7 @@ from chromium import BrowserError
 from PIL import Image
 
 import i2p_tf
-from i2p_tf import pictures
+from i2p_tf import drawing, pictures
 
 FILES = "[...document.querySelector('#file').files]"
 # Pixels of an ImageData, opaque, as a list of RGB values.
@@ -224,3 +224,21 @@ def test_hashes_and_png_files(page):
     script = 'const { sha256 } = await import("/sha256.js"); return arguments[0].map((x) => sha256(Uint8Array.from(x)))'
     expected = [hashlib.sha256(content).hexdigest() for content in contents]
     assert page.run(script, [list(content) for content in contents]) == expected
+
+
+@pytest.mark.parametrize("bits", [8, 64, 512])
+def test_a_code_is_cut_as_python_cuts_it(page, bits):
+    code = np.random.default_rng(0).integers(0, 4, (1, drawing.ELEMENTS))
+    whole = drawing.draw(code, 32)
+    script = """const { cut } = await import("/code.js");
+        const pixels = Uint8Array.from(arguments[0]); cut(pixels, 32, arguments[1]); return [...pixels];"""
+    cut = page.run(script, whole.ravel().tolist(), bits)
+    np.testing.assert_array_equal(np.reshape(cut, whole.shape), drawing.cut(whole, bits))
+
+
+def test_what_is_no_drawing_is_not_cut(page):
+    script = 'const { cut } = await import("/code.js"); cut(Uint8Array.from(arguments[0]), 32, 64);'
+    pixels = drawing.draw(np.zeros((1, drawing.ELEMENTS), int), 32)
+    pixels[0, 5, 5, 1] = 3
+    with pytest.raises(BrowserError, match="no drawing of a code"):
+        page.run(script, pixels.ravel().tolist())
