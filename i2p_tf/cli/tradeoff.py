@@ -3,10 +3,10 @@
   bin/tradeoff --run_dir=runs/cifar10_code
   bin/tradeoff --run_dir=runs/seed0,runs/seed1,runs/seed2 --output=docs/results/tradeoff
 
-Trains classifiers that the device could run instead, an encoder that is made to be restored, and attackers that see the
-symbols of the codes. Writes tradeoff.json and tradeoff.png, two panels over bits: into the run, and of several runs,
-which differ in nothing but the seed, their means into --output as well. The same command goes on after the last
-finished part. Sanity checks say whether the attackers are strong enough; if one fails, so does the command.
+Trains classifiers that the device could run instead, an encoder whose only aim is to be reconstructed, and attackers
+that see the symbols of the codes. Writes tradeoff.json and tradeoff.png, two panels over bits, into the run. Of several
+runs, which differ in nothing but the seed, it writes the means into --output as well. The same command goes on after
+the last finished part. Sanity checks say whether the attackers are strong enough; if one fails, so does the command.
 """
 
 import shlex
@@ -23,15 +23,21 @@ from i2p_tf.files import write_atomically, write_json
 from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_list("run_dir", [], "run directories of a code that bin/train has written", flag_values=FLAGS)
-flags.DEFINE_list("rates", [str(bits) for bits in drawing.BITS], "numbers of bits", flag_values=FLAGS)
+flags.DEFINE_list(
+    "run_dir", [], "run directory of bin/train, of a code, or several with commas; required", flag_values=FLAGS
+)
+flags.DEFINE_list(
+    "rates", [str(bits) for bits in drawing.BITS], "numbers of bits to measure, with commas", flag_values=FLAGS
+)
 flags.DEFINE_integer(
     "steps",
     None,
-    "how long baselines and attackers are trained, in steps; as long as the run's transform if not given",
+    "how many steps baselines and attackers are trained; as many as the run's transform if not given",
     flag_values=FLAGS,
 )
-flags.DEFINE_string("output", None, "folder for the means of several runs", flag_values=FLAGS)
+flags.DEFINE_string(
+    "output", None, "folder to write the means of several runs into; required for several", flag_values=FLAGS
+)
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 

@@ -151,7 +151,7 @@ def _code(name):
         reader="i2p_tf.models.reader:reader",
         card=_CODE_CARD,
         parameters=(
-            Parameter("bits", 64, "bits of a picture that are sent; clients may send fewer", allowed=drawing.BITS),
+            Parameter("bits", 64, "how many bits of an image are sent; clients may send fewer", allowed=drawing.BITS),
         ),
     )
 
