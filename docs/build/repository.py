@@ -14,7 +14,7 @@ from mkdocs.structure.files import File, InclusionLevel
 
 ROOT = pathlib.Path(__file__).parents[2]
 PLACE = "repository/"
-LINK = re.compile(r"(?<=\]\()([^)\s#]+)(?=[#)])")
+LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[#)])")  # what has a colon leads elsewhere
 FENCED = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
 STATIC = (".png", ".json", ".html")
 
@@ -61,7 +61,7 @@ def _links(path):
     if not path.endswith((".md", ".ipynb")):
         return []
     text = FENCED.sub("", _markdown(path))
-    return [_target(path, link) for link in LINK.findall(text) if "://" not in link]
+    return [_target(path, link) for link in LINK.findall(text)]
 
 
 def _target(path, link):

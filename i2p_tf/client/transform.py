@@ -81,7 +81,7 @@ class Transform:
 
     Args:
         path: a .tflite file of a bundle.
-        threads, bits: as in `load`.
+        threads: as in `load`; `bits` too.
 
     Raises:
         InputError: as in `load`.

@@ -14,6 +14,7 @@ from i2p_tf.tradeoff.bench import bench as open_bench
 from i2p_tf.tradeoff.ceiling import NAME as CEILING
 from i2p_tf.tradeoff.ceiling import ceiling
 from i2p_tf.tradeoff.device_only import device_only
+from i2p_tf.tradeoff.form import Tradeoff
 from i2p_tf.tradeoff.symbols import Symbols, class_alone
 from i2p_tf.training.progress import Progress
 
@@ -26,7 +27,7 @@ def curve(
     steps: int | None,
     command: str,
     progress: Progress,
-) -> dict:
+) -> Tradeoff:
     """Measures a run; what is finished is not repeated.
 
     Args:
@@ -39,8 +40,7 @@ def curve(
         progress: a `Progress`.
 
     Returns:
-        A dictionary: `rows`, one for each of `rates`; `device_only`, `class_alone`, `sanity_checks`, `environment`,
-        `seconds` of this command.
+        A `Tradeoff`, with a row for each of `rates`.
 
     Raises:
         InputError: if a network can't be read.
