@@ -198,7 +198,7 @@ class Results(typing.TypedDict, total=False):
 
     Attributes:
         schema: of this form; 1 where it is missing.
-        codewords: of a codebook: how many different images it sent for the test images.
+        codewords: of a codebook: how many different images it can send.
         bits: of a code: how many are sent.
         accuracy_by_bits: of a code: of the reader on protected images, by the number of bits.
         channels: accuracy of ψ on protected images after each channel, null where it was not measured, and `n`.

@@ -2,7 +2,6 @@
 
 import importlib
 import pathlib
-import re
 
 from i2p_tf.cli import app
 
@@ -38,4 +37,4 @@ def _flag(usage, help_text):
 
 def _prose(text):
     """Text whose characters mean themselves in Markdown."""
-    return re.sub(r"([*<])", r"\\\1", text)
+    return text.replace("<", "&lt;").replace("*", r"\*")
