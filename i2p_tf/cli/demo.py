@@ -3,8 +3,8 @@
   bin/demo
   bin/demo --web
 
-Trains on scikit-learn's handwritten digits, takes the test pictures through the network on this computer, sends them
-protected to a server on this computer and counts the right answers. Then it attacks what was sent with the suite quick,
+Trains on scikit-learn's handwritten digits, protects the test pictures on this computer, sends them to a server on
+this computer and counts the correct answers. Then it attacks what was sent with the suite quick,
 and makes a page of all that was measured. Every step is a command that can be run by itself. What has been trained,
 exported or attacked already is not done again, so the same command goes on where it was stopped.
 
