@@ -16,7 +16,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 PLACE = "repository/"
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[#)])")  # what has a colon leads elsewhere
 FENCED = re.compile(r"^(`{3,}).*?^\1$", re.MULTILINE | re.DOTALL)
-STATIC = (".png", ".json", ".html")
+STATIC = (".png", ".json")  # what a browser shows as it is
 
 
 def on_files(files, config):
@@ -91,11 +91,8 @@ def _repository_path(uri):
 
 def _file(path, config):
     """The file of the site for a file of the repository."""
-    uri = _site_path(path)
-    if path.endswith(STATIC):
-        return File(uri, None, config.site_dir, False, generated_by="repository", content=(ROOT / path).read_bytes())
-    file = File.generated(config, uri, content=_markdown(path), inclusion=InclusionLevel.NOT_IN_NAV)
-    return file
+    content = (ROOT / path).read_bytes() if path.endswith(STATIC) else _markdown(path)
+    return File.generated(config, _site_path(path), content=content, inclusion=InclusionLevel.NOT_IN_NAV)
 
 
 def _markdown(path):
