@@ -1,6 +1,6 @@
 """What `bin/tradeoff` has measured of a code: a table and a picture over bits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from i2p_tf.hints import Values
 from i2p_tf.report import galleries, tables
@@ -39,7 +39,7 @@ def blocks(record: Record, prefix: str) -> Iterator:
         yield galleries.whole(_CAPTION, title, picture, f"{prefix}{galleries.TRADEOFF}.png")
 
 
-def table(rows: list[Values]) -> Iterator:
+def table(rows: Sequence[Values]) -> Iterator:
     """Yields a table of the rows of a trade-off, with their range over seeds where there are several, and its words."""
     cells = tuple(tuple(_cell(row, key, written) for key, (_, written) in _COLUMNS.items()) for row in rows)
     yield Table(_CAPTION, tuple(title for title, _ in _COLUMNS.values()), cells)
