@@ -151,8 +151,9 @@ def _write_page(folder):
     if not paths:
         raise InputError(f"--page={folder} is no folder with trade-offs, NAME.json")
     from i2p_tf.report import markdown, tradeoff_page
+    from i2p_tf.tradeoff.picture import draw
 
-    report = tradeoff_page.page({path.stem: read_json(path) for path in paths})
+    report = tradeoff_page.page({path.stem: read_json(path) for path in paths}, draw)
     for picture in report.pictures:
         with write_atomically(pathlib.Path(folder, picture.name)) as temporary:
             temporary.write_bytes(picture.png)

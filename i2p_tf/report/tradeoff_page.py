@@ -1,6 +1,7 @@
 """Recorded trade-offs (`tradeoff.json`) as one page: a section for each, generated so that no figure is typed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import Any
 
 from i2p_tf.errors import InputError
 from i2p_tf.hints import Values
@@ -16,11 +17,12 @@ _INTRODUCTION = (
 )
 
 
-def page(recorded: dict[str, Values]) -> Report:
+def page(recorded: dict[str, Values], draw: Callable[[list], Any]) -> Report:
     """The page of recorded trade-offs.
 
     Args:
         recorded: contents of each file, as `tradeoff.curve.curve` or `tradeoff.average.average` gives them, by name.
+        draw: rows to their picture, as `tradeoff.picture.draw`.
 
     Returns:
         A `blocks.Report`, whose pictures are `NAME.png`.
@@ -31,7 +33,7 @@ def page(recorded: dict[str, Values]) -> Report:
     sections = []
     for name, measured in recorded.items():
         try:
-            sections.append(Section(_title(measured["rows"][0]), tuple(_blocks(name, measured))))
+            sections.append(Section(_title(measured["rows"][0]), tuple(_blocks(name, measured, draw))))
         except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise InputError(f"{name}.json is no trade-off that bin/tradeoff has written: {error!r}") from None
     return Report(TITLE, (Section("How to read it", (Paragraph(_INTRODUCTION),)), *sections))
@@ -42,9 +44,7 @@ def _title(row):
     return f"{row['dataset']}, {row['classifier']}, `{transform}` ({millions(row['client_macs'])} MMAC)"
 
 
-def _blocks(name: str, measured: Values) -> Iterator:
-    from i2p_tf.tradeoff.picture import draw
-
+def _blocks(name, measured, draw):
     rows, environment = measured["rows"], measured["environment"]
     first = rows[0]
     yield Paragraph(
