@@ -2,11 +2,12 @@
 
 import time
 
-from i2p_tf import concepts, drawing
+from i2p_tf import concepts, drawing, inference
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset
 from i2p_tf.data.sources import shown_name
 from i2p_tf.environment import describe_environment
+from i2p_tf.evaluation import SIZED, png_bytes
 from i2p_tf.models import cost
 from i2p_tf.run_dir import RunDir
 from i2p_tf.tradeoff import sanity_checks
@@ -57,7 +58,10 @@ def curve(
     failed = sanity_checks.failures(highest[drawing.BITS[-1]], prior["ssim"], constant)
     shared = _shared(bench, alone, prior, command)
     by_bits = run_dir.read_results()["accuracy_by_bits"]
-    rows = [_row(shared, bits, by_bits[str(bits)], of_run, highest[bits]) for bits in rates]
+    sizes = _file_sizes(bench, rates)
+    rows = [
+        _row(shared | {"png_bytes": sizes[bits]}, bits, by_bits[str(bits)], of_run, highest[bits]) for bits in rates
+    ]
     return {
         "rows": rows,
         "device_only": alone,
@@ -66,6 +70,12 @@ def curve(
         "environment": describe_environment(),
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _file_sizes(bench, rates):
+    """Mean bytes of a PNG file of the first test pictures' drawings, by number of bits."""
+    drawings = inference.protect(bench.transform, bench.dataset.test.images[:SIZED])
+    return {bits: png_bytes(drawing.cut(drawings, bits)) for bits in rates}
 
 
 def _shared(bench, alone, prior, command):

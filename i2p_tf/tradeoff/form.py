@@ -33,6 +33,7 @@ class Row(typing.TypedDict):
         reidentification_top1: share of images that a guess leads to among the first 2,000, of the best attacker.
         linkage: share of images whose code is nearest to that of a slightly altered view.
         attacks: each attacker by its name.
+        png_bytes: mean size of a PNG file of the drawings of the first test images.
         n: test images that accuracies and SSIM have.
         seeds: of the runs; of several runs numbers are means, and `range` has the lowest and highest of each.
         steps: how long everything was trained.
@@ -55,6 +56,7 @@ class Row(typing.TypedDict):
     reidentification_top1: float
     linkage: float
     attacks: dict[str, Attacker]
+    png_bytes: float
     dataset: str
     classifier: str
     n: Count
