@@ -23,6 +23,7 @@ from i2p_tf.training.train import read_given
 pytestmark = pytest.mark.slow
 
 ARGUMENTS = ("--dataset=digits", "--image_size=16", "--preset=smoke", "--feature_weights=classifier")
+CODEBOOK = ("--dataset=digits", "--image_size=16", "--preset=two_cores", "--epochs=1")
 FEW = ("--training_images=64", "--batch_size=64")
 ORDER = "7,0,1,2,3,4,5,6,9,8"  # an order of the classes that isn't that of the data
 
@@ -46,10 +47,10 @@ def run(monkeypatch, tmp_path):
     """Runs bin/train on `run` in the folder of the test; returns its `RunDir`."""
     monkeypatch.chdir(tmp_path)
 
-    def give(*given):
+    def give(*given, arguments=ARGUMENTS):
         for name in train.FLAGS:
             train.FLAGS[name].unparse()
-        train.FLAGS(["train", *ARGUMENTS, *FEW, "--run_dir=run", *given])
+        train.FLAGS(["train", *arguments, *FEW, "--run_dir=run", *given])
         train.main([])
         return RunDir(tmp_path / "run")
 
@@ -86,11 +87,10 @@ def test_plain_accuracy_is_that_of_keras_and_it_can_be_exported(model, run, digi
     run("--classifier_path=mine.keras", "--classifier_range=-1..1")  # the run has its own
 
 
-def test_a_saved_model_goes_all_the_way_and_the_run_holds_it(model, run, digits, tmp_path):
+def test_a_saved_model_goes_all_the_way_and_the_run_holds_it(model, run, digits, tmp_path, shallow_resnet20):
     model.export(tmp_path / "mine", verbose=False)
     assert "--classifier_range=0..1|0..255|-1..1|imagenet" in refused(run, tmp_path, "--classifier=mine")
-    given = ("--classifier=mine/", "--classifier_range=-1..1", "--preset=two_cores", "--epochs=1")
-    run_dir = run(*given)
+    run_dir = run("--classifier=mine/", "--classifier_range=-1..1", arguments=CODEBOOK)  # which needs no features
     _, expected = model.evaluate(np.float32(digits.test.images) / 127.5 - 1.0, digits.test.labels, verbose=0)
     n = len(digits.test.labels)
     results = run_dir.read_results()
