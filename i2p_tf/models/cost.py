@@ -10,7 +10,10 @@ from i2p_tf.models.layers import minimal_filtering
 
 _STATISTICS = ("moving_mean", "moving_variance")
 # Operations of a graph that may multiply anything, or repeat what they hold: what is in them is not known.
-_OPAQUE = ("While", "StatelessWhile", "PyFunc", "EagerPyFunc", "XlaCallModule", "CudnnRNNV3", "Conv3D")
+_OPAQUE = (
+    *("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"),
+    *("PyFunc", "EagerPyFunc", "XlaCallModule", "CudnnRNNV3", "Conv3D"),
+)
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
@@ -22,7 +25,7 @@ def macs(model: keras.Model) -> int | None:
     are put in the place of their calls, where it is 1.
 
     Returns:
-        An integer, or None if they can't be known: of a loop, or of code in Python.
+        An integer, or None if they can't be known: of a loop, of branches, or of code in Python.
     """
     found = list(all_layers(model))
     if any(isinstance(layer, minimal_filtering.Conv2D) for layer in found):
@@ -71,7 +74,8 @@ def _inlined_graph(model):
     """The graph without calls, and with the shapes that follow from those of its input."""
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-    return convert_variables_to_constants_v2(_function(model)).graph
+    # Loops and branches stay what they are: taken apart, each would be counted once.
+    return convert_variables_to_constants_v2(_function(model), lower_control_flow=False).graph
 
 
 def _function(model):

@@ -16,6 +16,7 @@ from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.export import bundle
 from i2p_tf.models.classifiers import own
+from i2p_tf.objectives import paper
 from i2p_tf.run_dir import RunDir
 from i2p_tf.training.progress import Progress
 from i2p_tf.training.train import read_given
@@ -109,6 +110,16 @@ def test_a_saved_model_shows_no_features(model, run, tmp_path):
     model.export(tmp_path / "mine", verbose=False)
     line = refused(run, tmp_path, "--classifier=mine", "--classifier_range=-1..1")
     assert "mine shows no feature maps" in line and "--feature_weights=FILE" in line
+
+
+def test_features_that_can_be_had_nowhere_are_missed_before_anything_is_written(model, run, tmp_path, monkeypatch):
+    def no_network(*_):
+        raise OSError("no network")
+
+    model.export(tmp_path / "mine", verbose=False)
+    monkeypatch.setattr(paper, "vgg16_features", no_network)
+    given = ("--classifier=mine", "--classifier_range=-1..1", "--feature_weights=imagenet")
+    assert "mine shows no feature maps" in refused(run, tmp_path, *given)
 
 
 def test_the_order_of_the_classes_can_be_told(model, digits, run, tmp_path):

@@ -96,6 +96,22 @@ def test_a_network_of_any_size_takes_that_of_the_data(network, pictures, tmp_pat
     assert cost.macs(classifier) == 9
 
 
+def repeated(pictures):
+    for _ in tf.range(5):
+        pictures = tf.matmul(pictures, tf.eye(3))
+    return pictures
+
+
+def branched(pictures):
+    return tf.cond(tf.reduce_mean(pictures) > 0, lambda: tf.matmul(pictures, tf.eye(3)), lambda: pictures)
+
+
+@pytest.mark.parametrize("function", [repeated, branched])
+def test_macs_of_loops_and_branches_are_unknown_also_behind_others(function, tmp_path):
+    save(lambda pictures: {"s": function(tf.matmul(scored(pictures), tf.eye(3)))}, tmp_path)
+    assert cost.macs(own.wrap(saved_model.load(tmp_path), "0..1")) is None
+
+
 def test_weights_in_half_precision_are_taken_as_they_are(pictures, tmp_path):
     half = tf.TensorSpec((None, 8, 8, 3), tf.float16)
     save(lambda pictures: {"scores": pictures[:, 0, 0] * 2}, tmp_path, half)
