@@ -192,3 +192,9 @@ def test_the_tests_that_run_commands_exist():
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_presets_exist(page):
     assert set(re.findall(r"--preset=(\w+)", page.read_text())) <= {*presets.PRESETS}
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=relative)
+def test_python_on_the_pages_is_python(page):
+    for code in re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        compile(code, relative(page), "exec")
