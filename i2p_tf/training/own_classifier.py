@@ -30,6 +30,7 @@ def load(config: Config) -> keras.Model:
     """
     if config.custom_objects:
         own.import_custom_objects(config.custom_objects)
+    assert config.classifier_path
     if os.path.isdir(config.classifier_path):
         with _of_file(config):
             model = saved_model.load(config.classifier_path)

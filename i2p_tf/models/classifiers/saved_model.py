@@ -38,7 +38,7 @@ def load(path: str | os.PathLike) -> keras.Model:
     _check_tensors(image, scores[1])
     _check_operations(function)
     layer = SavedModel(name, image[0], scores[0], scores[1].shape[1], dtype="float32", name="saved_model")
-    layer.load_assets(path)
+    layer.load_assets(os.fspath(path))
     images = keras.Input(image[1].shape[1:], name="images")
     return keras.Model(images, layer(images), name=re.sub(r"[^A-Za-z0-9_.-]", "_", pathlib.Path(path).name))
 
