@@ -81,8 +81,8 @@ _define(flags.DEFINE_integer, "seed", "drives initialisation, order and augmenta
 _define(
     flags.DEFINE_string,
     "strategy",
-    "which devices share each batch: none (one computes alone), mirrored (all GPUs of this machine) or multiworker (those "
-    "of several machines, which TF_CONFIG names)",
+    "which devices share each batch: none (one computes alone), mirrored (all GPUs of this machine) or multiworker "
+    "(those of several machines, which TF_CONFIG names)",
     cluster.NONE,
 )
 CONFIG_FLAGS = (

@@ -7,7 +7,6 @@ nothing of the number of devices, and a training can go on with another number.
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import keras
 import numpy as np

@@ -141,7 +141,7 @@ def _check_objective(config, dataset):
         load(check)(config, dataset)
 
 
-def _record_environment(run_dir, policy, config, devices=OneDevice()):
+def _record_environment(run_dir, policy, config, devices):
     """Writes environment.json; refuses to go on with a precision that the run was not begun with."""
     former = run_dir.read_environment()
     begun = former.get("precision", policy)

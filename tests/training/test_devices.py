@@ -9,11 +9,16 @@ import socket
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pytest
 
+from i2p_tf.errors import InputError
+from i2p_tf.recipe import Recipe
 from i2p_tf.run_dir import RunDir
+from i2p_tf.training import cluster
+from i2p_tf.training.devices import SeveralDevices
 
 pytestmark = pytest.mark.slow
 HERE = pathlib.Path(__file__).parent
@@ -34,6 +39,49 @@ def test_two_devices_have_the_gradients_and_weights_of_one():
     for name, parts in found.items():
         for part, furthest in parts.items():
             assert furthest < 1e-5, (name, part)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "images", "words"),
+    [
+        (32, 100, "3 devices .* --batch_size must be a multiple of 3, such as 30. Received: 32"),
+        (2, 100, "such as 3. Received: 2"),
+        (3, 2, "3 devices can't share 2 training images"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(batch_size, images, words):
+    three = SeveralDevices("mirrored", types.SimpleNamespace(num_replicas_in_sync=3))
+    with pytest.raises(InputError, match=words):
+        three.check(Recipe(1, batch_size, 0.1), images)
+    three.check(Recipe(1, 30, 0.1), 30)
+
+
+def test_every_picture_of_a_batch_is_computed_once():
+    strategy = types.SimpleNamespace(num_replicas_in_sync=4)
+    parts = [SeveralDevices("multiworker", strategy, worker, 2).part(8) for worker in (0, 1)]
+    assert parts == [(0, 1, 4, 5), (2, 3, 6, 7)]
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}', (1, 2)),
+        ('{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "worker", "index": 0}}', (1, 2)),
+        ('{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": "0"}}', (0, 2)),
+        ('{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}', None),
+        ('{"cluster": {"worker": ["a:1"], "ps": ["b:1"]}, "task": {"type": "ps", "index": 0}}', None),
+        ('{"task": {"type": "worker", "index": 0}}', None),
+        ("[1]", None),
+        ("worker", None),
+    ],
+)
+def test_tf_config_says_which_worker_it_is(text, place, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text)
+    if place:
+        assert cluster.place() == place
+    else:
+        with pytest.raises(InputError, match="TF_CONFIG must be as .* Received: "):
+            cluster.place()
 
 
 @pytest.fixture
