@@ -33,7 +33,7 @@ def _define(kind, name, help_text, default=None):
     kind(name, default, help_text, flag_values=FLAGS)
 
 
-_define(flags.DEFINE_string, "dataset", "digits, cifar10, cifar100, tfds:NAME or folder:PATH")
+_define(flags.DEFINE_string, "dataset", "digits, cifar10, cifar100, tfds:NAME, folder:PATH or tfrecord:PATH")
 _define(flags.DEFINE_string, "preset", f"recipe: {', '.join(presets.PRESETS)}", presets.DEFAULT)
 _define(
     flags.DEFINE_string, "run_dir", "where the run is kept; runs/<dataset>_<classifier> (of any preset) if not given"

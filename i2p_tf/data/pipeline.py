@@ -1,16 +1,19 @@
-"""uint8 images in memory -> batches for training and evaluation, as `tf.data`.
+"""uint8 images -> batches for training and evaluation, as `tf.data`.
 
-The array of a `Split` is the cache: it is decoded once and stays uint8. Each epoch shuffles indices into it, then
+The array of a `Split` is the cache: it is decoded once and stays uint8. What is too large for that is decoded by its
+indices, in the same order. Each epoch shuffles indices into it, then
 augments, then converts to float32, while the step before is still computing.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from i2p_tf.config import AUGMENTATIONS
 from i2p_tf.data.dataset import Split
+from i2p_tf.data.stored import StoredImages
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.hints import Tensor
 
@@ -72,6 +75,17 @@ def training_pipeline(
             yield images, split.labels[indices]
 
     return _pipeline(batches, split, len(chosen), steps)
+
+
+@contextlib.contextmanager
+def naming_damage(split: Split) -> Iterator[None]:
+    """Raises an `InputError` for a damaged picture where TensorFlow, which has asked for it, raises one of its own."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if isinstance(split.images, StoredImages) and split.images.damage:
+            raise InputError(split.images.damage[0]) from error
+        raise
 
 
 def evaluation_pipeline(split: Split, batch_size: int) -> tf.data.Dataset:

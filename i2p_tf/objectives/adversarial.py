@@ -123,7 +123,7 @@ def class_means(train: Split, num_classes: int) -> np.ndarray:
     Returns:
         `(num_classes, size, size, 3)`.
     """
-    of_classes = [train.images[train.labels == label] for label in range(num_classes)]
+    of_classes = [train.take(train.labels == label).images for label in range(num_classes)]
     return np.stack([_mean_image(images if len(images) else train.images) for images in of_classes])
 
 

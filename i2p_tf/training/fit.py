@@ -70,7 +70,8 @@ def fit(
     for epoch in range(first, epochs):
         started = time.monotonic()
         batches = pipeline.training_pipeline(dataset.train, recipe.batch_size, seed, augmentation, epoch, protect, part)
-        trained = train_epoch(batches, [progress.callback(epoch), StopOnDivergence(phase, epoch)])
+        with pipeline.naming_damage(dataset.train):
+            trained = train_epoch(batches, [progress.callback(epoch), StopOnDivergence(phase, epoch)])
         if not devices.is_chief:
             continue
         validated = trainer.evaluate(validation, verbose=0, return_dict=True)

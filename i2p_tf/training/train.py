@@ -73,7 +73,7 @@ def read_given(
         model = own_classifier.load(config) if config.classifier_path else None
         if config.application and config.classifier_weights != "random":
             backbone = applications.backbone(config.application, config.classifier_weights)
-    dataset = dataset or sources.load_for(config, line=line)
+    dataset = dataset or sources.load_for(config, line=line, stored=True)
     config.check_image_size(dataset.image_size)
     if model is None:
         return Given(dataset, backbone=backbone)
