@@ -22,7 +22,7 @@ class StoredImages:
     """What of an array of images, uint8 `(n, size, size, 3)`, a training needs: its form, and images by their indices.
 
     Args:
-        files: where the pictures lie, encoded as PNG, JPEG or what else `pictures` reads.
+        files: paths, where the pictures lie, encoded as PNG, JPEG or what else `pictures` reads.
         places: integers `(n, 3)`: the number of the file, and where in it the picture begins and how many bytes it has.
         image_size: height and width to bring each to, by the rule "crop".
     """
@@ -30,7 +30,7 @@ class StoredImages:
     dtype = np.dtype(np.uint8)
     ndim = 4
 
-    def __init__(self, files: Sequence[pathlib.Path], places: np.ndarray, image_size: int) -> None:
+    def __init__(self, files: Sequence[pathlib.Path] | np.ndarray, places: np.ndarray, image_size: int) -> None:
         self.files, self.places, self.image_size = files, places, image_size
         self.damage: list[
             str
@@ -98,7 +98,9 @@ class StoredImages:
         try:
             return decode(self._read(place))
         except pictures.PictureError as error:
-            line = f"{printable(self.files[place[0]])}: the picture at byte {place[1]} is damaged ({error})"
+            line = (
+                f"{printable(os.fsdecode(self.files[place[0]]))}: the picture at byte {place[1]} is damaged ({error})"
+            )
             self.damage.append(line)
             raise InputError(line) from error
 
