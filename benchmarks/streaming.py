@@ -1,7 +1,7 @@
 """Memory of a training on pictures that stay in their files: it must not grow with their number.
 
-  benchmarks/streaming.py --pictures=100000 --folder=/tmp/pictures100k
-  benchmarks/streaming.py --pictures=1000000 --folder=/tmp/pictures1m
+  python benchmarks/streaming.py --pictures=100000 --folder=/tmp/pictures100k
+  python benchmarks/streaming.py --pictures=1000000 --folder=/tmp/pictures1m
 
 Makes pictures of 96x96 in TFRecord files of 20,000, JPEG of about 1 kB each, unless the folder has them already; then,
 in a process of its own, finds them, and trains a small classifier for some steps. Prints one line of JSON: peak memory
@@ -14,6 +14,8 @@ import resource
 import subprocess
 import sys
 import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from absl import app, flags
@@ -86,10 +88,12 @@ def train(folder, steps, batch_size):
 
 
 def peak():
+    """Most that this process has had resident, in MiB."""
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10)
 
 
 def main(_):
+    """Makes what is missing, and starts the process that trains."""
     folder = pathlib.Path(FLAGS.folder)
     if FLAGS.train_only:
         print(json.dumps(train(folder, FLAGS.steps, FLAGS.batch_size)))

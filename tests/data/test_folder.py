@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2p_tf.data import folder, sources
+from i2p_tf.data import folder as folder_source
+from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 
 COLOURS = {"ant": (200, 0, 0), "bee": (0, 200, 0), "cat": (0, 0, 200)}
@@ -305,7 +306,7 @@ def test_the_classes_are_described_with_their_counts(animals, tmp_path):
 def test_a_large_folder_stays_on_the_disk(animals, monkeypatch):
     (animals / "ant" / "bad.png").write_text("no picture")
     expected = load(animals)
-    monkeypatch.setattr(folder, "MOST_BYTES", 0)
+    monkeypatch.setattr(folder_source, "MOST_BYTES", 0)
     found = load(animals, stored=True)
     assert found.train.is_stored and not found.test.is_stored
     assert found.skipped == expected.skipped and len(found.skipped) == 1
