@@ -1,0 +1,105 @@
+"""One bulk job, from a pattern to files. Imports Beam, which takes seconds: check what can be checked before."""
+
+import dataclasses
+import hashlib
+import logging
+import re
+import shlex
+from collections.abc import Callable
+
+import apache_beam as beam
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from i2p_tf.bulk import inputs, pipeline, storage
+from i2p_tf.bulk.errors import BulkFailed
+from i2p_tf.bulk.pipeline import Look
+from i2p_tf.bulk.place import Place
+from i2p_tf.client.transform import Transform
+from i2p_tf.errors import InputError
+
+HERE = "DirectRunner"  # processes of this machine
+
+
+@dataclasses.dataclass(frozen=True)
+class Totals:
+    """Numbers of pictures of a job, and where its failures are listed."""
+
+    protected: int
+    kept: int
+    failed: int
+    place: Place
+
+
+def protect(
+    runner: str,
+    pattern: str,
+    output: str,
+    transform: Transform,
+    rule: str,
+    processes: int = 1,
+    options: str = "",
+    overwrite: bool = False,
+) -> Totals:
+    """Protects all pictures that a pattern matches.
+
+    Args:
+        runner: `HERE`, or the name of another one of Beam.
+        pattern: of the inputs, as `inputs.find` takes it.
+        output: as the prefix of a `Place`.
+        transform, rule: as for `i2p_tf.client.protect.protect_bytes`.
+        processes: of the `DirectRunner`; the others have their own options.
+        options: further ones of Beam, as one would type them.
+        overwrite: make everything again, whatever lies there.
+
+    Raises:
+        InputError: if the job can't be begun.
+        BulkFailed: if it was not finished.
+    """
+    place = Place(storage.absolute(output))
+    found = inputs.find(storage.absolute(pattern), place.prefix)
+    settings = transform.identity | {"resize": rule, "inputs": hashlib.sha256(found.plan).hexdigest()}
+    place.claim(settings, found.plan, transform.content, overwrite)
+    look = Look(transform.image_size, rule, transform.bits)
+    logging.getLogger().setLevel(logging.CRITICAL if runner == HERE else logging.INFO)
+    counts = _run(
+        FnApiRunner() if runner == HERE else runner,
+        _options(options, processes if runner == HERE else None),
+        lambda root: pipeline.build(root, found.units, found.base, place, look),
+    )
+    return Totals(*(counts.get(name, 0) for name in pipeline.COUNTERS), place)
+
+
+def _options(given: str, processes: int | None) -> PipelineOptions:
+    arguments = shlex.split(given)
+    if processes:
+        mode = "multi_processing" if processes > 1 else "in_memory"
+        arguments += [f"--direct_num_workers={processes}", f"--direct_running_mode={mode}"]
+    try:
+        options = PipelineOptions(arguments)
+        options.get_all_options()
+    except SystemExit:  # of argparse, which has said why
+        raise InputError(f"--beam_options has an option that Beam can't read. Received: {given}") from None
+    return options
+
+
+def _run(runner, options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> dict[str, int]:
+    """The counters of a pipeline that has ended well."""
+    try:
+        root = beam.Pipeline(runner, options=options)
+        build(root)
+        result = root.run()
+        state = result.wait_until_finish()
+    except Exception as error:  # of a step, of the runner, of its cluster
+        raise BulkFailed(_reason(error)) from error
+    if state not in (None, "DONE"):
+        raise BulkFailed(f"the job has ended as {state}")
+    counters = result.metrics().query(MetricsFilter().with_namespace(pipeline.NAMESPACE))["counters"]
+    return {each.key.metric.name: each.result for each in counters}
+
+
+def _reason(error):
+    """The last line of what may be the traceback of a worker, without the name of the step."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return re.sub(r" \[while running .*", "", lines[-1]) if lines else type(error).__name__

@@ -1,0 +1,101 @@
+"""Files wherever Beam has a file system for them: on this machine, and with its extras gs://, s3:// and others."""
+
+import dataclasses
+import os
+import re
+import uuid
+from typing import BinaryIO
+
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from i2p_tf.errors import InputError, printable
+
+EXTRAS = {"gs": "gcp", "s3": "aws", "azfs": "azure", "hdfs": "hadoop"}  # scheme -> Beam's extra
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file: its path, its size in bytes, and when it was written, in seconds since 1970."""
+
+    path: str
+    size: int
+    updated: float
+
+
+def absolute(path: str) -> str:
+    """A path that means the same in another process; that of a folder ends in /. `InputError` without a file system."""
+    if scheme := FileSystems.get_scheme(path):
+        try:
+            FileSystems.get_filesystem(path)
+        except ValueError as error:
+            extra = EXTRAS.get(scheme)
+            advice = f"pip install 'apache-beam[{extra}]'" if extra else f"known are {', '.join(EXTRAS)} and no scheme"
+            raise InputError(f"{printable(path)}: there is no file system for {scheme}://; {advice}") from error
+        return path
+    return os.path.abspath(path) + ("/" if path.endswith("/") or os.path.isdir(path) else "")
+
+
+def is_local(path: str) -> bool:
+    """Whether Python's own functions can read it."""
+    return FileSystems.get_scheme(path) is None
+
+
+def match(pattern: str) -> list[File]:
+    """The files that match a pattern of Beam (`*` stays in a folder, `**` does not), by their paths.
+
+    Raises:
+        InputError: if they can't be listed.
+    """
+    try:
+        (found,) = FileSystems.match([pattern])
+    except Exception as error:  # each file system has its own: no such bucket, no credentials, no network
+        raise InputError(f"{printable(pattern)} cannot be listed: {_reason(error)}") from error
+    files = [File(each.path, each.size_in_bytes, each.last_updated_in_seconds or 0.0) for each in found.metadata_list]
+    return sorted(files, key=lambda file: file.path)
+
+
+def size(path: str) -> int | None:
+    """Of a file, in bytes; None if there is none."""
+    try:
+        return FileSystems.get_filesystem(path).metadata(path).size_in_bytes
+    except Exception:  # as `match`; what can't be seen is made again
+        return None
+
+
+def open_file(path: str, compressed: bool = False) -> BinaryIO:
+    """Opens a file; with `compressed` one whose name ends in .gz and the like is unpacked."""
+    kind = CompressionTypes.AUTO if compressed else CompressionTypes.UNCOMPRESSED
+    return FileSystems.open(path, compression_type=kind)
+
+
+def read(path: str, start: int = 0, size: int = -1) -> bytes | None:
+    """The bytes of a file or a part of it; None if there is none."""
+    if not FileSystems.exists(path):
+        return None
+    with open_file(path) as file:
+        file.seek(start)
+        return file.read(size)
+
+
+def write(path: str, content: bytes, unfinished: str) -> None:
+    """Writes a file under another name, in the folder `unfinished`, and renames it: it is whole or not there."""
+    temporary = f"{unfinished}{uuid.uuid4().hex}"
+    with FileSystems.create(temporary, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        file.write(content)
+    if is_local(path):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        os.replace(temporary, path)
+    else:
+        FileSystems.rename([temporary], [path])
+
+
+def delete(paths: list[str]) -> None:
+    """Deletes files, and folders with all that is in them; what is not there is none."""
+    there = [path for path in paths if FileSystems.exists(path)]
+    if there:
+        FileSystems.delete(there)
+
+
+def _reason(error):
+    return re.sub(r"\s+", " ", str(error)).strip() or type(error).__name__
