@@ -12,6 +12,7 @@ from i2p_tf.errors import InputError, printable
 
 PART = 512  # pictures that are in memory together, and are written together
 RECORDS = ".tfrecord"  # in the name of a file of them
+WILDCARDS = re.compile(r"[*?\[]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +60,7 @@ def find(pattern: str, output: str) -> Inputs:
         InputError: if there are none, or pictures and TFRecords together.
     """
     pattern = f"{pattern}**" if pattern.endswith("/") else pattern
-    base = re.split(r"[*?\[]", pattern)[0].rpartition("/")[0] + "/"
+    base = WILDCARDS.split(pattern)[0].rpartition("/")[0] + "/"
     found = storage.match(pattern)
     files = [file for file in found if not file.path.startswith(output) and not _is_hidden(file.path[len(base) :])]
     if not files:

@@ -41,9 +41,9 @@ class Place:
     """
 
     def __init__(self, prefix: str) -> None:
-        if not prefix.endswith("/") and not inputs.holds_records(prefix):
+        if not (prefix.endswith("/") or inputs.holds_records(prefix)) or inputs.WILDCARDS.search(prefix):
             raise InputError(
-                f"the output is a folder/, for PNG files, or a name with {inputs.RECORDS} in it. "
+                f"the output is a folder/, for PNG files, or a name with {inputs.RECORDS} in it, without *, ? and [. "
                 f"Received: {printable(prefix)}"
             )
         self.prefix = prefix
@@ -73,25 +73,29 @@ class Place:
         """
         former = None if overwrite else self._former_settings()
         if former == settings:
-            return storage.delete([self.unfinished])
+            return storage.delete(f"{self.unfinished}*")
         if former is not None:
             names = ", ".join(name for name in settings | former if former.get(name) != settings.get(name))
             raise InputError(
                 f"{printable(self.prefix)} holds the output of another job (it differs in {names}). "
                 "Give another output, or --overwrite to make all again"
             )
-        written = storage.match(f"{self.prefix}{'-*' if self.holds_records else '**'}")
-        others = [file.path for file in written if not file.path.startswith(self.folder)]
+        targets = f"{self.prefix}{'-*' if self.holds_records else '**'}"
+        others = [file.path for file in storage.match(targets) if not file.path.startswith(self.folder)]
         if others and not overwrite:
             raise InputError(
                 f"{printable(others[0])} is there already, and no such command has written it. "
                 "Give another output, or --overwrite"
             )
+        storage.delete(f"{self.folder}**")
         if self.holds_records:
-            storage.delete(others)  # whoever reads the shards would read them too
-        storage.delete([self.settings, self.receipts, self.unfinished, self.failures])
+            storage.delete(targets)  # whoever reads the shards would read them too
         for path, content in ((self.plan, plan), (self.transform, transform), (self.settings, _json(settings))):
             self._write(path, content)
+
+    def finished_parts(self) -> int:
+        """How many parts have a receipt."""
+        return len(storage.match(f"{self.receipts}*"))
 
     def receipt(self, part: str) -> Receipt | None:
         """Of a part that is finished, and whose files are there still; else None."""

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import logging
 import re
 import shlex
 from collections.abc import Callable
@@ -10,9 +9,9 @@ from collections.abc import Callable
 import apache_beam as beam
 from apache_beam.metrics.metric import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineState
 
-from i2p_tf.bulk import inputs, pipeline, storage
+from i2p_tf.bulk import inputs, local_runner, pipeline, storage
 from i2p_tf.bulk.errors import BulkFailed
 from i2p_tf.bulk.pipeline import Look
 from i2p_tf.bulk.place import Place
@@ -41,6 +40,7 @@ def protect(
     processes: int = 1,
     options: str = "",
     overwrite: bool = False,
+    progress: Callable[[int, int | None], None] = lambda finished, total: None,
 ) -> Totals:
     """Protects all pictures that a pattern matches.
 
@@ -49,9 +49,10 @@ def protect(
         pattern: of the inputs, as `inputs.find` takes it.
         output: as the prefix of a `Place`.
         transform, rule: as for `i2p_tf.client.protect.protect_bytes`.
-        processes: of the `DirectRunner`; the others have their own options.
+        processes: of `HERE`; clusters have options for theirs.
         options: further ones of Beam, as one would type them.
         overwrite: make everything again, whatever lies there.
+        progress: takes how many parts are finished and how many there are, None if nobody knows; of `HERE` alone.
 
     Raises:
         InputError: if the job can't be begun.
@@ -62,40 +63,42 @@ def protect(
     settings = transform.identity | {"resize": rule, "inputs": hashlib.sha256(found.plan).hexdigest()}
     place.claim(settings, found.plan, transform.content, overwrite)
     look = Look(transform.image_size, rule, transform.bits)
-    logging.getLogger().setLevel(logging.CRITICAL if runner == HERE else logging.INFO)
-    counts = _run(
-        FnApiRunner() if runner == HERE else runner,
-        _options(options, processes if runner == HERE else None),
+    counts = _counts(
+        runner,
+        _options(options),
+        processes,
         lambda root: pipeline.build(root, found.units, found.base, place, look),
+        lambda: progress(place.finished_parts(), None if inputs.holds_records(pattern) else len(found.units)),
     )
     return Totals(*(counts.get(name, 0) for name in pipeline.COUNTERS), place)
 
 
-def _options(given: str, processes: int | None) -> PipelineOptions:
-    arguments = shlex.split(given)
-    if processes:
-        mode = "multi_processing" if processes > 1 else "in_memory"
-        arguments += [f"--direct_num_workers={processes}", f"--direct_running_mode={mode}"]
+def _options(given: str) -> PipelineOptions:
     try:
-        options = PipelineOptions(arguments)
+        options = PipelineOptions(shlex.split(given))
         options.get_all_options()
-    except SystemExit:  # of argparse, which has said why
+    except (SystemExit, ValueError):  # of argparse, which has said why, and of quotes
         raise InputError(f"--beam_options has an option that Beam can't read. Received: {given}") from None
     return options
 
 
-def _run(runner, options: PipelineOptions, build: Callable[[beam.Pipeline], None]) -> dict[str, int]:
+def _counts(runner, options, processes, build, tick) -> dict[str, int]:
     """The counters of a pipeline that has ended well."""
     try:
-        root = beam.Pipeline(runner, options=options)
-        build(root)
-        result = root.run()
-        state = result.wait_until_finish()
+        if runner == HERE:
+            result = local_runner.run(build, options, processes, tick)
+        else:
+            root = beam.Pipeline(runner, options=options)
+            build(root)
+            result = root.run()
+            state = result.wait_until_finish()
+            if state != PipelineState.DONE:
+                raise BulkFailed(f"the job has ended as {state}")
+        counters = result.metrics().query(MetricsFilter().with_namespace(pipeline.NAMESPACE))["counters"]
+    except BulkFailed:
+        raise
     except Exception as error:  # of a step, of the runner, of its cluster
         raise BulkFailed(_reason(error)) from error
-    if state not in (None, "DONE"):
-        raise BulkFailed(f"the job has ended as {state}")
-    counters = result.metrics().query(MetricsFilter().with_namespace(pipeline.NAMESPACE))["counters"]
     return {each.key.metric.name: each.result for each in counters}
 
 

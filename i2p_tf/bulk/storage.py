@@ -90,11 +90,10 @@ def write(path: str, content: bytes, unfinished: str) -> None:
         FileSystems.rename([temporary], [path])
 
 
-def delete(paths: list[str]) -> None:
-    """Deletes files, and folders with all that is in them; what is not there is none."""
-    there = [path for path in paths if FileSystems.exists(path)]
-    if there:
-        FileSystems.delete(there)
+def delete(pattern: str) -> None:
+    """Deletes the files that match a pattern, if there are any."""
+    if paths := [file.path for file in match(pattern)]:
+        FileSystems.delete(paths)
 
 
 def _reason(error):

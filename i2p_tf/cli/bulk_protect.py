@@ -1,6 +1,7 @@
 """What bin/protect does with --runner: many pictures on Apache Beam."""
 
 import importlib.util
+import logging
 import sys
 import time
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from absl import flags
 
 from i2p_tf.client.transform import Transform
 from i2p_tf.errors import InputError, printable, unknown_name
+from i2p_tf.moving_line import MovingLine, duration
 
 RUNNERS = ("DirectRunner", "DataflowRunner", "FlinkRunner", "SparkRunner")
 _OF_OTHERS = ("encryption", "key_file", "new_key", "image_size")
@@ -51,13 +53,24 @@ def run(values: flags.FlagValues, transform: Transform, rule: str) -> int:
         values: the flags, after `check`.
         transform, rule: as for `i2p_tf.client.protect.protect_bytes`.
     """
+    # Of this machine's workers what fails is raised as well; a cluster's tell where they can be watched.
+    logging.getLogger().setLevel(logging.CRITICAL if values.runner == RUNNERS[0] else logging.INFO)
     from i2p_tf.bulk import run
 
     started = time.monotonic()
-    processes = transform.threads
+    line = MovingLine()
     totals = run.protect(
-        values.runner, values.input, values.output, transform, rule, processes, values.beam_options, values.overwrite
+        values.runner,
+        values.input,
+        values.output,
+        transform,
+        rule,
+        transform.threads,
+        values.beam_options,
+        values.overwrite,
+        lambda finished, total: _show(line, started, finished, total),
     )
+    line.clear()
     seconds = time.monotonic() - started
     failures = totals.place.read_failures()
     for failure in failures[:_SHOWN]:
@@ -70,3 +83,11 @@ def run(values: flags.FlagValues, transform: Transform, rule: str) -> int:
         f"({totals.protected / seconds:.0f} a second){kept}, {totals.failed} failed"
     )
     return 1 if totals.failed else 0
+
+
+def _show(line, started, finished, total):
+    if line.due:
+        text = f"{finished} of {total or '?'} parts"
+        if total and finished:
+            text += f", {duration((time.monotonic() - started) / finished * (total - finished))} left"
+        line.show(text)
