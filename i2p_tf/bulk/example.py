@@ -57,10 +57,10 @@ def parse(content: bytes) -> Record:
     except Exception as error:  # of protobuf, whose class depends on how it was built
         raise RecordError("no tf.train.Example") from error
     for name in PICTURE_FEATURES:
-        values = features[name].bytes_list.value if name in features else ()
-        if len(values) == 1:
-            labels = ((key, value.int64_list.value) for key, value in features.items())
-            return Record(name, values[0], tuple((key, numbers[0]) for key, numbers in labels if len(numbers) == 1))
+        pictures = list(features[name].bytes_list.value) if name in features else []
+        if len(pictures) == 1:
+            numbers = ((key, list(value.int64_list.value)) for key, value in features.items())
+            return Record(name, pictures[0], tuple((key, each[0]) for key, each in numbers if len(each) == 1))
     raise RecordError(f"no picture: one value of bytes in the feature {' or '.join(PICTURE_FEATURES)}")
 
 

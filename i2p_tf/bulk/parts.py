@@ -10,7 +10,7 @@ import numpy as np
 from i2p_tf import pictures
 from i2p_tf.bulk import example, inputs, storage
 from i2p_tf.bulk.example import Record, RecordError, ShardError
-from i2p_tf.bulk.inputs import PART, Unit
+from i2p_tf.bulk.inputs import Unit
 from i2p_tf.bulk.storage import File
 from i2p_tf.client.interfaces import PictureSource
 
@@ -57,7 +57,7 @@ def items(unit: Unit, files: list[File], base: str) -> Iterator[tuple[str, list[
         return
     records = _records(files[0].path, files[0].path[len(base) :])
     for number in itertools.count():
-        found = list(itertools.islice(records, PART))
+        found = list(itertools.islice(records, inputs.PART))
         if not found and number:
             return
         yield f"{unit.name}.{number:05d}", found

@@ -16,8 +16,7 @@ from i2p_tf.bulk.parts import Part
 from i2p_tf.bulk.place import Place, Receipt
 from i2p_tf.client import protect
 
-NAMESPACE = "i2p_tf"  # of the counters
-COUNTERS = ("protected", "kept", "failed")
+NAMESPACE = "i2p_tf"  # of the counters protected, kept and failed
 _FAILURES = "failures"
 
 

@@ -1,7 +1,10 @@
 """One bulk job, from a pattern to files. Imports Beam, which takes seconds: check what can be checked before."""
 
+import collections
+import contextlib
 import dataclasses
 import hashlib
+import pathlib
 import re
 import shlex
 from collections.abc import Callable
@@ -17,6 +20,7 @@ from i2p_tf.bulk.pipeline import Look
 from i2p_tf.bulk.place import Place
 from i2p_tf.client.transform import Transform
 from i2p_tf.errors import InputError
+from i2p_tf.run_dir import lock_folder
 
 HERE = "DirectRunner"  # processes of this machine
 
@@ -61,16 +65,24 @@ def protect(
     place = Place(storage.absolute(output))
     found = inputs.find(storage.absolute(pattern), place.prefix)
     settings = transform.identity | {"resize": rule, "inputs": hashlib.sha256(found.plan).hexdigest()}
-    place.claim(settings, found.plan, transform.content, overwrite)
-    look = Look(transform.image_size, rule, transform.bits)
-    counts = _counts(
-        runner,
-        _options(options),
-        processes,
-        lambda root: pipeline.build(root, found.units, found.base, place, look),
-        lambda: progress(place.finished_parts(), None if inputs.holds_records(pattern) else len(found.units)),
-    )
-    return Totals(*(counts.get(name, 0) for name in pipeline.COUNTERS), place)
+    with _locked(place):
+        place.claim(settings, found.plan, transform.content, overwrite)
+        look = Look(transform.image_size, rule, transform.bits)
+        counts = _counts(
+            runner,
+            _options(options),
+            processes,
+            lambda root: pipeline.build(root, found.units, found.base, place, look),
+            lambda: progress(place.finished_parts(), None if inputs.holds_records(pattern) else len(found.units)),
+        )
+    return Totals(counts["protected"], counts["kept"], counts["failed"], place)
+
+
+def _locked(place):
+    """Held while a command of this machine writes; clusters' files are written whole, whoever is the last."""
+    if not storage.is_local(place.folder):
+        return contextlib.nullcontext()
+    return lock_folder(pathlib.Path(place.folder), "wait for it, or give another output")
 
 
 def _options(given: str) -> PipelineOptions:
@@ -99,7 +111,10 @@ def _counts(runner, options, processes, build, tick) -> dict[str, int]:
         raise
     except Exception as error:  # of a step, of the runner, of its cluster
         raise BulkFailed(_reason(error)) from error
-    return {each.key.metric.name: each.result for each in counters}
+    counts: collections.Counter = collections.Counter()  # a counter is of one step, and two steps may have its name
+    for each in counters:
+        counts[each.key.metric.name] += each.result
+    return counts
 
 
 def _reason(error):

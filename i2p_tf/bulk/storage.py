@@ -1,6 +1,7 @@
 """Files wherever Beam has a file system for them: on this machine, and with its extras gs://, s3:// and others."""
 
 import dataclasses
+import importlib.util
 import os
 import re
 import uuid
@@ -11,7 +12,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from i2p_tf.errors import InputError, printable
 
-EXTRAS = {"gs": "gcp", "s3": "aws", "azfs": "azure", "hdfs": "hadoop"}  # scheme -> Beam's extra
+EXTRAS = {"gs": ("gcp", "google.cloud.storage"), "s3": ("aws", "boto3")}  # scheme -> Beam's extra, a module of it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +26,16 @@ class File:
 
 def absolute(path: str) -> str:
     """A path that means the same in another process; that of a folder ends in /. `InputError` without a file system."""
-    if scheme := FileSystems.get_scheme(path):
+    scheme = FileSystems.get_scheme(path)
+    if scheme in EXTRAS and not _is_installed(EXTRAS[scheme][1]):
+        raise InputError(
+            f"{printable(path)}: {scheme}:// needs an extra: pip install 'apache-beam[{EXTRAS[scheme][0]}]'"
+        )
+    if scheme:
         try:
             FileSystems.get_filesystem(path)
         except ValueError as error:
-            extra = EXTRAS.get(scheme)
-            advice = f"pip install 'apache-beam[{extra}]'" if extra else f"known are {', '.join(EXTRAS)} and no scheme"
-            raise InputError(f"{printable(path)}: there is no file system for {scheme}://; {advice}") from error
+            raise InputError(f"{printable(path)}: Beam has no file system for {scheme}:// here") from error
         return path
     return os.path.abspath(path) + ("/" if path.endswith("/") or os.path.isdir(path) else "")
 
@@ -94,6 +98,13 @@ def delete(pattern: str) -> None:
     """Deletes the files that match a pattern, if there are any."""
     if paths := [file.path for file in match(pattern)]:
         FileSystems.delete(paths)
+
+
+def _is_installed(module):
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package above it
+        return False
 
 
 def _reason(error):
