@@ -4,9 +4,10 @@
   python benchmarks/beam.py --export=exports/cifar10_resnet20 --pictures=1000000    # on an idle machine; 1 hour, 8 GB
 
 Makes shards of 10,000 PNG pictures by the seed, one in 1,000 of them damaged. Times the bare transform (images in
-memory, as many processes as Beam gets), then `bin/protect --runner=DirectRunner` from shards to shards, then the bare
-transform again. All damaged pictures must be named, and no other; a sample must be, byte for byte, what `bin/protect`
-makes of it. Exits with 1 if one of these is not so. Memory is that of all processes of the command together, by /proc.
+memory, as many processes as Beam gets) and all that a picture needs (decoding and encoding too), then `bin/protect
+--runner=DirectRunner` from shards to shards, then the bare transform again. All damaged pictures must be named, and no
+other; a sample must be, byte for byte, what `bin/protect` makes of it. Exits with 1 if one of these is not so. Memory is
+that of all processes of the command together, by /proc.
 """
 
 import concurrent.futures
@@ -26,9 +27,10 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
+from i2p_tf import pictures
 from i2p_tf.bulk import example
 from i2p_tf.bulk.place import Place
-from i2p_tf.client import transform
+from i2p_tf.client import protect, transform
 from i2p_tf.environment import describe_environment
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -49,16 +51,16 @@ def main(arguments):
         plain, protected = pathlib.Path(folder, "plain"), pathlib.Path(folder, "protected.tfrecord")
         plain.mkdir()
         damaged = write_shards(plain)
-        before = bare_rate()
+        before, whole = rate(bare), rate(whole_work)
         seconds, code, memory = run_beam(plain, protected)
-        after = bare_rate()
+        after = rate(bare)
         place = Place(str(protected))
         named = {failure["name"] for failure in place.read_failures()}
         differing = compare(pathlib.Path(folder), protected, damaged)
-    rate = FLAGS.pictures / seconds / FLAGS.processes
-    bare = (before + after) / 2
+    reached, of_bare = FLAGS.pictures / seconds / FLAGS.processes, (before + after) / 2
     print(f"bare transform: {before:.0f} and {after:.0f} pictures a second and core, before and after")
-    print(f"Beam: {rate:.0f} a second and core over {seconds:.0f} s, {rate / bare:.3f} of the bare transform")
+    print(f"from PNG bytes to PNG bytes in memory: {whole:.0f}")
+    print(f"Beam: {reached:.0f} over {seconds:.0f} s, {reached / of_bare:.3f} and {reached / whole:.3f} of these")
     thirds = [max(memory[i * len(memory) // 3 : (i + 1) * len(memory) // 3], default=0) for i in range(3)]
     print(f"peak memory of its processes together, by thirds: {', '.join(f'{peak:.0f}' for peak in thirds)} MiB")
     print(
@@ -98,21 +100,34 @@ def shard_name(number):
     return f"plain.tfrecord-{number // SHARD:05d}"
 
 
-def bare_rate():
-    """Images a second and process that the transform computes when all processes do."""
+def rate(work):
+    """Pictures a second and process of a function of the model and pictures, when all processes do it."""
     with concurrent.futures.ProcessPoolExecutor(FLAGS.processes, multiprocessing.get_context("spawn")) as pool:
-        jobs = [pool.submit(_bare_rate, FLAGS.export, FLAGS.seconds) for _ in range(FLAGS.processes)]
+        contents = [png(number) for number in range(64)]
+        jobs = [pool.submit(timed, work, contents, FLAGS.export, FLAGS.seconds) for _ in range(FLAGS.processes)]
         return sum(job.result() for job in jobs) / FLAGS.processes
 
 
-def _bare_rate(export, seconds):
+def timed(work, contents, export, seconds):
+    """Pictures a second of this process."""
     model = transform.load(export, threads=1)
-    images = np.random.default_rng(0).integers(0, 256, (64, model.image_size, model.image_size, 3), dtype=np.uint8)
+    images = np.stack([pictures.decode_square(content, model.image_size) for content in contents])
     count, started = 0, time.monotonic()
     while time.monotonic() - started < seconds:
-        model(images)
+        work(model, contents, images)
         count += len(images)
     return count / (time.monotonic() - started)
+
+
+def bare(model, contents, images):
+    """The transform alone."""
+    model(images)
+
+
+def whole_work(model, contents, images):
+    """What a picture needs besides: decoding and encoding."""
+    for content in contents:
+        protect.protect_bytes(content, model, model.resize_rule)
 
 
 def run_beam(plain, protected):
