@@ -12,7 +12,7 @@ PACKAGE = pathlib.Path(__file__).parents[1] / "i2p_tf"
 LAYERS = [
     {"cli"},
     {"api"},
-    {"export", "report", "serving", "tradeoff"},
+    {"bulk", "export", "report", "serving", "tradeoff"},
     {"training", "attacks"},  # an attacker trains by itself
     {"objectives"},
     {"client"},  # export checks what it wrote with the client that will read it

@@ -8,6 +8,7 @@ What that hides, and from whom, docs/threat_model.md says. Look at the results b
   bin/protect --export=exports/NAME --output=protected/ *.jpg
   bin/protect --export=exports/NAME - - < photo.jpg > protected.png
   bin/protect --encryption=etc --key_file=my.key --new_key photos/ encrypted/
+  bin/protect --export=exports/NAME --runner=DirectRunner --input='photos/**.jpg' --output=protected/
 
 AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP; JPEG of up to 80 megapixels, of the others what decodes in 268
 MB of memory, as docs/client.md says. PNG files without metadata come out.
@@ -27,7 +28,8 @@ from typing import NoReturn
 from absl import flags
 
 from i2p_tf import encryption, key_file, pictures
-from i2p_tf.cli import app, export_flag
+from i2p_tf.bulk.errors import BulkFailed
+from i2p_tf.cli import app, bulk_protect, export_flag
 from i2p_tf.client import protect, transform
 from i2p_tf.client.keyed_transform import KeyedTransform
 from i2p_tf.errors import InputError, unknown_name
@@ -67,6 +69,7 @@ flags.DEFINE_integer(
     "threads", None, "how many pictures to protect at the same time; one for each core if not given", flag_values=FLAGS
 )
 flags.DEFINE_boolean("overwrite", False, "replace files in the output that are in the way", flag_values=FLAGS)
+bulk_protect.define(FLAGS)
 
 STREAM = "-"
 MAX_STREAM_BYTES = 64 << 20  # it is in memory as a whole
@@ -74,12 +77,19 @@ DEFAULT_IMAGE_SIZE = 32
 
 
 def main(arguments: list[str]) -> int | None:
+    if FLAGS.resize is not None and FLAGS.resize not in pictures.RESIZE_RULES:
+        raise unknown_name("resize rule", FLAGS.resize, pictures.RESIZE_RULES)
+    if FLAGS.runner is not None:
+        bulk_protect.check(FLAGS, arguments)
+        model = _trained_transform()
+        return bulk_protect.run(FLAGS, model, FLAGS.resize or model.resize_rule)
+    for name in ("input", "beam_options"):
+        if FLAGS[name].present:
+            raise InputError(f"--{name} belongs to --runner, one of {', '.join(bulk_protect.RUNNERS)}")
     if FLAGS.output is not None:
         arguments = [*arguments, FLAGS.output]
     if len(arguments) < 2:
         raise InputError("give at least one picture or folder, then the output; see --help")
-    if FLAGS.resize is not None and FLAGS.resize not in pictures.RESIZE_RULES:
-        raise unknown_name("resize rule", FLAGS.resize, pictures.RESIZE_RULES)
     *inputs, output = arguments
     if (
         STREAM in inputs
@@ -97,7 +107,13 @@ def main(arguments: list[str]) -> int | None:
 
 def run() -> NoReturn:
     warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata, without the name of the file
-    app.run(__doc__, FLAGS, main, stopped="stopped; the same command, without --new_key, goes on from here")
+    app.run(
+        __doc__,
+        FLAGS,
+        main,
+        failures=(BulkFailed,),
+        stopped="stopped; the same command, without --new_key, goes on from here",
+    )
 
 
 def _trained_transform():

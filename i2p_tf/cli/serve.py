@@ -5,7 +5,7 @@
   bin/serve --export=exports/A,exports/B
   bin/serve --export=exports/NAME --stable=1 --canary=2
   bin/serve --export=exports/NAME --web
-  bin/serve --export=exports/NAME --output=deployment
+  bin/serve --export=exports/NAME --output=deployment --cores=8
 
 tensorflow_model_server is started if it is on PATH, TF Serving's Docker image with --docker. All speak the same REST
 and gRPC. docs/deployment.md has the rest.
@@ -25,6 +25,7 @@ from i2p_tf.cli import aliases, app, stderr
 from i2p_tf.errors import InputError
 from i2p_tf.serving import deployment, integrity, model_config, ports, tf_serving
 from i2p_tf.serving.errors import NotServing
+from i2p_tf.serving.kubernetes import Target
 from i2p_tf.serving.stand_in import cors, web_page
 
 FLAGS = flags.FlagValues()
@@ -57,6 +58,14 @@ flags.DEFINE_string(
     flag_values=FLAGS,
 )
 aliases.define("write_config", "output", FLAGS)
+flags.DEFINE_integer("cores", 4, "with --output: processor cores that a server gets", flag_values=FLAGS)
+flags.DEFINE_boolean("gpu", False, "with --output: a server of kubernetes.yaml gets a GPU", flag_values=FLAGS)
+flags.DEFINE_string(
+    "store",
+    None,
+    "with --output: where servers of kubernetes.yaml read the exports, as gs://BUCKET/FOLDER; a volume if not given",
+    flag_values=FLAGS,
+)
 
 
 def main(arguments: list[str]) -> None:
@@ -67,9 +76,13 @@ def main(arguments: list[str]) -> None:
     if FLAGS.rest_port == FLAGS.grpc_port != 0:
         raise InputError(f"--rest_port and --grpc_port must differ. Received: {FLAGS.rest_port} for both")
     origins, web = _origins(), _web()
+    target = Target(FLAGS.cores, FLAGS.gpu, FLAGS.store)
+    for name in ("cores", "gpu", "store"):
+        if FLAGS[name].present and not FLAGS.output:
+            raise InputError(f"--{name} is for other machines, and belongs to --output")
     configs = model_config.from_exports(FLAGS.export, FLAGS.stable, FLAGS.canary)
     if FLAGS.output:
-        deployment.write(configs, pathlib.Path(FLAGS.output))
+        deployment.write(configs, pathlib.Path(FLAGS.output), target)
         print(f"configuration: {FLAGS.output}")
         return
     if FLAGS.docker and not shutil.which("docker"):

@@ -45,9 +45,22 @@ _MESSAGES = {
 _PACKAGE = "i2p_tf"
 
 
-def _file():
-    file = descriptor_pb2.FileDescriptorProto(name="i2p_tf/messages.proto", package=_PACKAGE, syntax="proto3")
-    for message, fields in _MESSAGES.items():
+def classes(file_name: str, messages: dict) -> dict:
+    """Classes of messages by their names.
+
+    Args:
+        file_name: of the .proto file that they would stand in.
+        messages: as `_MESSAGES`.
+    """
+    pool = descriptor_pool.DescriptorPool()  # not the default one: its names are those of tensorflow-serving-api
+    pool.Add(_file(file_name, messages))
+    found = message_factory.GetMessageClassesForFiles([file_name], pool)
+    return {name.removeprefix(f"{_PACKAGE}."): message for name, message in found.items()}
+
+
+def _file(file_name, messages):
+    file = descriptor_pb2.FileDescriptorProto(name=file_name, package=_PACKAGE, syntax="proto3")
+    for message, fields in messages.items():
         entry = file.message_type.add(name=message)
         for name, number, kind, repeated in fields:
             label = _Field.LABEL_REPEATED if repeated else _Field.LABEL_OPTIONAL
@@ -59,15 +72,9 @@ def _file():
     return file
 
 
-def _classes():
-    pool = descriptor_pool.DescriptorPool()  # not the default one: its names are those of tensorflow-serving-api
-    pool.Add(_file())
-    return message_factory.GetMessageClassesForFiles(["i2p_tf/messages.proto"], pool)
-
-
-_CLASSES = _classes()
-PredictRequest = _CLASSES["i2p_tf.PredictRequest"]
-PredictResponse = _CLASSES["i2p_tf.PredictResponse"]
-GetModelMetadataRequest = _CLASSES["i2p_tf.GetModelMetadataRequest"]
-GetModelMetadataResponse = _CLASSES["i2p_tf.GetModelMetadataResponse"]
-SignatureDefMap = _CLASSES["i2p_tf.SignatureDefMap"]
+_CLASSES = classes("i2p_tf/messages.proto", _MESSAGES)
+PredictRequest = _CLASSES["PredictRequest"]
+PredictResponse = _CLASSES["PredictResponse"]
+GetModelMetadataRequest = _CLASSES["GetModelMetadataRequest"]
+GetModelMetadataResponse = _CLASSES["GetModelMetadataResponse"]
+SignatureDefMap = _CLASSES["SignatureDefMap"]

@@ -53,9 +53,14 @@ def protect_bytes(source: PictureSource, transform: Protection, rule: str) -> by
         pictures.PictureError: if `source` can't be used.
     """
     plain = pictures.decode_square(source, transform.image_size, rule)
+    return encode(transform(plain[np.newaxis])[0])
+
+
+def encode(protected: np.ndarray) -> bytes:
+    """The PNG file of a protected picture, uint8 RGB."""
     png = io.BytesIO()
     # The fastest compression: a protected picture hardly gets smaller with a better one.
-    Image.fromarray(transform(plain[np.newaxis])[0]).save(png, format="PNG", compress_level=1)
+    Image.fromarray(protected).save(png, format="PNG", compress_level=1)
     return png.getvalue()
 
 

@@ -78,20 +78,23 @@ class Transform:
         run_id: names the pair of networks; other variants of one export share it.
         identity: what tells its protected images from those of another, as JSON.
         threads: images that are computed at the same time.
+        content: of the file.
 
     Args:
-        path: a .tflite file of a bundle.
-        threads: as in `load`; `bits` too.
+        path: a .tflite file of a bundle; for messages alone if its `content` is given.
+        threads, bits: as in `load`.
 
     Raises:
         InputError: as in `load`.
     """
 
-    def __init__(self, path: str | os.PathLike, threads: int | None = None, bits: int | None = None) -> None:
-        self._load(str(path), _read(path), threads, bits)
+    def __init__(
+        self, path: str | os.PathLike, threads: int | None = None, bits: int | None = None, content: bytes = b""
+    ) -> None:
+        self._load(str(path), content or _read(path), threads, bits)
 
     def __getstate__(self) -> tuple:
-        return self._path, self._content, self._given_threads, self.bits
+        return self._path, self.content, self._given_threads, self.bits
 
     def __setstate__(self, state: tuple) -> None:
         self._load(*state)
@@ -114,7 +117,7 @@ class Transform:
         self.threads = threads or _available_cores()
         self._given_threads = threads
         # The interpreters of later threads are of this content, whatever becomes of the file.
-        self._path, self._content = path, content
+        self._path, self.content = path, content
         self._shape = (1, self.image_size, self.image_size, 3)
         self._start()
         _transforms.add(self)
@@ -175,7 +178,7 @@ class Transform:
         from ai_edge_litert.interpreter import Interpreter
 
         try:
-            interpreter = Interpreter(model_content=self._content, num_threads=1)
+            interpreter = Interpreter(model_content=self.content, num_threads=1)
             interpreter.allocate_tensors()
             (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
         except Exception as error:  # a model that something else has made may fail in any way
@@ -234,9 +237,7 @@ def _read(path):
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     if len(content) > _MAX_BYTES:
-        raise InputError(
-            f"{path} is no .tflite file that bin/export has written: it has more than {_MAX_BYTES:,} bytes"
-        )
+        raise InputError(f"{path} is no .tflite file of bin/export: it has more than {_MAX_BYTES:,} bytes")
     return content
 
 
@@ -245,9 +246,8 @@ def _check_against_manifest(path):
     try:
         expected = files[path.name]["sha256"]
     except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{path.parent / MANIFEST} is damaged or does not list {path.name}; export it again"
-        ) from error
+        message = f"{path.parent / MANIFEST} is damaged or does not list {path.name}; export it again"
+        raise InputError(message) from error
     if _sha256(_read(path)) != expected:
         raise InputError(f"{path} was changed after its export: its SHA-256 is not that of {MANIFEST}; export it again")
 

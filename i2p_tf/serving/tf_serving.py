@@ -14,13 +14,15 @@ GRPC_PORT, REST_PORT = 8500, 8501  # the image's
 ALLOW_ALL_ORIGINS = "--rest_api_enable_cors_support=true"
 MODELS_FILE, BATCHING_FILE, MONITORING_FILE = "models.config", "batching_parameters.txt", "monitoring_config.txt"
 
+ALLOWED_BATCH_SIZES = [1 << power for power in range(MAX_BATCH_SIZE.bit_length())]  # the last is the largest batch
 BATCHING = f"""\
 # Requests that arrive within a millisecond are computed together.
 max_batch_size {{ value: {MAX_BATCH_SIZE} }}
 batch_timeout_micros {{ value: 1000 }}
 max_enqueued_batches {{ value: {MAX_BATCHES} }}
 num_batch_threads {{ value: %d }}
-"""
+# A batch is filled up to one of these, so that memory is planned for few shapes.
+{"".join(f"allowed_batch_sizes: {size}" + chr(10) for size in ALLOWED_BATCH_SIZES)}"""
 
 MONITORING = """\
 # Prometheus reads this path of the REST port.
@@ -42,16 +44,32 @@ def models_config(configs: Sequence[ModelConfig], base_path: Callable[[ModelConf
     return "model_config_list {\n" + "".join(_model(config, base_path) for config in configs) + "}\n"
 
 
-def write_files(
-    configs: Sequence[ModelConfig], folder: str | os.PathLike, base_path: Callable[[ModelConfig], str] | None = None
-) -> None:
-    """Writes models.config, batching_parameters.txt and monitoring_config.txt into a folder."""
-    contents = {
+def contents(
+    configs: Sequence[ModelConfig],
+    base_path: Callable[[ModelConfig], str] | None = None,
+    cores: int | None = None,
+) -> dict[str, str]:
+    """The texts of models.config, batching_parameters.txt and monitoring_config.txt by these names.
+
+    Args:
+        configs, base_path: as for `models_config`.
+        cores: of the machine that serves; of this one if None.
+    """
+    return {
         MODELS_FILE: models_config(configs, base_path),
-        BATCHING_FILE: BATCHING % (os.cpu_count() or 1),
+        BATCHING_FILE: BATCHING % (cores or os.cpu_count() or 1),
         MONITORING_FILE: MONITORING,
     }
-    for name, content in contents.items():
+
+
+def write_files(
+    configs: Sequence[ModelConfig],
+    folder: str | os.PathLike,
+    base_path: Callable[[ModelConfig], str] | None = None,
+    cores: int | None = None,
+) -> None:
+    """Writes the files of `contents` into a folder."""
+    for name, content in contents(configs, base_path, cores).items():
         with write_atomically(pathlib.Path(folder) / name) as temporary:
             temporary.write_text(content)
 

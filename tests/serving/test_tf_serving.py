@@ -16,6 +16,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 
 from i2p_tf.errors import InputError
 from i2p_tf.serving import deployment, model_config, ports, tf_serving
+from i2p_tf.serving.kubernetes import Target
 
 SERVE = [sys.executable, "-m", "i2p_tf.cli.serve"]
 
@@ -116,6 +117,9 @@ def message_class(name, fields, package="test"):
     prometheus.field.add(name="path", number=2, type=kinds.TYPE_STRING, label=kinds.LABEL_OPTIONAL)
     entry = file.message_type.add(name=name)
     for field, (number, kind) in fields.items():
+        if kind is None:  # whole numbers
+            entry.field.add(name=field, number=number, type=kinds.TYPE_INT64, label=kinds.LABEL_REPEATED)
+            continue
         entry.field.add(
             name=field,
             number=number,
@@ -131,9 +135,11 @@ def message_class(name, fields, package="test"):
 def test_batching_and_monitoring(tmp_path):
     tf_serving.write_files(model_config.from_exports([make_export(tmp_path / "a")]), tmp_path / "config")
     names = ("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads")
-    batching = message_class("BatchingParameters", {name: (n, "Int64Value") for n, name in enumerate(names, start=1)})
+    fields: dict = {name: (n, "Int64Value") for n, name in enumerate(names, start=1)}
+    batching = message_class("BatchingParameters", fields | {"allowed_batch_sizes": (6, None)})
     text = (tmp_path / "config" / "batching_parameters.txt").read_text()
     parsed = text_format.Parse(text, batching())
+    assert list(parsed.allowed_batch_sizes) == [1, 2, 4, 8, 16, 32, 64]
     assert (parsed.max_batch_size.value, parsed.max_enqueued_batches.value) == (64, 64)
     assert parsed.num_batch_threads.value == os.cpu_count()
     monitoring = message_class("MonitoringConfig", {"prometheus_config": (1, "PrometheusConfig")})
@@ -147,9 +153,9 @@ def test_the_image_is_of_the_pinned_release():
     assert f"tensorflow-serving-api=={tf_serving.IMAGE.partition(':')[2]}" in pins
 
 
-def test_compose_and_kubernetes(tmp_path):
+def test_compose(tmp_path):
     configs = model_config.from_exports([make_export(tmp_path / "it's $5" / "a"), make_export(tmp_path / "b")])
-    deployment.write(configs, tmp_path / "deployment")
+    deployment.write(configs, tmp_path / "deployment", Target(cores=4))
     service = yaml.safe_load((tmp_path / "deployment" / "docker-compose.yml").read_text())["services"]["serving"]
     assert service["image"] == tf_serving.IMAGE and service["read_only"] and service["user"] == "65534:65534"
     assert service["ports"] == ["127.0.0.1:8500:8500", "127.0.0.1:8501:8501"] and service["mem_limit"] == "2g"
@@ -157,27 +163,6 @@ def test_compose_and_kubernetes(tmp_path):
     sources = {volume["target"]: volume["source"] for volume in service["volumes"]}
     assert sources["/models/a"] == str(configs[0].base_path).replace("$", "$$")  # Compose takes $ for a variable
     assert all(volume["read_only"] for volume in service["volumes"])
-
-    documents = list(yaml.safe_load_all((tmp_path / "deployment" / "kubernetes.yaml").read_text()))
-    files, workload, address, scaling = documents
-    assert [document["kind"] for document in documents] == [
-        "ConfigMap",
-        "Deployment",
-        "Service",
-        "HorizontalPodAutoscaler",
-    ]
-    assert files["data"]["models.config"] == (tmp_path / "deployment" / "models.config").read_text()
-    assert [config.base_path for config in parse_models_config(files["data"]["models.config"])] == [
-        "/models/a",
-        "/models/b",
-    ]
-    pod = workload["spec"]["template"]["spec"]
-    container = pod["containers"][0]
-    assert container["readinessProbe"]["httpGet"]["path"] == "/v1/models/a" and pod["securityContext"]["runAsNonRoot"]
-    mounts = {mount["mountPath"]: mount.get("subPath") for mount in container["volumeMounts"]}
-    assert mounts["/models/b"] == "b/classifier" and set(mounts) >= {"/config", "/models/a"}
-    assert {port["port"] for port in address["spec"]["ports"]} == {8500, 8501}
-    assert scaling["spec"]["scaleTargetRef"]["name"] == workload["metadata"]["name"]
 
 
 def write_program(folder, name):

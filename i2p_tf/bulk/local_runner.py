@@ -1,0 +1,84 @@
+"""Runs a pipeline in processes of this machine, without a cluster.
+
+Beam's DirectRunner may download a program that takes its place, and waits for ever for a worker that was killed. This
+is the part of it that does the work, FnApiRunner, with workers of our own.
+"""
+
+import os
+import queue
+import re
+import shlex
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms.environments import SubprocessSDKEnvironment
+
+from i2p_tf.bulk.errors import BulkFailed
+
+_SECONDS = 0.5  # between two calls of `tick`
+
+
+def run(
+    build: Callable[[beam.Pipeline], None], options: PipelineOptions, processes: int, tick: Callable[[], None]
+) -> Any:
+    """The result of a pipeline that has ended well.
+
+    Args:
+        build: adds the steps to the pipeline.
+        options: of Beam.
+        processes: that work; 1 for this one alone.
+        tick: called now and then meanwhile.
+
+    Raises:
+        BulkFailed: if a worker process dies. Whatever a step raises is raised here as well.
+    """
+    options.view_as(DirectOptions).direct_num_workers = processes
+    outcomes: queue.Queue = queue.Queue()
+    threading.excepthook = lambda arguments: outcomes.put(_died(arguments.exc_value))
+    try:
+        with tempfile.TemporaryDirectory(prefix="i2p_tf-") as folder:  # workers end when it goes
+            arguments = (build, FnApiRunner(_environment(folder) if processes > 1 else None), options, outcomes)
+            threading.Thread(target=_run, args=arguments, daemon=True).start()
+            return _wait(outcomes, tick)
+    finally:
+        threading.excepthook = lambda arguments: None  # workers that end now are meant to
+
+
+def _environment(folder):
+    command = ["exec", sys.executable, "-P", "-m", "i2p_tf.bulk.worker", folder, str(os.getpid())]
+    return SubprocessSDKEnvironment.from_command_string(shlex.join(command))
+
+
+def _run(build, runner, options, outcomes):
+    try:
+        pipeline = beam.Pipeline(runner, options=options)
+        build(pipeline)
+        result = pipeline.run()
+        result.wait_until_finish()
+        outcomes.put(result)
+    except Exception as error:
+        outcomes.put(error)
+
+
+def _wait(outcomes, tick):
+    while True:
+        try:
+            outcome = outcomes.get(timeout=_SECONDS)
+        except queue.Empty:
+            tick()
+            continue
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def _died(error):
+    if code := re.search(r"exited with return code (-?\d+)", str(error)):
+        return BulkFailed(f"a worker process has ended with exit code {code[1]}; the same command goes on")
+    return error
