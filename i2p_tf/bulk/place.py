@@ -121,7 +121,7 @@ class Place:
         self._write(f"{self.receipts}{part.name}.json", _json(dataclasses.asdict(receipt)))
         return receipt
 
-    def write_failures(self, failures: list[tuple[str, str]]) -> None:
+    def write_failures(self, failures: list[list[str]]) -> None:
         """Writes which pictures could not be protected, each with the reason."""
         lines = [_json({"name": name, "reason": reason}) for name, reason in sorted(failures)]
         self._write(self.failures, b"".join(lines))
