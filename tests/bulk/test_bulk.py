@@ -182,6 +182,26 @@ def test_the_same_command_goes_on(tmp_path, bulk):
     assert code == 1 and "8 pictures protected" in stdout
 
 
+def test_a_picture_that_could_not_be_read_is_tried_again(tmp_path, bulk, monkeypatch):
+    (tmp_path / "a.png").write_bytes(picture(0))
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", denying(tmp_path / "a.png"))
+        code, _, stderr = bulk(tmp_path / "a.png", f"{tmp_path}/out/")
+    assert code == 1 and "a.png: cannot be read: permission denied" in stderr
+    assert bulk(tmp_path / "a.png", f"{tmp_path}/out/")[0] == 0 and not failures(f"{tmp_path}/out/")
+
+
+def denying(path, opened=open):
+    """`open`, but for one file that may not be read."""
+
+    def denied(file, *arguments, **options):
+        if str(file) == str(path):
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, *arguments, **options)
+
+    return denied
+
+
 def test_files_of_others_are_left_alone(tmp_path, bulk):
     make_shard(tmp_path / "in.tfrecord", [picture(0)])
     (tmp_path / "out.tfrecord-old").write_bytes(b"old")
