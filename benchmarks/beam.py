@@ -6,8 +6,8 @@
 Makes shards of 10,000 PNG pictures by the seed, one in 1,000 of them damaged. Times the bare transform (images in
 memory, as many processes as Beam gets) and all that a picture needs (decoding and encoding too), then `bin/protect
 --runner=DirectRunner` from shards to shards, then the bare transform again. All damaged pictures must be named, and no
-other; a sample must be, byte for byte, what `bin/protect` makes of it. Exits with 1 if one of these is not so. Memory is
-that of all processes of the command together, by /proc.
+other; a sample must be, byte for byte, what `bin/protect` makes of it. Exits with 1 if one of these is not so. Memory
+is that of all processes of the command together, by /proc.
 """
 
 import concurrent.futures

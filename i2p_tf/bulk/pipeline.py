@@ -1,6 +1,7 @@
 """The pipeline: units of work -> parts of plain images -> protected ones -> files; beside them what went wrong."""
 
 import dataclasses
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,7 +74,7 @@ class _Read(beam.DoFn):
         for name, items in parts.items(unit, files, self._base):
             if receipt := self._place.receipt(name):
                 self._kept.inc(receipt.protected)
-                yield from (beam.pvalue.TaggedOutput(_FAILURES, tuple(each)) for each in _counted(receipt))
+                yield from (beam.pvalue.TaggedOutput(_FAILURES, line) for line in _counted(receipt))
             else:
                 yield parts.decode(name, items, self._look.size, self._look.rule)
 
@@ -85,17 +86,18 @@ class _Write(beam.DoFn):
         self._place = place
         self._protected = Metrics.counter(NAMESPACE, "protected")
 
-    def process(self, element: tuple[Part, np.ndarray], *_: Any, **__: Any) -> Iterator[tuple[str, str]]:
+    def process(self, element: tuple[Part, np.ndarray], *_: Any, **__: Any) -> Iterator[str]:
         part, protected = element
         receipt = self._place.write(part, [protect.encode(image) for image in protected])
         self._protected.inc(receipt.protected)
-        yield from map(tuple, _counted(receipt))
+        yield from _counted(receipt)
 
 
-def _counted(receipt: Receipt) -> list:
+def _counted(receipt: Receipt) -> list[str]:
+    """The failures, each as JSON: a name may have bytes that are no UTF-8, which Beam's own strings are."""
     Metrics.counter(NAMESPACE, "failed").inc(len(receipt.failures))
-    return receipt.failures
+    return list(map(json.dumps, receipt.failures))
 
 
-def _write_failures(place, failures):
-    place.write_failures(list(failures))
+def _write_failures(place, lines):
+    place.write_failures(list(map(json.loads, lines)))

@@ -14,6 +14,8 @@ from i2p_tf.bulk import example, inputs, storage
 from i2p_tf.bulk.parts import Part
 from i2p_tf.errors import InputError, printable
 
+_PASSING = ("cannot be read", "there is not enough memory")  # reasons of `pictures` that are not the picture's
+
 
 @dataclasses.dataclass(frozen=True)
 class Receipt:
@@ -98,11 +100,13 @@ class Place:
         return len(storage.match(f"{self.receipts}*"))
 
     def receipt(self, part: str) -> Receipt | None:
-        """Of a part that is finished, and whose files are there still; else None."""
+        """Of a part that is finished, and whose files are there still; None also if another attempt may do better."""
         content = storage.read(f"{self.receipts}{part}.json")
         if content is None:
             return None
         receipt = Receipt(**json.loads(content))
+        if any(reason.startswith(_PASSING) for _, reason in receipt.failures):
+            return None
         there = all(storage.size(f"{self.prefix}{name}") == size for name, size in receipt.files.items())
         return receipt if there else None
 
@@ -121,7 +125,7 @@ class Place:
         self._write(f"{self.receipts}{part.name}.json", _json(dataclasses.asdict(receipt)))
         return receipt
 
-    def write_failures(self, failures: list[tuple[str, str]]) -> None:
+    def write_failures(self, failures: list[list[str]]) -> None:
         """Writes which pictures could not be protected, each with the reason."""
         lines = [_json({"name": name, "reason": reason}) for name, reason in sorted(failures)]
         self._write(self.failures, b"".join(lines))

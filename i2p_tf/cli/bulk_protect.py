@@ -43,7 +43,9 @@ def check(values: flags.FlagValues, arguments: Sequence[str]) -> None:
         raise InputError(f"--threads is of {RUNNERS[0]}; {values.runner} has its own --beam_options")
     for package in ("apache_beam", "google_crc32c"):
         if not importlib.util.find_spec(package):
-            raise InputError("--runner needs Apache Beam, which is not installed: pip install 'i2p-tf[beam]'")
+            raise InputError(
+                "--runner needs Apache Beam, which is not installed: pip install -c constraints.txt '.[beam]'"
+            )
 
 
 def run(values: flags.FlagValues, transform: Transform, rule: str) -> int:

@@ -107,6 +107,16 @@ def test_pictures_become_what_bin_protect_makes_of_them(tmp_path, bulk, run_comm
     assert "deep/1.jpg.png" in contents(tmp_path / "many")  # whole names: 1.jpg and 1.png don't meet
 
 
+def test_a_name_may_be_any_bytes(tmp_path, bulk):
+    (tmp_path / "in").mkdir()
+    for number, content in enumerate((picture(0), b"none")):
+        with open(os.path.join(os.fsencode(tmp_path / "in"), b"%d\xff.png" % number), "wb") as file:
+            file.write(content)
+    code, _, stderr = bulk(tmp_path / "in", tmp_path / "out.tfrecord")
+    assert code == 1 and stderr.startswith("'1\\udcff.png': not a picture")
+    assert b"0\xff.png" in records(tmp_path / "out.tfrecord-*")[0]
+
+
 def test_pictures_become_records_with_their_names(tmp_path, bulk, model):
     photos = make_folder(tmp_path / "photos")
     code, *_ = bulk(f"{photos}/**.jpg", tmp_path / "out.tfrecord")
@@ -172,6 +182,26 @@ def test_the_same_command_goes_on(tmp_path, bulk):
     assert code == 1 and "8 pictures protected" in stdout
 
 
+def test_a_picture_that_could_not_be_read_is_tried_again(tmp_path, bulk, monkeypatch):
+    (tmp_path / "a.png").write_bytes(picture(0))
+    with monkeypatch.context() as patch:
+        patch.setattr("builtins.open", denying(tmp_path / "a.png"))
+        code, _, stderr = bulk(tmp_path / "a.png", f"{tmp_path}/out/")
+    assert code == 1 and "a.png: cannot be read: permission denied" in stderr
+    assert bulk(tmp_path / "a.png", f"{tmp_path}/out/")[0] == 0 and not failures(f"{tmp_path}/out/")
+
+
+def denying(path, opened=open):
+    """`open`, but for one file that may not be read."""
+
+    def denied(file, *arguments, **options):
+        if str(file) == str(path):
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, *arguments, **options)
+
+    return denied
+
+
 def test_files_of_others_are_left_alone(tmp_path, bulk):
     make_shard(tmp_path / "in.tfrecord", [picture(0)])
     (tmp_path / "out.tfrecord-old").write_bytes(b"old")
@@ -224,7 +254,7 @@ def test_without_beam_the_extra_is_named(tmp_path, bulk, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, _, stderr = bulk(tmp_path, "out/")
     assert code == 2 and stderr == (
-        "error: --runner needs Apache Beam, which is not installed: pip install 'i2p-tf[beam]'\n"
+        "error: --runner needs Apache Beam, which is not installed: pip install -c constraints.txt '.[beam]'\n"
     )
 
 
@@ -245,6 +275,7 @@ def test_a_step_that_fails_ends_the_command_in_one_line(tmp_path, bulk, monkeypa
     assert bulk(tmp_path / "a.png", f"{tmp_path}/out/")[0] == 0
 
 
+@pytest.mark.slow
 def test_examples_are_tensorflow_s(tmp_path):
     tf = pytest.importorskip("tensorflow")
     feature = {
