@@ -45,8 +45,8 @@ class Config:
         training_images: train on only this many images, the same ones in every run; None for all.
         augmentation: a member of `AUGMENTATIONS`.
         classifier: a row of `CLASSIFIERS`; or `own`, of a file.
-        classifier_path: the file of a trained classifier, any Keras network, which is taken as it is. `classifier` is
-            then `own`.
+        classifier_path: the file of a trained classifier, any Keras network, or the folder of a SavedModel, which is
+            taken as it is. `classifier` is then `own`.
         classifier_range: of the pictures that it wants, a member of `CLASSIFIER_RANGES`; None to recognise it.
         classifier_output: a member of `CLASSIFIER_OUTPUTS`; None to recognise it.
         custom_objects: the module, by name or as a file, that registers the layers of an own classifier.
@@ -165,7 +165,7 @@ class Config:
                 checks.choice(name, getattr(self, name), allowed)
         for name in ("classifier_range", "classifier_output", "custom_objects"):
             if getattr(self, name) is not None and self.classifier_path is None:
-                raise InputError(f"{name} is for an own classifier only, --classifier=FILE.keras")
+                raise InputError(f"{name} is for an own classifier only, --classifier=FILE.keras or FOLDER")
         if self.class_names is not None:
             object.__setattr__(self, "class_names", tuple(self.class_names))  # a list, in JSON
             for name in self.class_names:

@@ -149,6 +149,9 @@ def check_values(name, command_flags):
         for value in given.values():
             if str(value).endswith(".keras"):
                 write_network(pathlib.Path(value))
+            if str(value).endswith("saved_model"):
+                pathlib.Path(value).mkdir()
+                pathlib.Path(value, "saved_model.pb").touch()
         train.config_from_flags()
 
 

@@ -144,6 +144,19 @@ def check(config: Config, dataset: Dataset, classifier: Network | None = None) -
         _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
     elif config.feature_substitute == "none":
         _stock_features(dataset.image_size)
+    elif classifier is not None:
+        _check_substitute(classifier, dataset.image_size)
+
+
+def _check_substitute(classifier, image_size):
+    """Raises an `InputError` where neither ψ nor ImageNet's network can give φ."""
+    try:
+        classifier_features(classifier)
+    except InputError as error:
+        try:
+            _stock_features(image_size)
+        except InputError:
+            raise error from None  # which says what else to do
 
 
 def require_same_features(description: Values, environment: Values, path: pathlib.Path) -> None:

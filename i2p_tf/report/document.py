@@ -9,6 +9,7 @@ from i2p_tf.encryption import SCHEMES
 from i2p_tf.objectives.table import OBJECTIVES
 from i2p_tf.report import (
     certainty,
+    codes,
     codewords,
     findings,
     galleries,
@@ -168,6 +169,8 @@ def _accuracy(record):
     yield tables.accuracy(record.results, record.encryption)
     if record.is_codebook:
         yield Paragraph(certainty.device_alone(record))
+    if "accuracy_by_bits" in record.results:
+        yield from codes.blocks(record.results)
     yield from certainty.blocks(record)
     if "channels" in record.results:
         yield Details("After JPEG and a change of size", (tables.channels(record.results),))
