@@ -38,7 +38,7 @@ class Config:
     adversary_weight=3.0)`, and so replaced by `dataclasses.replace` and read: `config.adversary_weight`.
 
     Attributes:
-        dataset: `digits`, `cifar10`, `cifar100`, `tfds:NAME` or `folder:PATH`.
+        dataset: `digits`, `cifar10`, `cifar100`, `tfds:NAME`, `folder:PATH` or `tfrecord:PATH`.
         classifier_recipe, transform_recipe: how the two are trained.
         data_dir: a prepared TFDS directory; None for TFDS' own default.
         image_size: height and width in pixels; None for the data set's own.
@@ -275,8 +275,8 @@ def _flat(values, prefix=""):
 
 
 def _comparable(name, value):
-    if name == "dataset" and value.startswith("folder:"):
-        return "folder:"
+    if name == "dataset" and value.startswith(("folder:", "tfrecord:")):
+        return value.partition(":")[0]
     if value is not None and value not in concepts.paths().get(name, (value,)):
         return os.path.abspath(value)
     return value

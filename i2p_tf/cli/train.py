@@ -7,8 +7,11 @@
 Writes a run directory. The same command goes on where an earlier one was stopped.
 """
 
+import contextlib
+import io
 import os
 import pathlib
+import sys
 
 from absl import flags
 
@@ -21,6 +24,7 @@ from i2p_tf.experiment import OF_RECIPES, configured
 from i2p_tf.models.classifiers.table import APPLICATION
 from i2p_tf.moving_line import MovingLine
 from i2p_tf.run_dir import RunDir
+from i2p_tf.training import cluster
 
 FLAGS = flags.FlagValues()
 
@@ -30,7 +34,9 @@ def _define(kind, name, help_text, default=None):
 
 
 _define(
-    flags.DEFINE_string, "dataset", "what to train on: digits, cifar10, cifar100, tfds:NAME or folder:PATH; required"
+    flags.DEFINE_string,
+    "dataset",
+    "what to train on: digits, cifar10, cifar100, tfds:NAME, folder:PATH or tfrecord:PATH; required",
 )
 _define(
     flags.DEFINE_string,
@@ -103,6 +109,13 @@ _define(
     "arithmetic: float32, mixed_bfloat16, mixed_float16, or auto, what the machine is fast in; auto if not given",
 )
 _define(flags.DEFINE_integer, "seed", "number that initialisation, order and augmentation follow from; 0 if not given")
+_define(
+    flags.DEFINE_string,
+    "strategy",
+    "which devices share each batch: none (one computes alone), mirrored (all GPUs of this machine) or multiworker "
+    "(those of several machines, which TF_CONFIG names); none if not given",
+    cluster.NONE,
+)
 CONFIG_FLAGS = (
     "data_dir",
     "image_size",
@@ -193,22 +206,54 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     config = config_from_flags()
+    cluster.check(FLAGS.strategy)
     data = sources.fingerprint(config.dataset)
     run_dir = RunDir(FLAGS.run_dir or default_run_dir(FLAGS.dataset, config))
+    if FLAGS.strategy == cluster.MULTIWORKER:
+        return _train_with_others(config, run_dir, data)
     run_dir.check(config, FLAGS.overwrite, data)
     given = _given_from_elsewhere(config, run_dir, data)
     with run_dir.lock():
         run_dir.claim(config, FLAGS.overwrite, data)
-        from i2p_tf.training.progress import Progress
+        _train(config, run_dir, given)
 
-        progress = Progress()
-        progress.say(f"run directory: {run_dir.path}")
-        from i2p_tf import evaluation
-        from i2p_tf.training.train import train_and_evaluate
 
-        results = train_and_evaluate(config, run_dir, progress, given)
+def _train_with_others(config, run_dir, data):
+    """As one of several workers: the chief prepares the run, and the others work with a copy of what it has."""
+    from i2p_tf.training import devices, train
+
+    print("waiting for the other workers", file=sys.stderr)
+    shared = devices.of(FLAGS.strategy)
+    with contextlib.ExitStack() as stack:
+        with shared.together():
+            if shared.is_chief:
+                run_dir.check(config, FLAGS.overwrite, data)
+                given = _given_from_elsewhere(config, run_dir, data)
+                stack.enter_context(run_dir.lock())
+                run_dir.claim(config, FLAGS.overwrite, data)
+                train.prepare(config, run_dir)
+        with shared.together():
+            if not shared.is_chief:
+                run_dir = stack.enter_context(run_dir.copy(config, data))
+                given = _given_from_elsewhere(config, run_dir, data)
+        _train(config, run_dir, given, shared)
+
+
+def _train(config, run_dir, given, shared=None):
+    from i2p_tf import evaluation
+    from i2p_tf.training import devices
+    from i2p_tf.training.progress import Progress
+    from i2p_tf.training.train import train_and_evaluate
+
+    shared = shared or devices.of(FLAGS.strategy)
+    progress = Progress(None if shared.is_chief else io.StringIO())
+    progress.say(f"run directory: {run_dir.path}")
+    results = train_and_evaluate(config, run_dir, progress, given, shared)
+    if results:
         print(evaluation.table(results))
         print(evaluation.closing(run_dir, results))
+    with shared.together():
+        pass  # a worker that has gone looks like one that has died, to the chief that still evaluates
 
 
 def run() -> None:
