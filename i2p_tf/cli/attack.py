@@ -1,4 +1,4 @@
-"""Attacks what protects the pictures of a run, and says how much of the plain images can be got back.
+"""Attacks what protects the pictures of a run, and says how much of the plain images they reconstruct.
 
   bin/attack --run_dir=runs/digits_resnet20
   bin/attack --run_dir=runs/cifar10_resnet20 --suite=standard

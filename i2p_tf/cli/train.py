@@ -131,10 +131,10 @@ CONFIG_FLAGS = (
 )
 HEADS = {
     "classifier": "the network that classifies; or the file of any trained Keras classifier (.keras or .h5), which is "
-    "taken as it is",
-    "transform": "the network that protects images",
-    "objective": "how the transform is trained",
-    "channel": "how protected images travel in training",
+    "taken as it is; that of the preset if not given",
+    "transform": "the network that protects images; that of the preset if not given",
+    "objective": "how the transform is trained; that of the preset if not given",
+    "channel": "how protected images travel in training; that of the preset if not given",
     "encryption": "a keyed method instead of a transform: the classifier is trained on encrypted images; the key is "
     "made, and kept in the run directory",
 }

@@ -106,7 +106,7 @@ OBJECTIVES = Table(
         ),
         Objective(
             "adversarial",
-            "classification against a network that restores, which is trained along",
+            "classification against a network that reconstructs, which is trained along",
             "i2p_tf.objectives.adversarial:trainer",
             label="adversarial, weight {adversary_weight:g}",
             description="the adversarial objective, weight {adversary_weight:g}",
@@ -117,7 +117,7 @@ OBJECTIVES = Table(
         ),
         Objective(
             "code",
-            "classification by the reader of a code, against a network that restores, for all numbers of bits at once",
+            "classification by the reader of a code, against a network that reconstructs, for all numbers of bits",
             "i2p_tf.objectives.code:trainer",
             trains=(CODE,),
             label="code, adversary's weight {adversary_weight:g}",

@@ -212,7 +212,7 @@ def _who(record):
     words = "; ".join(f"{name}: the attacker holds {verdict.holds(record, name)}" for name in used)
     reader = record.results["attack_suite"]["evaluation_classifier"]
     return (
-        f"{words}. The evaluation classifier, which reads the class, has {share(reader['plain'])} on plain and "
+        f"{words}. The evaluation classifier, which finds the class, has {share(reader['plain'])} on plain and "
         f"{share(reader['protected'])} on protected images (n = {count(reader['n'])}); chance is "
         f"{share(1 / reader['n'])} for top-1 and {share(min(1, 5 / reader['n']))} for top-5."
     )

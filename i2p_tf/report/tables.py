@@ -94,7 +94,7 @@ def attacks(results: Values) -> Table:
         "SSIM mean",
         "p95",
         "PSNR [dB]",
-        "class read",
+        "class accuracy",
         "top-1",
         "top-5",
         "n",

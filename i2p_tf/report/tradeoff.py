@@ -35,7 +35,7 @@ def blocks(record: Record, prefix: str) -> Iterator:
     """Yields the blocks of a `record.Record` with a `tradeoff`."""
     yield from table(record.tradeoff)
     if picture := record.tradeoff_picture():
-        title = "Accuracy, and mean SSIM of what is restored, over bits"
+        title = "Accuracy, and mean SSIM of what is reconstructed, over bits"
         yield galleries.whole(_CAPTION, title, picture, f"{prefix}{galleries.TRADEOFF}.png")
 
 

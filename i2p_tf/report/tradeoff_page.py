@@ -94,13 +94,13 @@ def _attackers(rows):
         (count(row["bits"]), *(ssim(max(result["ssim"] for result in _each(row["attacks"][name]))) for name in names))
         for row in rows
     )
-    return Table("Mean SSIM of what each attacker restores", ("bits", *map(code, names)), cells)
+    return Table("Mean SSIM of what each attacker reconstructs", ("bits", *map(code, names)), cells)
 
 
 def _checks(failed):
     if failed:
         return f"Not valid: sanity checks failed ({'; '.join(failed)})."
     return (
-        "Sanity checks passed: the attackers restore the ceiling's codes beyond the class alone, and get nothing from "
-        "codes that are all the same."
+        "Sanity checks passed: the attackers reconstruct the ceiling's codes beyond the class alone, and get nothing "
+        "from codes that are all the same."
     )

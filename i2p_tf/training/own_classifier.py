@@ -106,12 +106,12 @@ def _accuracies(config, model, dataset):
 
 
 def _check_accuracy(classifier, dataset, input_range):
-    """Refuses a network that reads the classes no better than chance."""
+    """Refuses a network that classifies no better than chance."""
     images, labels = _pictures(dataset)
     predicted = classify(classifier, images)
     if is_at_chance(predicted, labels, dataset.num_classes):
         raise InputError(
-            f"it reads {np.mean(predicted == labels):.2f} of {len(labels)} pictures rightly, and chance is "
+            f"it classifies {np.mean(predicted == labels):.2f} of {len(labels)} pictures correctly, and chance is "
             f"{1 / dataset.num_classes:.2f}; likely the "
             f"range (--classifier_range, taken: {input_range}) or the order of the classes (--class_names, taken: "
             f"{_shown(dataset.class_names)}) is another"
