@@ -51,6 +51,10 @@ RUN_BY = {
     "bin/protect --encryption --key_file --new_key --image_size": (
         "client/test_keyed_transform.py::test_the_key_file_gives_the_picture_back"
     ),
+    "bin/protect --export --runner --input --output": (
+        "bulk/test_bulk.py::test_pictures_become_what_bin_protect_makes_of_them"
+    ),
+    "bin/serve --export --output --cores": "serving/test_kubernetes.py::test_flags_of_bin_serve",
     "bin/serve --export": "serving/stand_in/test_server.py::test_swaps_drop_no_request",
     "bin/serve --export --web": "cli/test_demo_command.py::test_the_served_accuracy_is_the_evaluated_one",
     "bin/serve --export --allow_origin": (

@@ -194,7 +194,7 @@ def _transform_flags():
 def default_run_dir(dataset: str, config: Config) -> pathlib.Path:
     """`runs/<dataset>_<classifier>`, and `_<encryption>` where there is one; of a folder, the last part of its path."""
     kind, _, rest = dataset.partition(":")
-    name = pathlib.Path(rest).expanduser().resolve().name if kind == "folder" else rest or kind
+    name = pathlib.Path(rest).expanduser().resolve().name if sources.is_path(dataset) else rest or kind
     suffix = f"_{config.encryption}" if config.encryption else ""
     name = f"{name}_{config.classifier_name}{suffix}"
     return pathlib.Path("runs") / "".join(

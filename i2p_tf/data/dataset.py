@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from i2p_tf.data.stored import MOST_BYTES, SAMPLED, StoredImages
+from i2p_tf.data.stored import MOST_BYTES, StoredImages, sampled
 from i2p_tf.errors import InputError, printable
 from i2p_tf.fingerprint import listed
 from i2p_tf.moving_line import MovingLine, silent
@@ -47,7 +47,7 @@ class Split:
         """The same where its images are in memory; else some of them, the same ones in every run."""
         if not self.is_stored:
             return self
-        chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.labels))[:SAMPLED]
+        chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.labels))[: sampled(self.images.shape[1])]
         sample = self.take(np.sort(chosen))
         return dataclasses.replace(sample, images=cast(StoredImages, sample.images).load(silent(), ""))
 
@@ -168,7 +168,7 @@ def _hold_out(split, fraction):
     Of images that are not in memory it takes no more than are to be in memory.
     """
     if split.is_stored:
-        fraction = min(fraction, SAMPLED / len(split.labels))
+        fraction = min(fraction, sampled(split.images.shape[1]) / len(split.labels))
     generator = np.random.default_rng(_SPLIT_SEED)
     held_out = np.zeros(len(split.labels), bool)
     for label in np.unique(split.labels):

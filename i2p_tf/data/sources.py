@@ -194,7 +194,7 @@ def load(
     line: MovingLine | None = None,
     stored: bool = False,
 ) -> Dataset:
-    """Loads a data set into memory; of one that is too large a sample, of at most `stored.SAMPLED` images a split.
+    """Loads a data set into memory; of one that is too large a sample, of `stored.sampled` images a split.
 
     Args:
         name: as `allowed`.

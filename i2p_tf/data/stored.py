@@ -13,7 +13,7 @@ from i2p_tf.errors import InputError, printable
 from i2p_tf.moving_line import MovingLine
 
 MOST_BYTES = 2 * 2**30  # of the pictures of a data set that are kept in memory
-SAMPLED = 10_000  # of a data set that is not kept: test and validation pictures, and all that other commands see
+_SAMPLED, _SAMPLED_BYTES = 10_000, 2**29
 _AVERAGED = 2_000
 _BATCH = 500
 
@@ -103,6 +103,11 @@ class StoredImages:
             )
             self.damage.append(line)
             raise InputError(line) from error
+
+
+def sampled(image_size: int) -> int:
+    """How many of a data set that is not kept are: test and validation pictures, and all that other commands see."""
+    return min(_SAMPLED, _SAMPLED_BYTES // (3 * image_size**2))
 
 
 def _starts(images):

@@ -72,12 +72,10 @@ def fit(
             trained = train_epoch(batches, [progress.callback(epoch), StopOnDivergence(phase, epoch)])
         if not devices.is_chief:
             continue
-        validated = trainer.evaluate(validation, verbose=0, return_dict=True)
-        require_finite(validated["loss"], phase, f"in the validation of epoch {epoch + 1}")
+        validated = _validated(trainer, validation, phase, epoch)
         line = {"phase": phase, "epoch": epoch + 1, "seconds": round(time.monotonic() - started, 2)}
-        line |= trained | {f"validation_{name}": value for name, value in validated.items()}
-        history.append(line)
-        state.keep(epoch + 1, validated["loss"])
+        history.append(line := line | trained | validated)
+        state.keep(epoch + 1, validated["validation_loss"])
         checkpoint.save(run_dir.checkpoints, phase, epoch + 1, state.arrays(), state.progress(history))
         run_dir.write_metrics(others + history)
         progress.end_epoch(line)
@@ -97,6 +95,12 @@ def _begin(trainer, state, recipe, run_dir, phase, progress, devices):
     finished, *arrays = devices.from_chief([np.array(first), *state.all()])
     state.take(arrays)
     return int(finished), history
+
+
+def _validated(trainer, validation, phase, epoch):
+    means = trainer.evaluate(validation, verbose=0, return_dict=True)
+    require_finite(means["loss"], phase, f"in the validation of epoch {epoch + 1}")
+    return {f"validation_{name}": value for name, value in means.items()}
 
 
 def _validation(dataset, protect):

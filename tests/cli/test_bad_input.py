@@ -30,6 +30,7 @@ def call(command, *arguments, cwd):
         (["--dataset=digit"], ["'digit'", "Did you mean digits?"]),
         (["--dataset=tfds:"], ["nothing after the colon"]),
         (["--dataset=folder:nowhere"], ["nowhere"]),
+        (["--dataset=tfrecord:nowhere"], ["nowhere"]),
         (["--dataset=digits", "--preset=papre"], ["preset", "'papre'", "Did you mean paper?"]),
         (["--dataset=digits", "--classifier=resnet21"], ["classifier", "'resnet21'", "Did you mean resnet"]),
         (["--dataset=digits", "--classifer=vgg16"], ["flag", "--classifer", "Did you mean --classifier?"]),

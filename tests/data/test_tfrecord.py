@@ -7,6 +7,7 @@ from test_tfds import png, prepare, random_split
 from i2p_tf import errors
 from i2p_tf.config import Config
 from i2p_tf.data import dataset, pipeline, sources, stored
+from i2p_tf.objectives.adversarial import class_means
 from i2p_tf.recipe import Recipe
 
 pytestmark = pytest.mark.slow
@@ -75,6 +76,8 @@ def test_stored_images_make_the_batches_of_those_in_memory(folder, keep_nothing,
     ones = found.train.labels == 1
     np.testing.assert_allclose(found.train.take(ones).images.mean(axis=0), expected.train.images[ones].mean(axis=0))
     np.testing.assert_array_equal(found.train.images[3], expected.train.images[3])
+    means = [class_means(dataset.train, 3) for dataset in (found, expected)]  # there are two: the third is that of all
+    np.testing.assert_allclose(*means, rtol=1e-6)
 
 
 def test_labels_stay_with_their_pictures(folder):
@@ -87,7 +90,7 @@ def test_labels_stay_with_their_pictures(folder):
 
 
 def test_other_commands_and_held_out_pictures_get_a_sample(folder, keep_nothing, monkeypatch):
-    monkeypatch.setattr(dataset, "SAMPLED", 6)
+    monkeypatch.setattr(stored, "_SAMPLED", 6)
     found = load(folder)
     assert [len(split.labels) for split in (found.train, found.validation, found.test)] == [6, 6, 6]
     assert isinstance(found.train.images, np.ndarray)
@@ -145,7 +148,7 @@ def test_a_damaged_picture_is_named_when_it_is_wanted(tmp_path, keep_nothing, mo
     encoded = [png(image) for image in images]
     encoded[11] = encoded[11][:40]
     write(tmp_path / "a.tfrecord", encoded, labels)
-    monkeypatch.setattr(dataset, "SAMPLED", 2)
+    monkeypatch.setattr(stored, "_SAMPLED", 2)
     found = load(tmp_path, stored=True)
     with (
         pytest.raises(errors.InputError, match="a.tfrecord: the picture at byte [0-9]+ is damaged"),
