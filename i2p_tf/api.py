@@ -18,7 +18,7 @@ from typing import Any, cast
 import keras
 import numpy as np
 
-from i2p_tf import evaluation, inference, presets
+from i2p_tf import classifier_file, evaluation, inference, presets
 from i2p_tf.attacks.attack import attack
 from i2p_tf.client.transform import Transform, load
 from i2p_tf.config import Config
@@ -28,6 +28,7 @@ from i2p_tf.errors import InputError
 from i2p_tf.experiment import configured
 from i2p_tf.export import DEFAULT_VARIANTS, bundle, request
 from i2p_tf.models.classifiers import own
+from i2p_tf.models.classifiers.table import CLASSIFIERS
 from i2p_tf.results import Results
 from i2p_tf.run_dir import RunDir
 from i2p_tf.training.progress import Progress
@@ -74,8 +75,9 @@ def fit(
     Args:
         data: (images, labels), uint8 RGB `(n, size, size, 3)` and integers from 0 `(n,)`; a `tf.data.Dataset` of such
             pairs; a folder of class folders; or a data set's name, as of `bin/train --dataset`.
-        classifier: any `keras.Model` that takes square RGB pictures and gives one row of scores, or its file: a copy is
-            taken as it is, frozen. Or the name of one that is trained: `resnet20`, `applications:MobileNetV2`.
+        classifier: any `keras.Model` that takes square RGB pictures and gives one row of scores, or its file, or the
+            folder of a SavedModel: a copy is taken as it is, frozen. Or the name of one that is trained: `resnet20`,
+            `applications:MobileNetV2`.
         test: what is measured on, as arrays or a `tf.data.Dataset`, beside `data` of that kind; a fifth of each class
             if not given. A folder has its test/.
         class_names: in the order of the labels and of the classifier's outputs; if not given numbers, or the folders.
@@ -219,9 +221,9 @@ def _classifier(classifier: Any, folder: pathlib.Path) -> dict[str, str]:
         path = folder / f"{re.sub(r'[^A-Za-z0-9_.-]', '_', classifier.name)}.keras"
         classifier.save(path)
         return {"classifier_path": str(path)}
-    if isinstance(classifier, os.PathLike) or str(classifier).endswith((".keras", ".h5", ".hdf5")):
-        if not os.path.isfile(classifier):
-            raise InputError(f"`classifier`: no such file: {classifier}")
+    is_name = isinstance(classifier, str) and classifier in CLASSIFIERS
+    if isinstance(classifier, str | os.PathLike) and not is_name and classifier_file.is_meant(os.fspath(classifier)):
+        classifier_file.check(os.fspath(classifier), "classifier")
         return {"classifier_path": os.path.abspath(classifier)}
     return {"classifier": classifier}
 

@@ -37,6 +37,6 @@ def warnings(results: Values) -> list[str]:
         return []
     read = " and ".join(f"{results['accuracy'][kind]:.4f} of the {kind} images" for kind in kinds)
     return [
-        f"the training ended at chance: the classifier reads {read} rightly, and guessing reads {found['chance']:.4f}. "
+        f"the training ended at chance: the classifier is right on {read}, and a guess on {found['chance']:.4f}. "
         "More --epochs, a smaller --batch_size or a lower --learning_rate may help"
     ]

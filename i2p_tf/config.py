@@ -38,15 +38,15 @@ class Config:
     adversary_weight=3.0)`, and so replaced by `dataclasses.replace` and read: `config.adversary_weight`.
 
     Attributes:
-        dataset: `digits`, `cifar10`, `cifar100`, `tfds:NAME` or `folder:PATH`.
+        dataset: `digits`, `cifar10`, `cifar100`, `tfds:NAME`, `folder:PATH` or `tfrecord:PATH`.
         classifier_recipe, transform_recipe: how the two are trained.
         data_dir: a prepared TFDS directory; None for TFDS' own default.
         image_size: height and width in pixels; None for the data set's own.
         training_images: train on only this many images, the same ones in every run; None for all.
         augmentation: a member of `AUGMENTATIONS`.
         classifier: a row of `CLASSIFIERS`; or `own`, of a file.
-        classifier_path: the file of a trained classifier, any Keras network, which is taken as it is. `classifier` is
-            then `own`.
+        classifier_path: the file of a trained classifier, any Keras network, or the folder of a SavedModel, which is
+            taken as it is. `classifier` is then `own`.
         classifier_range: of the pictures that it wants, a member of `CLASSIFIER_RANGES`; None to recognise it.
         classifier_output: a member of `CLASSIFIER_OUTPUTS`; None to recognise it.
         custom_objects: the module, by name or as a file, that registers the layers of an own classifier.
@@ -165,7 +165,7 @@ class Config:
                 checks.choice(name, getattr(self, name), allowed)
         for name in ("classifier_range", "classifier_output", "custom_objects"):
             if getattr(self, name) is not None and self.classifier_path is None:
-                raise InputError(f"{name} is for an own classifier only, --classifier=FILE.keras")
+                raise InputError(f"{name} is for an own classifier only, --classifier=FILE.keras or FOLDER")
         if self.class_names is not None:
             object.__setattr__(self, "class_names", tuple(self.class_names))  # a list, in JSON
             for name in self.class_names:
@@ -275,8 +275,8 @@ def _flat(values, prefix=""):
 
 
 def _comparable(name, value):
-    if name == "dataset" and value.startswith("folder:"):
-        return "folder:"
+    if name == "dataset" and value.startswith(("folder:", "tfrecord:")):
+        return value.partition(":")[0]
     if value is not None and value not in concepts.paths().get(name, (value,)):
         return os.path.abspath(value)
     return value

@@ -99,7 +99,8 @@ def decode_square(source: Any, size: int, rule: str = "crop") -> np.ndarray:
 
     Args:
         source: as for `decode`.
-        size, rule: as for `resize`.
+        size: as for `resize`.
+        rule: as for `resize`.
 
     Returns:
         uint8 RGB `(size, size, 3)`.

@@ -80,7 +80,7 @@ def paper_two_cores(dataset: str) -> Config:
 
 
 def code(dataset: str) -> Config:
-    """At most 64 bits of a picture leave the device, and a network in the cloud reads the class from them.
+    """At most 64 bits of a picture leave the device, and a network in the cloud finds the class in them.
 
     bin/train --dataset=digits --preset=code --precision=float32: n = 359, plain 0.9944, 64 bits 0.9916, 8 bits 0.9944;
     the device alone 1.0000. docs/codes.md has the rest. CIFAR-10: not yet measured.

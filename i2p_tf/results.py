@@ -42,9 +42,9 @@ class Accuracy(typing.TypedDict):
 
 
 class AtChance(typing.TypedDict):
-    """Whether ψ reads no better than by chance, `chance.is_at_chance`; `chance` is one in the number of classes.
+    """Whether ψ classifies no better than chance, `chance.is_at_chance`; `chance` is one in the number of classes.
 
-    A keyed method's ψ has not learned to read plain images.
+    A keyed method's ψ has not learned to classify plain images.
     """
 
     plain: typing.NotRequired[bool]
@@ -157,7 +157,7 @@ class BruteForce(typing.TypedDict):
 
 
 class Attribute(typing.TypedDict):
-    """How often an attribute besides the class is read, and what guesses get."""
+    """How often an attribute besides the class is inferred, and what guesses get."""
 
     protected: float
     plain: float
@@ -175,7 +175,7 @@ class Strongest(typing.TypedDict):
 
 
 class EvaluationClassifier(typing.TypedDict):
-    """Accuracy of the independent classifier that reads the class of reconstructed images."""
+    """Accuracy of the independent classifier that finds the class of reconstructed images."""
 
     plain: float
     protected: float
@@ -194,7 +194,18 @@ class Suite(typing.TypedDict):
 
 
 class Results(typing.TypedDict, total=False):
-    """The whole file. Any part may be missing, but that a suite has its attacks and baselines."""
+    """The whole file. Any part may be missing, but that a suite has its attacks and baselines.
+
+    Attributes:
+        schema: of this form; 1 where it is missing.
+        codewords: of a codebook: how many different images it can send.
+        bits: of a code: how many are sent.
+        accuracy_by_bits: of a code: of the reader on protected images, by the number of bits.
+        channels: accuracy of ψ on protected images after each channel, null where it was not measured, and `n`.
+        attacks: each attack by its name; sanity checks begin with `sanity_check_`.
+        prior_only: guesses that look at no protected image.
+        attribute_inference: by attribute.
+    """
 
     schema: int
     accuracy: Accuracy

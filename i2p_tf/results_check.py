@@ -13,6 +13,8 @@ def check(results: Values) -> None:
         require(cost, dict.fromkeys(("transform_macs", "transform_parameters"), float), "cost")
     if "channels" in results:
         require(results["channels"], {"n": Count}, "channels")
+    if "accuracy_by_bits" in results:
+        require(results, {"bits": Count, "accuracy_by_bits": {"n": Count}}, "")
     if "confidence" in results:
         _check_shares(results["confidence"])
     if "confusion" in results:

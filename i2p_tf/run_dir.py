@@ -7,6 +7,8 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 
 from i2p_tf import results
@@ -82,7 +84,7 @@ class RunDir:
             return
         if self.config.name not in entries:
             raise InputError(f"{self.path} is not empty and no run directory. Give another --run_dir")
-        differences = self._differences(config, data)
+        differences = self.differences(config, data)
         begun = entries - {LOCK, self.config.name, self.data.name, self.environment.name}
         if differences and not overwrite and begun:
             raise InputError(
@@ -92,7 +94,20 @@ class RunDir:
 
     def continues(self, config: Config, data: Fingerprint | None = None) -> bool:
         """Whether it holds a part of this very experiment already."""
-        return self.config.is_file() and not self._differences(config, data)
+        return self.config.is_file() and not self.differences(config, data)
+
+    def differences(self, config: Config, data: Fingerprint | None = None) -> list[str]:
+        """What makes `config`, with `data`, another experiment than that of the run, in lines."""
+        mine = self.load_config()
+        differences, former = mine.differences(config), self.read_data()
+        if differences or data is None:
+            return differences
+        if former:
+            return former.differences(data)
+        # A run of an earlier version has not recorded its pictures: others lie elsewhere, unless its own have moved.
+        paths = [os.path.abspath(name.partition(":")[2]) for name in (mine.dataset, config.dataset)]
+        others = paths[0] != paths[1] and os.path.isdir(paths[0])
+        return [f"dataset: {mine.dataset} -> {config.dataset}"] if others else []
 
     def claim(self, config: Config, overwrite: bool = False, data: Fingerprint | None = None) -> None:
         """Makes the folder that of `config`, or joins it where it already is. The lock must be held.
@@ -110,6 +125,25 @@ class RunDir:
             self._claim(config, data)
         except OSError as error:
             raise self._cannot_write(error) from error
+
+    @contextlib.contextmanager
+    def copy(self, config: Config, data: Fingerprint | None = None) -> Iterator["RunDir"]:
+        """A temporary run with what this one has, but for its checkpoints, for who must not write here.
+
+        Args:
+            config, data: that the run must have been claimed with.
+
+        Raises:
+            InputError: if it is that of another experiment, or can't be seen from here.
+        """
+        if not self.config.is_file():
+            raise InputError(f"a worker can't see {self.path}; all need the same --run_dir, on a disk that they share")
+        if differences := self.differences(config, data):
+            raise InputError(f"a worker has another configuration than the chief: {'; '.join(differences)}")
+        with tempfile.TemporaryDirectory(prefix="i2p_tf-") as folder:
+            for file in filter(pathlib.Path.is_file, vars(self).values()):
+                shutil.copy(file, folder)
+            yield RunDir(folder)
 
     def load_config(self) -> Config:
         """The `Config` of the run; `InputError` where there is none."""
@@ -226,25 +260,12 @@ class RunDir:
 
     def _claim(self, config, data):
         self.path.mkdir(parents=True, exist_ok=True)
-        if self.config.is_file() and self._differences(config, data):
+        if self.config.is_file() and self.differences(config, data):
             self._delete()
         self.remove_left_overs()
         if data:
             write_json(self.data, data.to_json())
         write_json(self.config, config.to_json())
-
-    def _differences(self, config, data):
-        """What makes `config`, with `data`, another experiment than that of the run, in lines."""
-        mine = self.load_config()
-        differences, former = mine.differences(config), self.read_data()
-        if differences or data is None:
-            return differences
-        if former:
-            return former.differences(data)
-        # A run of an earlier version has not recorded its pictures: others lie elsewhere, unless its own have moved.
-        paths = [os.path.abspath(name.partition(":")[2]) for name in (mine.dataset, config.dataset)]
-        others = paths[0] != paths[1] and os.path.isdir(paths[0])
-        return [f"dataset: {mine.dataset} -> {config.dataset}"] if others else []
 
     def _delete(self):
         others = set(vars(self).values()) - {self.path, self.config}

@@ -25,12 +25,12 @@ def test_classes_without_images_do_not_count():
     ("found", "named"),
     [
         ({"plain": True, "protected": True, "chance": 0.25}, "0.2600 of the plain images and 0.2400 of the protected"),
-        ({"protected": True, "chance": 0.25}, "reads 0.2400 of the protected images"),
+        ({"protected": True, "chance": 0.25}, "is right on 0.2400 of the protected images"),
     ],
 )
 def test_a_training_that_taught_nothing_is_named(found, named):
     line = warnings({"accuracy": {"plain": 0.26, "protected": 0.24, "n": 50}, "at_chance": found})[0]
-    assert named in line and "guessing reads 0.2500" in line
+    assert named in line and "a guess on 0.2500" in line
 
 
 def test_others_have_no_warning():

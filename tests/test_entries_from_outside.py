@@ -98,7 +98,9 @@ def test_they_are_trained(tmp_path):
 
 def test_their_parameters_are_checked_and_named_in_the_help():
     assert "mixed: mixes colours" in train.FLAGS["transform"].help
-    assert train.FLAGS["mixtures"].help == "of the transform mixed: thirds of the mixtures"
+    assert (
+        train.FLAGS["mixtures"].help == "for the transform mixed: thirds of the mixtures (default: 2, or the preset's)"
+    )
     with pytest.raises(InputError, match="mixtures must be an integer of at most 8. Received: 9"):
         config(*OURS, "--mixtures=9")
     with pytest.raises(InputError, match="the transform 'mixed' with the objectives read"):

@@ -24,7 +24,7 @@ LAYERS = [
     {"concepts", "recipe"},
     {"rows"},  # files called table.py
     {"tables", "files", "forms", "former_results"},
-    {"checks", "drawing"},
+    {"checks", "classifier_file", "drawing", "whole_batch"},
     {"errors", "hints", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
 ]
 NEED_TENSORFLOW = {"evaluation", "inference", "models", "metrics", "data"}

@@ -13,11 +13,11 @@ class Outcome:
     Attributes:
         suite: its name.
         attacks: results of the attacks that reconstruct pictures, as in results.json, by name.
-        sanity checks: those of the sanity checks, likewise.
+        sanity_checks: those of the sanity checks, likewise.
         failed_sanity_checks: what is wrong with them, in lines.
-        prior-only baselines: results of guesses that need no protected image.
+        prior_only: results of guesses that need no protected image.
         parts: what else leaks, by part of results.json.
-        evaluation classifier: accuracy of the evaluation classifier on `plain` and `protected` test images, and `n`.
+        evaluation_classifier: accuracy of the evaluation classifier on `plain` and `protected` test images, and `n`.
         networks: digests of the networks that were attacked; empty where they are not known.
         environment: versions and processor.
     """

@@ -1,7 +1,10 @@
 """All channels at once, each for its share of a batch: ψ reads protected images after any of them."""
 
+import itertools
+
 from keras import ops
 
+from i2p_tf import whole_batch
 from i2p_tf.channels.jpeg import jpeg
 from i2p_tf.channels.scaling import resized_2x
 from i2p_tf.hints import Tensor
@@ -20,7 +23,8 @@ def lossy(images: Tensor) -> Tensor:
     Returns:
         What arrives, of the same shape.
     """
-    quarter = (ops.shape(images)[0] + WAYS - 1) // WAYS
-    unchanged, *files, scaled = (images[way * quarter : (way + 1) * quarter] for way in range(WAYS))
+    quarter = (ops.shape(images)[0] * whole_batch.place()[0] + WAYS - 1) // WAYS
+    starts = [whole_batch.before(way * quarter) for way in range(WAYS + 1)]
+    unchanged, *files, scaled = (images[start:end] for start, end in itertools.pairwise(starts))
     read = [jpeg(part, quality) for part, quality in zip(files, QUALITIES, strict=True)]
     return ops.concatenate([unchanged, *read, resized_2x(scaled)])

@@ -6,7 +6,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NoReturn
 
 from absl import flags
@@ -129,18 +129,21 @@ def _parse(command_flags):
         raise InputError(" ".join(str(error).split())) from error
 
 
+def described(command_flags: flags.FlagValues) -> Iterator[tuple[str, str]]:
+    """How each flag is given, and what it does with its default: for `--help` and for the page of the commands."""
+    for name in aliases.shown(command_flags):
+        flag = command_flags[name]
+        default = "" if flag.boolean or flag.default in (None, []) else f" (default: {_typed(flag.default)})"
+        yield f"--{name}{'' if flag.boolean else '=' + name.upper()}", f"{flag.help}{default}"
+
+
 def _typed(value):
     """A default as one would type it."""
     return ",".join(value) if isinstance(value, list) else value
 
 
 def _help(command_flags):
-    lines = []
-    for name in aliases.shown(command_flags):
-        flag = command_flags[name]
-        default = "" if flag.default is None or flag.boolean else f" (default: {_typed(flag.default)})"
-        lines.append(f"  --{name}{'' if flag.boolean else '=' + name.upper()}\n      {flag.help}{default}")
-    return "\n".join(lines)
+    return "\n".join(f"  {usage}\n      {help_text}" for usage, help_text in described(command_flags))
 
 
 def _fail(message, code):

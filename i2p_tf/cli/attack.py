@@ -1,4 +1,4 @@
-"""Attacks what protects the pictures of a run, and says how much of the plain images can be got back.
+"""Attacks what protects the pictures of a run, and says how much of the plain images they reconstruct.
 
   bin/attack --run_dir=runs/digits_resnet20
   bin/attack --run_dir=runs/cifar10_resnet20 --suite=standard
@@ -13,7 +13,7 @@ import sys
 from absl import flags
 
 from i2p_tf.attacks.suite import find_suite
-from i2p_tf.cli import app, run_data
+from i2p_tf.cli import aliases, app, run_data
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir
@@ -23,39 +23,39 @@ MOST_REPETITIONS = 1_000
 MOST_SEED = 2**32 - 1 - MOST_REPETITIONS  # Keras takes 32 bits
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
+flags.DEFINE_string("run_dir", None, "run directory of bin/train; required", flag_values=FLAGS)
 flags.DEFINE_string(
     "suite",
     "quick",
     "which attacks: quick (minutes on two cores), standard, or full (what a publication needs; wants a GPU)",
     flag_values=FLAGS,
 )
-flags.DEFINE_integer("seed", 0, "drives the attackers' initialisation and order", flag_values=FLAGS)
+flags.DEFINE_integer("seed", 0, "number that the attackers' initialisation and order follow from", flag_values=FLAGS)
 flags.DEFINE_integer(
     "repetitions",
     None,
-    "with how many seeds, from --seed on, each attack is run that is trained; the suite's number if not given",
+    "how many seeds, from --seed on, each attack that is trained is run with; the suite's number if not given",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "attribute",
     None,
-    "what else than the class to try to read from protected images: coarse_label of cifar100, a column of a folder's "
+    "attribute besides the class to infer from protected images: coarse_label of cifar100, a column of a folder's "
     "attributes.csv, or another ClassLabel of a set of TensorFlow Datasets",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "sanity_checks_from",
     None,
-    "another attacked run of the same data set, whose sanity checks and evaluation classifier are taken instead of "
-    "being trained again",
+    "another attacked run of the same data set: take its sanity checks and evaluation classifier instead of training "
+    "them; trained if not given",
     flag_values=FLAGS,
 )
-flags.DEFINE_alias("controls_from", "sanity_checks_from", flag_values=FLAGS)
+aliases.define("controls_from", "sanity_checks_from", FLAGS)
 flags.DEFINE_string(
     "pairs_from",
     None,
-    "another data set, as of bin/train --dataset: one more attacker protects its pictures and learns from those pairs",
+    "another data set, as of bin/train --dataset: adds an attacker who protects its images and learns from those pairs",
     flag_values=FLAGS,
 )
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)

@@ -33,21 +33,30 @@ NO_CONFIDENCE = (
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # flags may stand behind the file names
 flags.DEFINE_string(
-    "server", None, "http://HOST:PORT, https://HOST, grpc://HOST:PORT or grpcs://HOST:PORT", flag_values=FLAGS
+    "server",
+    None,
+    "server to ask: http://HOST:PORT, https://HOST, grpc://HOST:PORT or grpcs://HOST:PORT; required",
+    flag_values=FLAGS,
 )
 export_flag.define(FLAGS)
-flags.DEFINE_string("model", None, "its name on the server; that of the export if not given", flag_values=FLAGS)
 flags.DEFINE_string(
-    "label", None, "ask the version with this label, as canary; if not given the newest", flag_values=FLAGS
+    "model", None, "name of the model on the server; that of the export if not given", flag_values=FLAGS
 )
-flags.DEFINE_integer("top", 1, "how many labels to print of each picture", 1, flag_values=FLAGS)
+flags.DEFINE_string(
+    "label", None, "label of the version to ask, as canary; the newest version if not given", flag_values=FLAGS
+)
+flags.DEFINE_integer("top", 1, "how many classes to print for each picture, the likeliest first", 1, flag_values=FLAGS)
 flags.DEFINE_boolean("json", False, "print a line of JSON for each picture", flag_values=FLAGS)
-flags.DEFINE_boolean("plain", False, "send the pictures unprotected", flag_values=FLAGS)
+flags.DEFINE_boolean("plain", False, "send the pictures as they are, unprotected", flag_values=FLAGS)
 flags.DEFINE_float(
-    "timeout", 10.0, "seconds that an answer may take, from the connection to its last byte", flag_values=FLAGS
+    "timeout", 10.0, "how long an answer may take, from the connection to its last byte, in seconds", flag_values=FLAGS
 )
-flags.DEFINE_string("token_file", None, "file of a token, sent as Authorization: Bearer", flag_values=FLAGS)
-flags.DEFINE_string("certificate", None, "file of the authorities to trust for TLS, PEM", flag_values=FLAGS)
+flags.DEFINE_string(
+    "token_file", None, "file with a token, sent as Authorization: Bearer; none if not given", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "certificate", None, "PEM file of the authorities to trust for TLS; the system's if not given", flag_values=FLAGS
+)
 
 
 def main(arguments: list[str]) -> int | None:

@@ -3,8 +3,8 @@
   bin/demo
   bin/demo --web
 
-Trains on scikit-learn's handwritten digits, takes the test pictures through the network on this computer, sends them
-protected to a server on this computer and counts the right answers. Then it attacks what was sent with the suite quick,
+Trains on scikit-learn's handwritten digits, protects the test pictures on this computer, sends them to a server on
+this computer and counts the correct answers. Then it attacks what was sent with the suite quick,
 and makes a page of all that was measured. Every step is a command that can be run by itself. What has been trained,
 exported or attacked already is not done again, so the same command goes on where it was stopped.
 
@@ -32,9 +32,9 @@ from i2p_tf.serving import ports
 from i2p_tf.serving.stand_in import web_page
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", "runs/digits_resnet20", "where the run is kept, of digits", flag_values=FLAGS)
-flags.DEFINE_string("export", None, "folder of the export; exports/<name of the run> if not given", flag_values=FLAGS)
-flags.DEFINE_boolean("web", False, "at the end serve the page that protects pictures in a browser", flag_values=FLAGS)
+flags.DEFINE_string("run_dir", "runs/digits_resnet20", "folder of the run", flag_values=FLAGS)
+flags.DEFINE_string("export", None, "folder to export to; exports/<name of the run> if not given", flag_values=FLAGS)
+flags.DEFINE_boolean("web", False, "serve the page that protects pictures in a browser at the end", flag_values=FLAGS)
 
 HOST = "127.0.0.1"
 START_SECONDS = 120  # that the server may take to load TensorFlow and the model

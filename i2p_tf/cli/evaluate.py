@@ -12,7 +12,7 @@ from absl import flags
 from i2p_tf.cli import app, run_data
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
+flags.DEFINE_string("run_dir", None, "run directory of bin/train; required", flag_values=FLAGS)
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 

@@ -15,14 +15,23 @@ from i2p_tf.cli import app, run_data
 from i2p_tf.export import DEFAULT_VARIANTS, VARIANTS, request
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_string("run_dir", None, "run directory that bin/train has written", flag_values=FLAGS)
+flags.DEFINE_string("run_dir", None, "run directory of bin/train; required", flag_values=FLAGS)
 flags.DEFINE_string("export", None, "folder to write; exports/<name of the run> if not given", flag_values=FLAGS)
-flags.DEFINE_boolean("tflite", False, "write the TensorFlow Lite files only", flag_values=FLAGS)
-flags.DEFINE_boolean("savedmodel", False, "write the SavedModels only", flag_values=FLAGS)
-flags.DEFINE_list(
-    "variants", ",".join(DEFAULT_VARIANTS), f"TensorFlow Lite files, of {','.join(VARIANTS)}", flag_values=FLAGS
+flags.DEFINE_boolean(
+    "tflite", False, "write the TensorFlow Lite files only; both kinds if neither is given", flag_values=FLAGS
 )
-flags.DEFINE_boolean("allow_loss", False, "publish variants that lose more than 1 point of accuracy", flag_values=FLAGS)
+flags.DEFINE_boolean(
+    "savedmodel", False, "write the SavedModels only; both kinds if neither is given", flag_values=FLAGS
+)
+flags.DEFINE_list(
+    "variants",
+    ",".join(DEFAULT_VARIANTS),
+    f"TensorFlow Lite files to write, some of {','.join(VARIANTS)}",
+    flag_values=FLAGS,
+)
+flags.DEFINE_boolean(
+    "allow_loss", False, "publish variants too that lose more than 1 point of accuracy", flag_values=FLAGS
+)
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 

@@ -14,11 +14,11 @@ EXPORTS = pathlib.Path("exports")
 
 def define(flag_values: flags.FlagValues) -> None:
     """Defines --export, which once was --transform, and --bits."""
-    help_text = "folder of bin/export, or a .tflite file of one; the one in exports/ if not given"
+    help_text = "folder that bin/export has written, or a .tflite file in it; the only one in exports/ if not given"
     flags.DEFINE_string("export", None, help_text, flag_values=flag_values)
     aliases.define("transform", "export", flag_values)
     allowed = ", ".join(map(str, drawing.BITS))
-    help_text = f"of a code that are sent of a picture: {allowed}; as many as the export says if not given"
+    help_text = f"for a code: how many bits of a picture are sent, {allowed}; what the export says if not given"
     flags.DEFINE_integer("bits", None, help_text, flag_values=flag_values)
 
 

@@ -1,4 +1,4 @@
-"""Takes pictures through a trained transformation network, on this computer, before they are sent.
+"""Protects pictures by a trained transformation network, on this computer, before they are sent.
 
 What that hides, and from whom, docs/threat_model.md says. Look at the results before you send any.
 
@@ -15,7 +15,7 @@ MB of memory, as docs/client.md says. PNG files without metadata come out.
 The same command goes on where an earlier one was stopped. Nothing is sent anywhere.
 
 --encryption takes a conventional keyed method instead of a network, to compare with; only a classifier that
-bin/train --encryption has trained with the same key can read its pictures.
+bin/train --encryption has trained with the same key can classify what it makes.
 """
 
 import pathlib
@@ -46,21 +46,29 @@ export_flag.define(FLAGS)
 flags.DEFINE_string(
     "variant",
     "float32",
-    "which .tflite file of the folder: float32, float16, int8 or qat, of those it has",
+    "which .tflite file of the folder to take: float32, float16, int8 or qat, if it has it",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "resize",
     None,
-    f"how a picture is made square: {', '.join(pictures.RESIZE_RULES)}; as in training if not given",
+    f"how to make pictures square: {', '.join(pictures.RESIZE_RULES)}; as in training if not given",
     flag_values=FLAGS,
 )
-flags.DEFINE_string("encryption", None, f"keyed method instead of a transform: {METHODS}", flag_values=FLAGS)
-flags.DEFINE_string("key_file", None, "file with the key of --encryption, of mode 600", flag_values=FLAGS)
-flags.DEFINE_boolean("new_key", False, "make the key file; whoever loses it can't decrypt", flag_values=FLAGS)
-flags.DEFINE_integer("image_size", None, "height and width with --encryption; 32 if not given", flag_values=FLAGS)
-flags.DEFINE_integer("threads", None, "pictures at the same time; one for each core if not given", flag_values=FLAGS)
-flags.DEFINE_boolean("overwrite", False, "replace files that are in the way", flag_values=FLAGS)
+flags.DEFINE_string("encryption", None, f"keyed method to apply instead of a transform: {METHODS}", flag_values=FLAGS)
+flags.DEFINE_string(
+    "key_file", None, "file of the key of --encryption, of mode 600; required with it", flag_values=FLAGS
+)
+flags.DEFINE_boolean(
+    "new_key", False, "make the key file, which must not exist; who loses it can't decrypt", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "image_size", None, "height and width in pixels, with --encryption; 32 if not given", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "threads", None, "how many pictures to protect at the same time; one for each core if not given", flag_values=FLAGS
+)
+flags.DEFINE_boolean("overwrite", False, "replace files in the output that are in the way", flag_values=FLAGS)
 bulk_protect.define(FLAGS)
 
 STREAM = "-"

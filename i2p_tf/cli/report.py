@@ -20,11 +20,13 @@ from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
 FLAGS.set_gnu_getopt()  # flags may stand behind the runs
-flags.DEFINE_list("run_dir", [], "run directories that bin/train has written", flag_values=FLAGS)
+flags.DEFINE_list(
+    "run_dir", [], "run directory of bin/train, or several with commas; required, or as arguments", flag_values=FLAGS
+)
 flags.DEFINE_string(
     "output",
     None,
-    "folder for the report; the run itself if there is only one and this is not given",
+    "folder to write the report into; the run itself if not given, for several runs required",
     flag_values=FLAGS,
 )
 

@@ -8,7 +8,8 @@ from i2p_tf.errors import InputError
 from i2p_tf.run_dir import RunDir
 
 HELP = (
-    "where the data are now, if they have moved: the folder of pictures, or the prepared TensorFlow Datasets directory"
+    "where the data are now: the folder of pictures, or the directory of prepared TensorFlow Datasets; where they were "
+    "in training if not given"
 )
 
 

@@ -29,24 +29,32 @@ from i2p_tf.serving.kubernetes import Target
 from i2p_tf.serving.stand_in import cors, web_page
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_list("export", None, "folders that bin/export has written", flag_values=FLAGS)
+flags.DEFINE_list(
+    "export", None, "folder that bin/export has written, or several with commas; required", flag_values=FLAGS
+)
 flags.DEFINE_string("host", "127.0.0.1", "address to listen on; 0.0.0.0 for all", flag_values=FLAGS)
-flags.DEFINE_integer("rest_port", tf_serving.REST_PORT, "port for REST", 0, 65535, flag_values=FLAGS)
-flags.DEFINE_integer("grpc_port", tf_serving.GRPC_PORT, "port for gRPC", 0, 65535, flag_values=FLAGS)
-flags.DEFINE_boolean("docker", False, f"start {tf_serving.IMAGE} with Docker", flag_values=FLAGS)
-flags.DEFINE_integer("stable", None, "serve this version, labelled stable; if not given the newest", flag_values=FLAGS)
-flags.DEFINE_integer("canary", None, "serve this version too, labelled canary", flag_values=FLAGS)
-flags.DEFINE_boolean("web", False, "serve the page that protects pictures in a browser as well", flag_values=FLAGS)
+flags.DEFINE_integer("rest_port", tf_serving.REST_PORT, "port for REST; 0 for a free one", 0, 65535, flag_values=FLAGS)
+flags.DEFINE_integer("grpc_port", tf_serving.GRPC_PORT, "port for gRPC; 0 for a free one", 0, 65535, flag_values=FLAGS)
+flags.DEFINE_boolean(
+    "docker", False, f"start TF Serving with Docker, by its image {tf_serving.IMAGE}", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "stable", None, "number of the version to serve, labelled stable; the newest if not given", flag_values=FLAGS
+)
+flags.DEFINE_integer(
+    "canary", None, "number of another version to serve as well, labelled canary; none if not given", flag_values=FLAGS
+)
+flags.DEFINE_boolean("web", False, "also serve the page that protects pictures in a browser", flag_values=FLAGS)
 flags.DEFINE_multi_string(
     "allow_origin",
     [],
-    "origins of other pages that may ask from a browser, as https://example.org; * for all; several with commas",
+    "origins whose pages may ask from a browser, as https://example.org, with commas; * for all; none if not given",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(
     "output",
     None,
-    "write a folder for TF Serving, Docker Compose and Kubernetes here, and serve nothing",
+    "folder to write for TF Serving, Docker Compose and Kubernetes; nothing is served then",
     flag_values=FLAGS,
 )
 aliases.define("write_config", "output", FLAGS)

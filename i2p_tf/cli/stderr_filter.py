@@ -10,6 +10,9 @@ NOISE = [
     rb"[IW]\d{4} " + PREFIX,  # information and warnings, which TF_CPP_MIN_LOG_LEVEL=2 is to hide from the start
     rb"E\d{4} " + PREFIX + rb".*(already registered|Unable to register cu\w+ factory)",  # TensorFlow's own packaging
     rb"E\d{4} " + PREFIX + rb".*oneDNN supports \S+ only on platforms with",  # other kernels do it
+    # Where a worker of a training has ended; the others say so in a line of their own.
+    rb"E\d{4} " + PREFIX + rb".*BaseCollectiveExecutor::StartAbort",
+    rb"Additional GRPC error information|:UNKNOWN:Error received from peer|/job:worker/|The tasks have crashed\.",
     rb"INFO: ",  # LiteRT on its delegates
 ]
 # Without a graphics card that CUDA can't be started is no news; with one, it is.

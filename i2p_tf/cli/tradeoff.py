@@ -1,14 +1,16 @@
-"""Measures what the code of a run is worth: what the cloud reads of it that the device could not, and what leaks.
+"""Measures what the code of a run is worth: what the cloud finds in it that the device could not, and what leaks.
 
   bin/tradeoff --run_dir=runs/cifar10_code
-  bin/tradeoff --run_dir=runs/seed0,runs/seed1,runs/seed2 --output=docs/results/tradeoff
+  bin/tradeoff --run_dir=runs/seed0,runs/seed1,runs/seed2 --output=runs/means
+  bin/tradeoff --page=docs/results/tradeoff
 
-Trains classifiers that the device could run instead, an encoder that is made to be restored, and attackers that see the
-symbols of the codes. Writes tradeoff.json and tradeoff.png, two panels over bits: into the run, and of several runs,
-which differ in nothing but the seed, their means into --output as well. The same command goes on after the last
-finished part. Sanity checks say whether the attackers are strong enough; if one fails, so does the command.
+Trains classifiers that the device could run instead, an encoder whose only aim is to be reconstructed, and attackers
+that see the symbols of the codes. Writes tradeoff.json and tradeoff.png, two panels over bits, into the run. Of several
+runs, which differ in nothing but the seed, it writes the means into --output as well. The same command goes on after
+the last finished part. Sanity checks say whether the attackers are strong enough; if one fails, so does the command.
 """
 
+import pathlib
 import shlex
 import sys
 from typing import NoReturn
@@ -19,25 +21,39 @@ from i2p_tf import checks, drawing
 from i2p_tf.cli import app, run_data
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
-from i2p_tf.files import write_atomically, write_json
+from i2p_tf.files import read_json, write_atomically, write_json
 from i2p_tf.run_dir import RunDir
 
 FLAGS = flags.FlagValues()
-flags.DEFINE_list("run_dir", [], "run directories of a code that bin/train has written", flag_values=FLAGS)
-flags.DEFINE_list("rates", [str(bits) for bits in drawing.BITS], "numbers of bits", flag_values=FLAGS)
+flags.DEFINE_list(
+    "run_dir", [], "run directory of bin/train, of a code, or several with commas; required", flag_values=FLAGS
+)
+flags.DEFINE_list(
+    "rates", [str(bits) for bits in drawing.BITS], "numbers of bits to measure, with commas", flag_values=FLAGS
+)
 flags.DEFINE_integer(
     "steps",
     None,
-    "how long baselines and attackers are trained, in steps; as long as the run's transform if not given",
+    "how many steps baselines and attackers are trained; as many as the run's transform if not given",
     flag_values=FLAGS,
 )
-flags.DEFINE_string("output", None, "folder for the means of several runs", flag_values=FLAGS)
+flags.DEFINE_string(
+    "output", None, "folder to write the means of several runs into; required for several", flag_values=FLAGS
+)
+flags.DEFINE_string(
+    "page",
+    None,
+    "folder of recorded trade-offs, NAME.json, to write README.md and NAME.png into; nothing is measured then",
+    flag_values=FLAGS,
+)
 flags.DEFINE_string("data_dir", None, run_data.HELP, flag_values=FLAGS)
 
 
 def main(arguments: list[str]) -> int:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
+    if FLAGS.page is not None:
+        return _write_page(FLAGS.page)
     if not FLAGS.run_dir:
         raise InputError("--run_dir is missing; it is a directory that bin/train has written")
     if len(FLAGS.run_dir) > 1 and not FLAGS.output:
@@ -131,6 +147,27 @@ def _write(place, measured):
     _print_table(measured["rows"])
     print(f"picture: {place.tradeoff_picture}")
     print(f"numbers: {place.tradeoff}")
+
+
+def _write_page(folder):
+    """README.md and the pictures of a folder's trade-offs."""
+    if FLAGS.run_dir or FLAGS.output:
+        raise InputError("--page measures nothing; --run_dir and --output don't go with it")
+    paths = sorted(pathlib.Path(folder).glob("*.json"))
+    if not paths:
+        raise InputError(f"--page={folder} is no folder with trade-offs, NAME.json")
+    from i2p_tf.report import markdown, tradeoff_page
+    from i2p_tf.tradeoff.picture import draw
+
+    report = tradeoff_page.page({path.stem: read_json(path) for path in paths}, draw)
+    for picture in report.pictures:
+        with write_atomically(pathlib.Path(folder, picture.name)) as temporary:
+            temporary.write_bytes(picture.png)
+    page = pathlib.Path(folder, "README.md")
+    with write_atomically(page) as temporary:
+        temporary.write_text(markdown.render(report, "."), encoding="utf-8")
+    print(page)
+    return 0
 
 
 def _print_table(rows):

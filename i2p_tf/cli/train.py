@@ -7,13 +7,16 @@
 Writes a run directory. The same command goes on where an earlier one was stopped.
 """
 
+import contextlib
+import io
 import os
 import pathlib
+import sys
 
 from absl import flags
 
 from i2p_tf import concepts, presets
-from i2p_tf.cli import app, own_classifier
+from i2p_tf.cli import aliases, app, own_classifier
 from i2p_tf.config import Config
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
@@ -21,6 +24,7 @@ from i2p_tf.experiment import OF_RECIPES, configured
 from i2p_tf.models.classifiers.table import APPLICATION
 from i2p_tf.moving_line import MovingLine
 from i2p_tf.run_dir import RunDir
+from i2p_tf.training import cluster
 
 FLAGS = flags.FlagValues()
 
@@ -29,51 +33,89 @@ def _define(kind, name, help_text, default=None):
     kind(name, default, help_text, flag_values=FLAGS)
 
 
-_define(flags.DEFINE_string, "dataset", "digits, cifar10, cifar100, tfds:NAME or folder:PATH")
-_define(flags.DEFINE_string, "preset", f"recipe: {', '.join(presets.PRESETS)}", presets.DEFAULT)
 _define(
-    flags.DEFINE_string, "run_dir", "where the run is kept; runs/<dataset>_<classifier> (of any preset) if not given"
+    flags.DEFINE_string,
+    "dataset",
+    "what to train on: digits, cifar10, cifar100, tfds:NAME, folder:PATH or tfrecord:PATH; required",
 )
-_define(flags.DEFINE_boolean, "overwrite", "delete another experiment in the run directory", False)
+_define(
+    flags.DEFINE_string,
+    "preset",
+    f"recipe, whose settings the other flags replace: {', '.join(presets.PRESETS)}",
+    presets.DEFAULT,
+)
+_define(flags.DEFINE_string, "run_dir", "folder of the run; runs/<dataset>_<classifier> (of any preset) if not given")
+_define(
+    flags.DEFINE_boolean, "overwrite", "delete the experiment that is in the run directory, if it is another one", False
+)
 _define(
     flags.DEFINE_string,
     "data_dir",
-    "prepared TensorFlow Datasets directory; of folder:PATH, where the pictures are now, if they have moved",
+    "directory of prepared TensorFlow Datasets; for folder:PATH, where the pictures are now, if they have moved",
 )
 _define(
-    flags.DEFINE_integer, "image_size", "height and width in pixels; if not given the data set's own, of folders 32"
+    flags.DEFINE_integer,
+    "image_size",
+    "height and width of the images in pixels; if not given the data set's own, for folders 32",
 )
-_define(flags.DEFINE_integer, "training_images", "train on only this many images; all if not given")
+_define(
+    flags.DEFINE_integer, "training_images", "how many images to train on, the same ones in every run; all if not given"
+)
 _define(flags.DEFINE_string, "classifier_path", "the same as --classifier with a file")
 _define(
     flags.DEFINE_string,
     "classifier_range",
-    "of the pictures that an own classifier wants: 0..1, 0..255, -1..1 or imagenet; recognised by its first layers if "
-    "not given",
+    "values of the images that your own classifier takes: 0..1, 0..255, -1..1 or imagenet; recognised by its first "
+    "layers if not given",
 )
 _define(
     flags.DEFINE_string,
     "classifier_output",
-    "what an own classifier gives: logits or probabilities; recognised if not given",
+    "what your own classifier returns: logits or probabilities; recognised if not given",
 )
-_define(flags.DEFINE_string, "custom_objects", "module, or file, that registers the layers of an own classifier")
+_define(flags.DEFINE_string, "custom_objects", "module, or file, that registers the layers of your own classifier")
 _define(
     flags.DEFINE_string,
     "class_names",
-    "a,b,c or a file with a name a line: the classes in the order of the classifier's outputs; that of the data if not "
-    "given",
+    "classes in the order of your own classifier's outputs: a,b,c, or a file with one name a line; in the order of the "
+    "data if not given",
 )
-_define(flags.DEFINE_integer, "epochs", "epochs of each of the two trainings, at least 1")
+_define(
+    flags.DEFINE_integer, "epochs", "epochs of each of the two trainings, at least 1; those of the preset if not given"
+)
 _define(
     flags.DEFINE_integer,
     "batch_size",
-    "images a step in both trainings; if not given 128, of few or large pictures fewer",
+    "images a step in both trainings; if not given 128, for few or large pictures fewer",
 )
-_define(flags.DEFINE_float, "learning_rate", "highest learning rate of both trainings, above 0")
-_define(flags.DEFINE_float, "clip_norm", "limit of the gradient norm in both trainings, above 0")
-_define(flags.DEFINE_string, "augmentation", "none, crop or flip_crop")
-_define(flags.DEFINE_string, "precision", "auto, float32, mixed_bfloat16 or mixed_float16")
-_define(flags.DEFINE_integer, "seed", "drives initialisation, order and augmentation")
+_define(
+    flags.DEFINE_float,
+    "learning_rate",
+    "highest learning rate of both trainings, above 0; those of the preset if not given",
+)
+_define(
+    flags.DEFINE_float,
+    "clip_norm",
+    "limit of the gradient norm in both trainings, above 0; those of the preset if not given",
+)
+_define(
+    flags.DEFINE_string,
+    "augmentation",
+    "how training images vary: none, crop (shifted) or flip_crop (mirrored too); that of the preset if not given",
+)
+_define(
+    flags.DEFINE_string,
+    "precision",
+    "arithmetic: float32, mixed_bfloat16, mixed_float16, or auto, what the machine is fast in; auto if not given",
+)
+_define(flags.DEFINE_integer, "seed", "number that initialisation, order and augmentation follow from; 0 if not given")
+_define(
+    flags.DEFINE_string,
+    "strategy",
+    "which devices share each batch: none (one computes alone), mirrored (all GPUs of this machine) or multiworker "
+    "(those of several machines, which TF_CONFIG names); none if not given",
+    cluster.NONE,
+)
 CONFIG_FLAGS = (
     "data_dir",
     "image_size",
@@ -88,12 +130,12 @@ CONFIG_FLAGS = (
     "seed",
 )
 HEADS = {
-    "classifier": "the network that reads pictures; or the file of any trained Keras classifier (.keras or .h5), which "
-    "is taken as it is",
-    "transform": "the network that protects pictures",
-    "objective": "how the transform is trained",
-    "channel": "how protected images travel in training",
-    "encryption": "a keyed method instead of a transform: the classifier learns from encrypted pictures; the key is "
+    "classifier": "the network that classifies; or the file of any trained Keras classifier (.keras or .h5), which is "
+    "taken as it is; that of the preset if not given",
+    "transform": "the network that protects images; that of the preset if not given",
+    "objective": "how the transform is trained; that of the preset if not given",
+    "channel": "how protected images travel in training; that of the preset if not given",
+    "encryption": "a keyed method instead of a transform: the classifier is trained on encrypted images; the key is "
     "made, and kept in the run directory",
 }
 KINDS = {bool: flags.DEFINE_boolean, int: flags.DEFINE_integer, float: flags.DEFINE_float, str: flags.DEFINE_string}
@@ -107,10 +149,11 @@ def define_table_flags() -> None:
         FLAGS[concept].help = _help(concept)
     for parameter in concepts.all_parameters().values():
         if parameter.name not in FLAGS:
-            help_text = f"of {concepts.owners(parameter.name)}: {parameter.help}"
+            default = f"(default: {parameter.default}, or the preset's)"
+            help_text = f"for {concepts.owners(parameter.name)}: {parameter.help} {default}"
             _define(KINDS[type(parameter.default)], parameter.name, help_text)
     if "transport" not in FLAGS:
-        flags.DEFINE_alias("transport", "channel", flag_values=FLAGS)
+        aliases.define("transport", "channel", FLAGS)
 
 
 def config_from_flags() -> Config:
@@ -163,22 +206,54 @@ def main(arguments: list[str]) -> None:
     if arguments:
         raise InputError(f"unexpected argument {arguments[0]!r}; every setting is a flag, see --help")
     config = config_from_flags()
+    cluster.check(FLAGS.strategy)
     data = sources.fingerprint(config.dataset)
     run_dir = RunDir(FLAGS.run_dir or default_run_dir(FLAGS.dataset, config))
+    if FLAGS.strategy == cluster.MULTIWORKER:
+        return _train_with_others(config, run_dir, data)
     run_dir.check(config, FLAGS.overwrite, data)
     given = _given_from_elsewhere(config, run_dir, data)
     with run_dir.lock():
         run_dir.claim(config, FLAGS.overwrite, data)
-        from i2p_tf.training.progress import Progress
+        _train(config, run_dir, given)
 
-        progress = Progress()
-        progress.say(f"run directory: {run_dir.path}")
-        from i2p_tf import evaluation
-        from i2p_tf.training.train import train_and_evaluate
 
-        results = train_and_evaluate(config, run_dir, progress, given)
+def _train_with_others(config, run_dir, data):
+    """As one of several workers: the chief prepares the run, and the others work with a copy of what it has."""
+    from i2p_tf.training import devices, train
+
+    print("waiting for the other workers", file=sys.stderr)
+    shared = devices.of(FLAGS.strategy)
+    with contextlib.ExitStack() as stack:
+        with shared.together():
+            if shared.is_chief:
+                run_dir.check(config, FLAGS.overwrite, data)
+                given = _given_from_elsewhere(config, run_dir, data)
+                stack.enter_context(run_dir.lock())
+                run_dir.claim(config, FLAGS.overwrite, data)
+                train.prepare(config, run_dir)
+        with shared.together():
+            if not shared.is_chief:
+                run_dir = stack.enter_context(run_dir.copy(config, data))
+                given = _given_from_elsewhere(config, run_dir, data)
+        _train(config, run_dir, given, shared)
+
+
+def _train(config, run_dir, given, shared=None):
+    from i2p_tf import evaluation
+    from i2p_tf.training import devices
+    from i2p_tf.training.progress import Progress
+    from i2p_tf.training.train import train_and_evaluate
+
+    shared = shared or devices.of(FLAGS.strategy)
+    progress = Progress(None if shared.is_chief else io.StringIO())
+    progress.say(f"run directory: {run_dir.path}")
+    results = train_and_evaluate(config, run_dir, progress, given, shared)
+    if results:
         print(evaluation.table(results))
         print(evaluation.closing(run_dir, results))
+    with shared.together():
+        pass  # a worker that has gone looks like one that has died, to the chief that still evaluates
 
 
 def run() -> None:

@@ -2,12 +2,53 @@
 
 import json
 import pathlib
-from typing import Any
+from typing import Any, TypedDict
 
 from i2p_tf.errors import InputError
 
 MANIFEST = "manifest.json"
 SCHEMA = 1  # of what this version writes; it reads all up to it
+
+
+class Manifest(TypedDict):
+    """The whole file, as `bin/export` writes it.
+
+    Attributes:
+        schema: of this form.
+        name: of the export, which is also the model's on a server.
+        run_id: names the pair of networks by their weights; clients compare it with the server's.
+        sha256: of the run's networks, by name.
+        dataset: what the networks were trained on.
+        image_size: height and width in pixels.
+        resize_rule: how pictures are made square: `crop`, `fit` or `stretch`.
+        class_names: in the order of the probabilities.
+        codewords: how many different pictures a codebook sends; null for other transforms.
+        bits: that a client sends of a picture unless it is told otherwise; null for what is no code.
+        networks: names of `classifier` and `transform`.
+        keras: accuracies, in [0, 1], of the Keras networks on the n test images that files are compared on.
+        environment: versions, processor, commit.
+        variants: the TensorFlow Lite files by variant: name, size in bytes, milliseconds an image, PSNR in dB to the
+            float32 file, and `parity`, what the comparison with Keras gave.
+        saved_models: parity of both SavedModels, and the version of the classifier's.
+        files: size in bytes and SHA-256 of every file, by its path.
+    """
+
+    schema: int
+    name: str
+    run_id: str
+    sha256: dict[str, str]
+    dataset: str
+    image_size: int
+    resize_rule: str
+    class_names: list[str]
+    codewords: int | None
+    bits: int | None
+    networks: dict[str, str]
+    keras: dict[str, float]
+    environment: dict
+    variants: dict[str, dict]
+    saved_models: dict[str, dict]
+    files: dict[str, dict]
 
 
 class LaterVersion(InputError):

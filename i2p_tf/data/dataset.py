@@ -1,16 +1,20 @@
-"""A data set in memory: uint8 images and labels, split for training, validation and test.
+"""A data set: uint8 images and labels, split for training, validation and test.
 
 How a set is split never depends on the seed of a training: runs with different seeds can then be compared, and a
 network trained by one of them has not seen the validation or test images of another.
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
+from i2p_tf.data.stored import MOST_BYTES, SAMPLED, StoredImages
 from i2p_tf.errors import InputError, printable
 from i2p_tf.fingerprint import listed
+from i2p_tf.moving_line import MovingLine, silent
 
 DEFAULT_SIZE = 32  # of images whose source has none of its own
 VALIDATION_FRACTION = 0.1
@@ -28,10 +32,24 @@ class Split:
     labels: np.ndarray
     attribute: np.ndarray | None = None
 
+    @property
+    def is_stored(self) -> bool:
+        """Whether the images are not in memory: `stored.StoredImages`, which stands for the array."""
+        return isinstance(self.images, StoredImages)
+
     def take(self, chosen: np.ndarray | slice) -> "Split":
         """The `Split` of the images that an index, a slice or a mask chooses."""
         attribute = None if self.attribute is None else self.attribute[chosen]
-        return Split(self.images[chosen], self.labels[chosen], attribute)
+        images: Any = self.images.take(chosen) if isinstance(self.images, StoredImages) else self.images[chosen]
+        return Split(images, self.labels[chosen], attribute)
+
+    def in_memory(self) -> "Split":
+        """The same where its images are in memory; else some of them, the same ones in every run."""
+        if not self.is_stored:
+            return self
+        chosen = np.random.default_rng(_SPLIT_SEED).permutation(len(self.labels))[:SAMPLED]
+        sample = self.take(np.sort(chosen))
+        return dataclasses.replace(sample, images=cast(StoredImages, sample.images).load(silent(), ""))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,6 +98,7 @@ class Dataset:
         for split, fraction in (("test", _TEST_FRACTION), ("validation", found.validation_fraction)):
             if split not in splits:
                 splits["train"], splits[split] = _hold_out(splits["train"], fraction)
+            splits[split] = splits[split].in_memory()
         return cls(
             name=name,
             class_names=found.class_names,
@@ -87,6 +106,10 @@ class Dataset:
             attribute_values=found.attribute_values,
             **splits,
         )
+
+    def in_memory(self) -> "Dataset":
+        """The set with no more training images than are kept in memory, a sample where there are more."""
+        return dataclasses.replace(self, train=self.train.in_memory())
 
     def with_training_images(self, count: int) -> "Dataset":
         """The set with only `count` training images (all, where there are no more): the same ones in every run."""
@@ -129,8 +152,23 @@ class Dataset:
         return len(self.class_names)
 
 
+def kept(splits: dict[str, Split], line: MovingLine) -> dict[str, Split]:
+    """`Split`s of stored images in memory, if together they are no more than `MOST_BYTES`; else as they are."""
+    if sum(math.prod(split.images.shape) for split in splits.values()) > MOST_BYTES:
+        return splits
+    return {
+        name: dataclasses.replace(split, images=cast(StoredImages, split.images).load(line, f"reading {name}, image"))
+        for name, split in splits.items()
+    }
+
+
 def _hold_out(split, fraction):
-    """Takes `fraction` of each class out of a split, at least one image, and leaves at least one."""
+    """Takes `fraction` of each class out of a split, at least one image, and leaves at least one.
+
+    Of images that are not in memory it takes no more than are to be in memory.
+    """
+    if split.is_stored:
+        fraction = min(fraction, SAMPLED / len(split.labels))
     generator = np.random.default_rng(_SPLIT_SEED)
     held_out = np.zeros(len(split.labels), bool)
     for label in np.unique(split.labels):

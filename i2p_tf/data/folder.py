@@ -1,6 +1,7 @@
 """Pictures in class folders on disk -> uint8 arrays."""
 
 import concurrent.futures
+import dataclasses
 import os
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from i2p_tf import pictures
 from i2p_tf.data import attribute_table, layout
 from i2p_tf.data.dataset import DEFAULT_SIZE, Found, Split
+from i2p_tf.data.stored import MOST_BYTES, StoredImages
 from i2p_tf.errors import InputError, printable
 from i2p_tf.moving_line import MovingLine
 
@@ -38,16 +40,19 @@ def read(place: str, data_dir: str | None, image_size: int | None, attribute: st
     column = attribute_table.column(found.root, attribute) if attribute else {}
     names = tuple(sorted(set(column.values())))
     splits, skipped = {}, []
-    for split in found.splits:
+    listed = {split: found.files(split) for split in found.splits}
+    keeps = 3 * image_size**2 * sum(len(files) for files, _ in listed.values()) <= MOST_BYTES
+    for split, (files, labels) in listed.items():
         skipped += [_line(found.root, file, "not inside a class folder") for file in found.strays(split)]
-        files, labels = found.files(split)
-        images, reasons = _decode_all(files, image_size, line.wait(f"reading pictures for {split}", len(files)))
+        waiting = line.wait(f"reading pictures for {split}", len(files))
+        images, reasons = _decode_all(files, image_size, keeps, waiting)
         used = np.array([reason is None for reason in reasons])
         skipped += [_line(found.root, *pair) for pair in zip(files, reasons, strict=True) if pair[1]]
         # The classes mixed, the same in every run, as in published sets: the first n images are a sample of all.
         order = np.random.default_rng(_ORDER_SEED).permutation(len(images))
         values = _values(found.root, np.array(files)[used], column, names)[order] if attribute else None
-        splits[split] = Split(images[order], labels[used][order], values)
+        splits[split] = Split(images, labels[used], None).take(order)
+        splits[split] = dataclasses.replace(splits[split], attribute=values)
         held_out = sum(other not in found.splits for other in ("validation", "test"))
         _check_counts(split, splits[split].labels, found.class_names, 1 + held_out if split == "train" else 1, skipped)
     return Found(found.class_names, splits, tuple(skipped), names)
@@ -67,8 +72,11 @@ def _values(root, files, column, names):
     return np.array([names.index(column[path]) for path in paths], np.int32)
 
 
-def _decode_all(files, image_size, waiting):
-    """One decoded picture per thread is in memory beside the result. Reasons are None for pictures that are used."""
+def _decode_all(files, image_size, keeps, waiting):
+    """One decoded picture per thread is in memory beside the result. Reasons are None for pictures that are used.
+
+    What is not kept is decoded nevertheless, to know which can be used.
+    """
 
     def decode(file):
         try:
@@ -76,16 +84,20 @@ def _decode_all(files, image_size, waiting):
         except pictures.PictureError as error:
             return None, str(error)
 
-    images = np.empty((len(files), image_size, image_size, 3), np.uint8)
+    images = np.empty((len(files) if keeps else 1, image_size, image_size, 3), np.uint8)
     count, reasons = 0, []
     with concurrent.futures.ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for image, reason in pool.map(decode, files):
             reasons.append(reason)
             waiting.step()
             if reason is None:
-                images[count] = image
+                images[count if keeps else 0] = image
                 count += 1
-    return images[:count], reasons
+    if keeps:
+        return images[:count], reasons
+    used = [os.fsencode(file) for file, reason in zip(files, reasons, strict=True) if reason is None]
+    places = [(number, 0, os.path.getsize(file)) for number, file in enumerate(used)]
+    return StoredImages(np.array(used), np.array(places, np.int64), image_size), reasons
 
 
 def _check_counts(split, labels, class_names, needed, skipped):

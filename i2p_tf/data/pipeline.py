@@ -1,16 +1,19 @@
-"""uint8 images in memory -> batches for training and evaluation, as `tf.data`.
+"""uint8 images -> batches for training and evaluation, as `tf.data`.
 
-The array of a `Split` is the cache: it is decoded once and stays uint8. Each epoch shuffles indices into it, then
+The array of a `Split` is the cache: it is decoded once and stays uint8. What is too large for that is decoded by its
+indices, in the same order. Each epoch shuffles indices into it, then
 augments, then converts to float32, while the step before is still computing.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from i2p_tf.config import AUGMENTATIONS
 from i2p_tf.data.dataset import Split
+from i2p_tf.data.stored import StoredImages
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.hints import Tensor
 
@@ -22,6 +25,7 @@ def training_pipeline(
     augmentation: str,
     epoch: int,
     protect: Callable[[Tensor], Tensor] | None = None,
+    part: tuple[int, ...] | None = None,
 ) -> tf.data.Dataset:
     """One epoch of training batches, in an order and with an augmentation that follow from `(seed, epoch)` alone.
 
@@ -36,9 +40,12 @@ def training_pipeline(
             moving in; "flip_crop", half of the images mirrored left to right before that.
         epoch: non-negative integer.
         protect: function of uint8 images that is applied to each batch after augmentation; None for none.
+        part: which images of each batch are wanted, where several machines share it; None for all. They are as they
+            are in the whole batch.
 
     Returns:
-        `tf.data.Dataset` of `(images, labels)`: float32 `(batch_size, size, size, 3)` in [0, 1], int32 `(batch_size,)`.
+        `tf.data.Dataset` of `(images, labels)`: float32 `(batch_size, size, size, 3)` in [0, 1], int32 `(batch_size,)`;
+        of `part` as many as it names.
 
     Raises:
         InputError: if there are fewer images than `batch_size`, or `augmentation` is unknown.
@@ -49,20 +56,36 @@ def training_pipeline(
     if batch_size > count:
         raise InputError(f"batch size {batch_size} is larger than the training set, which has {count} images")
     steps = count // batch_size
+    chosen = np.array(part) if part else np.arange(batch_size)
+    margin = split.images.shape[1] // 8
 
     def batches():
         generator = np.random.default_rng((seed, epoch))
-        for indices in generator.permutation(count)[: steps * batch_size].reshape(steps, batch_size):
+        for batch in generator.permutation(count)[: steps * batch_size].reshape(steps, batch_size):
+            indices = batch[chosen]
             images = split.images[indices]
             if augmentation == "flip_crop":
-                images = _random_flip(images, generator)
+                mirrored = generator.random(batch_size) < 0.5
+                images = _flip(images, mirrored[chosen])
             if augmentation != "none":
-                images = _random_crop(images, generator)
+                corners = generator.integers(0, 2 * margin, (batch_size, 2), endpoint=True)
+                images = _crop(images, corners[chosen], margin)
             if protect:
                 images = protect(images)
             yield images, split.labels[indices]
 
-    return _pipeline(batches, split, batch_size, steps)
+    return _pipeline(batches, split, len(chosen), steps)
+
+
+@contextlib.contextmanager
+def naming_damage(split: Split) -> Iterator[None]:
+    """Raises an `InputError` for a damaged picture where TensorFlow, which has asked for it, raises one of its own."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if isinstance(split.images, StoredImages) and split.images.damage:
+            raise InputError(split.images.damage[0]) from error
+        raise
 
 
 def evaluation_pipeline(split: Split, batch_size: int) -> tf.data.Dataset:
@@ -98,16 +121,13 @@ def _pipeline(batches, split, batch_size, steps):
     return dataset.with_options(options)
 
 
-def _random_flip(images, generator):
-    mirrored = generator.random(len(images)) < 0.5
+def _flip(images, mirrored):
     images[mirrored] = images[mirrored, :, ::-1]  # `images` is a copy already
     return images
 
 
-def _random_crop(images, generator):
+def _crop(images, corners, margin):
     size = images.shape[1]
-    margin = size // 8
     padded = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
-    corners = generator.integers(0, 2 * margin, (len(images), 2), endpoint=True).tolist()
-    windows = zip(padded, corners, strict=True)
+    windows = zip(padded, corners.tolist(), strict=True)
     return np.stack([image[top : top + size, left : left + size] for image, (top, left) in windows])

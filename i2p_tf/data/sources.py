@@ -71,6 +71,15 @@ SOURCES = tables.Table(
             attributes="i2p_tf.data.attribute_table:names",
             attributes_help="a folder has those of its attributes.csv",
         ),
+        Source(
+            "tfrecord",
+            "a folder of TFRecord files with encoded pictures and labels; what memory does not hold stays there",
+            "i2p_tf.data.tfrecord:read",
+            place="PATH",
+            is_path=True,
+            check="i2p_tf.data.tfrecord:check",
+            fingerprint="i2p_tf.data.tfrecord:fingerprint",
+        ),
     ),
 )
 
@@ -183,8 +192,9 @@ def load(
     image_size: int | None = None,
     attribute: str | None = None,
     line: MovingLine | None = None,
+    stored: bool = False,
 ) -> Dataset:
-    """Loads a data set into memory.
+    """Loads a data set into memory; of one that is too large a sample, of at most `stored.SAMPLED` images a split.
 
     Args:
         name: as `allowed`.
@@ -192,6 +202,7 @@ def load(
         image_size: height and width of the images; None for the set's own, and 32 for `digits` and folders.
         attribute: what else than the class to read of each image, by the name that the set has for it.
         line: a `moving_line.MovingLine` that says how far it is; None for none.
+        stored: whether all training images of one that is too large are wanted, as `stored.StoredImages`.
 
     Returns:
         A `data.dataset.Dataset`.
@@ -204,12 +215,15 @@ def load(
         check_attribute(name, attribute)
     source, place = find(name)
     found = tables.load(source.read)(place, data_dir, image_size, attribute, line or moving_line.silent())
-    return Dataset.split(shown_name(name), found)
+    dataset = Dataset.split(shown_name(name), found)
+    return dataset if stored else dataset.in_memory()
 
 
-def load_for(config: Any, attribute: str | None = None, line: MovingLine | None = None) -> Dataset:
+def load_for(
+    config: Any, attribute: str | None = None, line: MovingLine | None = None, stored: bool = False
+) -> Dataset:
     """The data set of a `Config`, with only its `training_images`, and its classes in the order that ψ has."""
-    dataset = load(config.dataset, config.data_dir, config.image_size, attribute, line)
+    dataset = load(config.dataset, config.data_dir, config.image_size, attribute, line, stored)
     if config.class_names:
         dataset = dataset.with_class_names(config.class_names)
     return dataset.with_training_images(config.training_images) if config.training_images else dataset

@@ -4,20 +4,25 @@ import concurrent.futures
 import contextlib
 import difflib
 import os
+import pathlib
 import sys
 import urllib.error
 import urllib.request
+from typing import cast
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from i2p_tf import pictures
+from i2p_tf.data import record_index
 from i2p_tf.data.dataset import VALIDATION_FRACTION, Found, Split
+from i2p_tf.data.stored import MOST_BYTES, StoredImages
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.moving_line import MovingLine
 
 _BATCH = 1000
+_SPLITS = ("train", "validation", "test")
 _VALIDATION_FRACTIONS = {"cifar100": 0.05}  # 2,500 of 50,000, as Ito et al. 2021
 _CONNECT_SECONDS = 10
 
@@ -47,12 +52,16 @@ def read(place: str, data_dir: str | None, image_size: int | None, attribute: st
     image_size, stored_as_needed = _sizes(place, features["image"].shape, image_size)
     if "train" not in builder.info.splits:
         raise InputError(f"data set {place!r} has no train split; it has {', '.join(builder.info.splits)}")
-    splits = {}
-    for name in ("train", "validation", "test"):
-        if name not in builder.info.splits:
+    splits, parts = {}, builder.info.splits
+    is_large = 3 * image_size**2 * sum(parts[name].num_examples for name in _SPLITS if name in parts) > MOST_BYTES
+    for name in _SPLITS:
+        if name not in parts:
             continue
         try:
-            split = _read_split(builder.info.splits[name], image_size, stored_as_needed, attribute, line)
+            if is_large and attribute is None:
+                split = _stored_split(parts[name], image_size, line)
+            else:
+                split = _read_split(parts[name], image_size, stored_as_needed, attribute, line)
         except (tf.errors.OpError, pictures.PictureError, EOFError) as error:
             raise _damaged(place, builder.data_path, error) from error
         if name == "train" or split.labels.min() >= 0:
@@ -147,6 +156,15 @@ def _read_split(split, image_size, stored_as_needed, attribute, line):
     if start < len(labels):
         raise EOFError(f"{start} of {len(labels)} examples")
     return Split(images, labels, values if attribute else None)
+
+
+def _stored_split(split, image_size, line):
+    """The images stay in the files, in the same order."""
+    files = [pathlib.Path(path) for path in split.filepaths]
+    places, labels = record_index.read_all(files, line, split.name)
+    if len(labels) != split.num_examples:
+        raise EOFError(f"{len(labels)} of {split.num_examples} examples")
+    return Split(cast(np.ndarray, StoredImages(files, places, image_size)), labels)
 
 
 def _records(split, attribute):

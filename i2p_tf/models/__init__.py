@@ -30,6 +30,8 @@ def transform(name: str, image_size: int, num_classes: int, parameters: Values |
 
 def import_builders() -> None:
     """Imports what builds the networks of all rows, and so registers their layers: a saved network needs them."""
+    from i2p_tf.models.layers import saved_model as saved_model  # of an own classifier
+
     for row in (*CLASSIFIERS.values(), *TRANSFORMS.values()):
         load(row.builder)
         load(getattr(row, "reader", None))

@@ -10,7 +10,10 @@ from i2p_tf.models.layers import minimal_filtering
 
 _STATISTICS = ("moving_mean", "moving_variance")
 # Operations of a graph that may multiply anything, or repeat what they hold: what is in them is not known.
-_OPAQUE = ("While", "StatelessWhile", "PyFunc", "EagerPyFunc", "XlaCallModule", "CudnnRNNV3", "Conv3D")
+_OPAQUE = (
+    *("While", "StatelessWhile", "If", "StatelessIf", "Case", "StatelessCase"),
+    *("PyFunc", "EagerPyFunc", "XlaCallModule", "CudnnRNNV3", "Conv3D"),
+)
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
@@ -18,18 +21,21 @@ def macs(model: keras.Model) -> int | None:
     """MACs of one image through a model: convolutions and products of matrices, biases and the rest left out.
 
     Of this package's networks they are those of direct convolutions, by their layers; of others they are read from
-    the graph of TensorFlow, whatever layers it is made of.
+    the graph of TensorFlow, whatever layers it is made of. The functions of a SavedModel know no size of a batch: they
+    are put in the place of their calls, where it is 1.
 
     Returns:
-        An integer, or None if they can't be known: of a loop, or of code in Python.
+        An integer, or None if they can't be known: of a loop, of branches, or of code in Python.
     """
     found = list(all_layers(model))
     if any(isinstance(layer, minimal_filtering.Conv2D) for layer in found):
         return sum(map(_layer_macs, found))
-    try:
-        return _graph_macs(_graph(model))
-    except (TypeError, ValueError, KeyError, AttributeError):  # a shape that is not known, or no graph at all
-        return None
+    for graph in (_graph, _inlined_graph):
+        try:
+            return _graph_macs(graph(model))
+        except (TypeError, ValueError, KeyError, AttributeError):  # a shape that is not known, or no graph at all
+            continue
+    return None
 
 
 def parameters(model: keras.Model) -> int:
@@ -61,10 +67,22 @@ def _layer_macs(layer):
 
 
 def _graph(model):
+    return _function(model).graph
+
+
+def _inlined_graph(model):
+    """The graph without calls, and with the shapes that follow from those of its input."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    # Loops and branches stay what they are: taken apart, each would be counted once.
+    return convert_variables_to_constants_v2(_function(model), lower_control_flow=False).graph
+
+
+def _function(model):
     import tensorflow as tf
 
     image = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
-    return tf.function(lambda images: model(images, training=False)).get_concrete_function(image).graph
+    return tf.function(lambda images: model(images, training=False)).get_concrete_function(image)
 
 
 def _graph_macs(graph):

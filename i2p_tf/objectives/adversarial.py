@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from i2p_tf import metrics
+from i2p_tf import metrics, whole_batch
 from i2p_tf.channels.rounding import round_to_8_bits
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset, Split
@@ -61,7 +61,7 @@ class AdversarialObjective:
         protected = round_to_8_bits(protected)
         values = self.classification(plain, self.classification.read(protected), labels)
         error = reconstruction_error(self.adversary(protected), plain)
-        share = error / reconstruction_error(ops.take(self.class_means, labels, axis=0), plain)
+        share = share_of_guess(error, ops.take(self.class_means, labels, axis=0), plain)
         loss = values["loss"] - self.adversary_weight * ops.minimum(share, 1.0)
         return values | {"loss": loss, "adversary_error": error, "adversary_gain": 1.0 - share}
 
@@ -79,6 +79,11 @@ def reconstruction_error(restored: Tensor, plain: Tensor) -> Tensor:
     restored = ops.cast(restored, "float32")
     dissimilarity = 1.0 - ops.mean(metrics.ssim(restored, plain))
     return ops.mean(ops.square(restored - plain)) + SSIM_WEIGHT * dissimilarity
+
+
+def share_of_guess(error: Tensor, guess: Tensor, plain: Tensor) -> Tensor:
+    """A `reconstruction_error` of a whole batch, as a multiple of that of guessed images: a scalar."""
+    return whole_batch.mean(error) / whole_batch.mean(reconstruction_error(guess, plain))
 
 
 def trainer(setting: Setting) -> AdversarialTrainer:
@@ -118,7 +123,7 @@ def class_means(train: Split, num_classes: int) -> np.ndarray:
     Returns:
         `(num_classes, size, size, 3)`.
     """
-    of_classes = [train.images[train.labels == label] for label in range(num_classes)]
+    of_classes = [train.take(train.labels == label).images for label in range(num_classes)]
     return np.stack([_mean_image(images if len(images) else train.images) for images in of_classes])
 
 

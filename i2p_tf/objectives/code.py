@@ -10,12 +10,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from i2p_tf import drawing
+from i2p_tf import drawing, whole_batch
 from i2p_tf.hints import Tensor, Values
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.reader import cut, reader
 from i2p_tf.models.transforms.code import encoder
-from i2p_tf.objectives.adversarial import class_means, reconstruction_error
+from i2p_tf.objectives.adversarial import class_means, reconstruction_error, share_of_guess
 from i2p_tf.objectives.classification import Classification, classification
 from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.trainer import Trainer, WithAdversary, accuracy
@@ -87,7 +87,7 @@ class CodeTrainer(WithAdversary):
         values = self.classification(images, logits, labels)
         values["accuracy"] = accuracy(labels, values.pop("logits"))
         error = reconstruction_error(self.adversary(code), images)
-        share = error / reconstruction_error(ops.take(self.class_means, labels, axis=0), images)
+        share = share_of_guess(error, ops.take(self.class_means, labels, axis=0), images)
         loss = values["loss"] - self.adversary_weight * ops.minimum(share, 1.0)
         return values | {"loss": loss, "adversary_error": error, "adversary_gain": 1.0 - share}
 
@@ -95,7 +95,7 @@ class CodeTrainer(WithAdversary):
         """How many elements each picture of a batch sends; its order is random, so these may be fixed."""
         if not training:
             return ops.full((batch_size,), self.bits // drawing.BITS_AN_ELEMENT, "int32")
-        return ops.take(ops.convert_to_tensor(_COUNTS, "int32"), ops.arange(batch_size) % len(_COUNTS))
+        return ops.take(ops.convert_to_tensor(_COUNTS, "int32"), whole_batch.positions(batch_size) % len(_COUNTS))
 
 
 def trainer(setting: Setting) -> CodeTrainer:

@@ -58,7 +58,7 @@ def trainer(setting: Setting) -> CodebookTrainer:
 
 
 def fit_pictures(transform: keras.Model, classification: Classification, batch_size: int, progress: Any) -> float:
-    """Moves the pictures of a codebook from noise to where ψ reads them rightly.
+    """Moves the pictures of a codebook from noise to where ψ gives them their classes.
 
     Args:
         transform: h_θ, as `models.transforms.codebook` builds it.

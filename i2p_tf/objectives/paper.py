@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
+from i2p_tf import whole_batch
 from i2p_tf.channels.rounding import round_to_8_bits
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset
@@ -77,10 +78,12 @@ class PaperObjective:
         return values | {"loss": loss, "feature_distance": feature_distance}
 
     def _feature_distance(self, plain, protected):
-        count = max(1, round(self.feature_batch_fraction * plain.shape[0])) if plain.shape[0] else None
+        whole = (plain.shape[0] or 0) * whole_batch.place()[0]
+        total = max(1, round(self.feature_batch_fraction * whole))
+        count = whole_batch.before(total) if whole else None
         of_plain = ops.cast(self.feature_extractor(plain[:count], training=False), "float32")
         of_protected = ops.cast(self.feature_extractor(protected[:count], training=False), "float32")
-        return ops.mean(self.distance(of_protected, ops.stop_gradient(of_plain)))
+        return whole_batch.mean_of_some(self.distance(of_protected, ops.stop_gradient(of_plain)), total)
 
 
 def trainer(setting: Setting) -> TransformTrainer:
@@ -144,6 +147,19 @@ def check(config: Config, dataset: Dataset, classifier: Network | None = None) -
         _features_from_file(pathlib.Path(config.feature_weights), dataset.image_size)
     elif config.feature_substitute == "none":
         _stock_features(dataset.image_size)
+    elif classifier is not None:
+        _check_substitute(classifier, dataset.image_size)
+
+
+def _check_substitute(classifier, image_size):
+    """Raises an `InputError` where neither ψ nor ImageNet's network can give φ."""
+    try:
+        classifier_features(classifier)
+    except InputError as error:
+        try:
+            _stock_features(image_size)
+        except InputError:
+            raise error from None  # which says what else to do
 
 
 def require_same_features(description: Values, environment: Values, path: pathlib.Path) -> None:

@@ -8,10 +8,13 @@ from i2p_tf.tables import Parameter, Table
 DISTILLATION_WEIGHT = Parameter(
     "distillation_weight",
     0.5,
-    "share of the classification that the classifier's outputs on the plain image have; the labels have the rest",
+    "share of the classification loss, 0 to 1, that the classifier's outputs on the plain image have; the labels have "
+    "the rest",
     maximum=1,
 )
-ADVERSARY_WEIGHT = Parameter("adversary_weight", 2.0, "weight of the network that restores")
+ADVERSARY_WEIGHT = Parameter(
+    "adversary_weight", 2.0, "weight of the network that reconstructs, which is trained along; 0 leaves it out"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +83,8 @@ OBJECTIVES = Table(
                 Parameter(
                     "feature_batch_fraction",
                     1.0,
-                    "share of each batch on which the feature term is computed; below 1 it is an unbiased estimate",
+                    "share of each batch, above 0 to 1, on which the feature term is computed; below 1 it is an "
+                    "unbiased estimate",
                     maximum=1,
                     zero=False,
                 ),
@@ -102,7 +106,7 @@ OBJECTIVES = Table(
         ),
         Objective(
             "adversarial",
-            "classification against a network that restores, which is trained along",
+            "classification against a network that reconstructs, which is trained along",
             "i2p_tf.objectives.adversarial:trainer",
             label="adversarial, weight {adversary_weight:g}",
             description="the adversarial objective, weight {adversary_weight:g}",
@@ -113,7 +117,7 @@ OBJECTIVES = Table(
         ),
         Objective(
             "code",
-            "classification by the reader of a code, against a network that restores, for all numbers of bits at once",
+            "classification by the reader of a code, against a network that reconstructs, for all numbers of bits",
             "i2p_tf.objectives.code:trainer",
             trains=(CODE,),
             label="code, adversary's weight {adversary_weight:g}",

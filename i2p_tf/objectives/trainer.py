@@ -55,14 +55,22 @@ class Trainer(keras.Model):
 
     def train_step(self, data: tuple[Tensor, Tensor]) -> Values:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        gradients, values = self.gradients(images, labels)
+        self.move(gradients)
+        return self.update_means(values, images)
+
+    def gradients(self, images: Tensor, labels: Tensor) -> tuple[list[list[Tensor]], Values]:
+        """Of each of the `goals`, scaled as its optimizer wants it; and what `compute_losses` gave."""
         goals = self.goals()
         with tf.GradientTape(persistent=len(goals) > 1) as tape:
             values = self.compute_losses(images, labels, training=True)
             scaled = {name: optimizer.scale_loss(values[name]) for name, optimizer, _ in goals}
-        gradients = [tape.gradient(scaled[name], variables) for name, _, variables in goals]
-        for gradient, (_, optimizer, variables) in zip(gradients, goals, strict=True):
+        return [tape.gradient(scaled[name], variables) for name, _, variables in goals], values
+
+    def move(self, gradients: list[list[Tensor]]) -> None:
+        """One step along `gradients`."""
+        for gradient, (_, optimizer, variables) in zip(gradients, self.goals(), strict=True):
             optimizer.apply(gradient, variables)
-        return self._update_means(values, images)
 
     def variable_groups(self) -> dict[str, list]:
         """All that a checkpoint has to hold: lists of variables by name, of which `network` is the result."""
@@ -70,13 +78,14 @@ class Trainer(keras.Model):
 
     def test_step(self, data: tuple[Tensor, Tensor]) -> Values:
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        return self._update_means(self.compute_losses(images, labels, training=False), images)
+        return self.update_means(self.compute_losses(images, labels, training=False), images)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         return list(self.means.values())
 
-    def _update_means(self, values, images):
+    def update_means(self, values: Values, images: Tensor) -> Values:
+        """The means since they were reset, weighted with the number of images."""
         for name, value in values.items():
             if name not in self.means:
                 self.means[name] = keras.metrics.Mean(name=name, dtype="float32")

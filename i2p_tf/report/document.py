@@ -9,6 +9,7 @@ from i2p_tf.encryption import SCHEMES
 from i2p_tf.objectives.table import OBJECTIVES
 from i2p_tf.report import (
     certainty,
+    codes,
     codewords,
     findings,
     galleries,
@@ -168,6 +169,8 @@ def _accuracy(record):
     yield tables.accuracy(record.results, record.encryption)
     if record.is_codebook:
         yield Paragraph(certainty.device_alone(record))
+    if "accuracy_by_bits" in record.results:
+        yield from codes.blocks(record.results)
     yield from certainty.blocks(record)
     if "channels" in record.results:
         yield Details("After JPEG and a change of size", (tables.channels(record.results),))
@@ -209,7 +212,7 @@ def _who(record):
     words = "; ".join(f"{name}: the attacker holds {verdict.holds(record, name)}" for name in used)
     reader = record.results["attack_suite"]["evaluation_classifier"]
     return (
-        f"{words}. The evaluation classifier, which reads the class, has {share(reader['plain'])} on plain and "
+        f"{words}. The evaluation classifier, which finds the class, has {share(reader['plain'])} on plain and "
         f"{share(reader['protected'])} on protected images (n = {count(reader['n'])}); chance is "
         f"{share(1 / reader['n'])} for top-1 and {share(min(1, 5 / reader['n']))} for top-5."
     )

@@ -26,7 +26,7 @@ class Metric:
         return value(result, self.key)
 
 
-TITLES = ("SSIM, mean", "PSNR, mean [dB]", "class read", "re-identification top-1", "re-identification top-5")
+TITLES = ("SSIM, mean", "PSNR, mean [dB]", "class accuracy", "re-identification top-1", "re-identification top-5")
 SSIM, PSNR, CLASS, TOP1, TOP5 = METRICS = tuple(map(Metric, KEYS, TITLES))
 
 

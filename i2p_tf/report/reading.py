@@ -20,10 +20,10 @@ MEASURES = Table(
             "whether the picture can be recognised",
         ),
         (
-            "class read",
+            "class accuracy",
             "accuracy of an evaluation classifier, small and independent of ψ, on reconstructed images",
             "whether a reconstructed image shows its class",
-            "a leak by itself: ψ reads the class anyway. Compare with the prior-only baseline of the class alone",
+            "a leak by itself: ψ finds the class anyway. Compare with the prior-only baseline of the class alone",
         ),
         (
             "re-identification top-1 and top-5",

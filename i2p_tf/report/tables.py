@@ -94,7 +94,7 @@ def attacks(results: Values) -> Table:
         "SSIM mean",
         "p95",
         "PSNR [dB]",
-        "class read",
+        "class accuracy",
         "top-1",
         "top-5",
         "n",
@@ -132,9 +132,11 @@ def sanity_checks(results: Values) -> Table:
 
 
 def cost(results: Values) -> Table:
-    """What h_θ costs the device, against ψ."""
+    """What h_θ costs the device, and the reader of codes the cloud, against ψ."""
     costs = results["cost"]
     rows = [_network("classifier ψ, in the cloud", costs, "classifier")]
+    if "reader_parameters" in costs:
+        rows.insert(0, _network("reader of codes, in the cloud", costs, "reader"))
     if costs.get("transform_macs"):
         rows.insert(0, _network("transform h_θ, on the device", costs, "transform"))
     columns = ("network", "million MACs an image", "share of ψ", "parameters")
@@ -239,7 +241,8 @@ def _network(title, costs, name):
 def _of_classifier(costs, name):
     """MACs of a network as a share of ψ's, which may be unknown."""
     own = costs.get("classifier_macs")
-    return UNKNOWN if own is None else f"{costs[f'{name}_macs'] / own:.2f}"
+    macs = costs[f"{name}_macs"]
+    return UNKNOWN if own is None or macs is None else f"{macs / own:.2f}"
 
 
 def _written(value):

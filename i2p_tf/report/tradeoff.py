@@ -1,12 +1,14 @@
 """What `bin/tradeoff` has measured of a code: a table and a picture over bits."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from i2p_tf.hints import Values
 from i2p_tf.report import galleries, tables
 from i2p_tf.report.blocks import Paragraph, Table
 from i2p_tf.report.formats import count, percent, share, ssim
 from i2p_tf.report.record import Record
 
+_CAPTION = "Accuracy and leakage by the number of bits that are sent"
 _COLUMNS = {
     "bits": ("bits", count),
     "protected": ("protected", share),
@@ -18,6 +20,7 @@ _COLUMNS = {
     "leakage": ("leakage", percent),
     "reidentification_top1": ("top-1 found", share),
     "linkage": ("linked", share),
+    "png_bytes": ("PNG bytes", count),
     "n": ("n", count),
 }
 _TEXT = (
@@ -30,13 +33,22 @@ _TEXT = (
 
 def blocks(record: Record, prefix: str) -> Iterator:
     """Yields the blocks of a `record.Record` with a `tradeoff`."""
-    rows = tuple(
-        tuple(tables.NONE if row[key] is None else written(row[key]) for key, (_, written) in _COLUMNS.items())
-        for row in record.tradeoff
-    )
-    caption = "Accuracy and leakage by the number of bits that are sent"
-    yield Table(caption, tuple(title for title, _ in _COLUMNS.values()), rows)
-    yield Paragraph(_TEXT)
+    yield from table(record.tradeoff)
     if picture := record.tradeoff_picture():
-        title = "Accuracy, and mean SSIM of what is restored, over bits"
-        yield galleries.whole(caption, title, picture, f"{prefix}{galleries.TRADEOFF}.png")
+        title = "Accuracy, and mean SSIM of what is reconstructed, over bits"
+        yield galleries.whole(_CAPTION, title, picture, f"{prefix}{galleries.TRADEOFF}.png")
+
+
+def table(rows: Sequence[Values]) -> Iterator:
+    """Yields a table of the rows of a trade-off, with their range over seeds where there are several, and its words."""
+    cells = tuple(tuple(_cell(row, key, written) for key, (_, written) in _COLUMNS.items()) for row in rows)
+    yield Table(_CAPTION, tuple(title for title, _ in _COLUMNS.values()), cells)
+    yield Paragraph(_TEXT)
+
+
+def _cell(row, key, written):
+    if row.get(key) is None:  # bytes were not measured from the beginning
+        return tables.NONE
+    ends = row.get("range", {}).get(key)
+    spread = f" ({written(ends[0])} to {written(ends[1])})" if ends and ends[0] < ends[1] else ""
+    return written(row[key]) + spread

@@ -4,7 +4,7 @@ import numpy as np
 
 AVERAGED = (
     *("plain", "protected", "device_only", "gain", "leakage", "reidentification_top1", "linkage"),
-    *("class_alone_ssim", "ceiling_ssim", "strongest_ssim"),
+    *("class_alone_ssim", "ceiling_ssim", "strongest_ssim", "png_bytes"),
 )
 
 

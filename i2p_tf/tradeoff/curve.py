@@ -2,11 +2,12 @@
 
 import time
 
-from i2p_tf import concepts, drawing
+from i2p_tf import concepts, drawing, inference
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset
 from i2p_tf.data.sources import shown_name
 from i2p_tf.environment import describe_environment
+from i2p_tf.evaluation import SIZED, png_bytes
 from i2p_tf.models import cost
 from i2p_tf.run_dir import RunDir
 from i2p_tf.tradeoff import sanity_checks
@@ -14,6 +15,7 @@ from i2p_tf.tradeoff.bench import bench as open_bench
 from i2p_tf.tradeoff.ceiling import NAME as CEILING
 from i2p_tf.tradeoff.ceiling import ceiling
 from i2p_tf.tradeoff.device_only import device_only
+from i2p_tf.tradeoff.form import Tradeoff
 from i2p_tf.tradeoff.symbols import Symbols, class_alone
 from i2p_tf.training.progress import Progress
 
@@ -26,7 +28,7 @@ def curve(
     steps: int | None,
     command: str,
     progress: Progress,
-) -> dict:
+) -> Tradeoff:
     """Measures a run; what is finished is not repeated.
 
     Args:
@@ -39,8 +41,7 @@ def curve(
         progress: a `Progress`.
 
     Returns:
-        A dictionary: `rows`, one for each of `rates`; `device_only`, `class_alone`, `sanity_checks`, `environment`,
-        `seconds` of this command.
+        A `Tradeoff`, with a row for each of `rates`.
 
     Raises:
         InputError: if a network can't be read.
@@ -57,7 +58,10 @@ def curve(
     failed = sanity_checks.failures(highest[drawing.BITS[-1]], prior["ssim"], constant)
     shared = _shared(bench, alone, prior, command)
     by_bits = run_dir.read_results()["accuracy_by_bits"]
-    rows = [_row(shared, bits, by_bits[str(bits)], of_run, highest[bits]) for bits in rates]
+    sizes = _file_sizes(bench, rates)
+    rows = [
+        _row(shared | {"png_bytes": sizes[bits]}, bits, by_bits[str(bits)], of_run, highest[bits]) for bits in rates
+    ]
     return {
         "rows": rows,
         "device_only": alone,
@@ -66,6 +70,12 @@ def curve(
         "environment": describe_environment(),
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _file_sizes(bench, rates):
+    """Mean bytes of a PNG file of the first test pictures' drawings, by number of bits."""
+    drawings = inference.protect(bench.transform, bench.dataset.test.images[:SIZED])
+    return {bits: png_bytes(drawing.cut(drawings, bits)) for bits in rates}
 
 
 def _shared(bench, alone, prior, command):

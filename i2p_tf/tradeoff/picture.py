@@ -27,7 +27,7 @@ def draw(rows: list[dict]) -> Image.Image:
     title = f"Accuracy: {first['dataset']}, {first['classifier']}, n = {first['n']:,}{several}"
     accuracy = _Panel(image, 0, title, "sent code", rows, "protected")
     accuracy.draw({"classifier, plain pictures": _same(rows, "plain"), "device alone": _same(rows, "device_only")})
-    leak = _Panel(image, WIDTH // 2, "Mean SSIM of what is restored", "strongest attack", rows, "strongest_ssim")
+    leak = _Panel(image, WIDTH // 2, "Mean SSIM of what is reconstructed", "strongest attack", rows, "strongest_ssim")
     leak.draw({"class alone": _same(rows, "class_alone_ssim"), "ceiling": [row["ceiling_ssim"] for row in rows]})
     return image
 

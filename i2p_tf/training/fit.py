@@ -17,6 +17,7 @@ from i2p_tf.objectives.trainer import Trainer
 from i2p_tf.recipe import Recipe
 from i2p_tf.run_dir import RunDir
 from i2p_tf.training import budget, checkpoint
+from i2p_tf.training.devices import OneDevice
 from i2p_tf.training.errors import TrainingError
 from i2p_tf.training.optimizer import optimizer
 from i2p_tf.training.progress import Progress
@@ -32,6 +33,7 @@ def fit(
     phase: str,
     progress: Progress,
     protect: Callable[[Tensor], Tensor] | None = None,
+    devices: OneDevice | None = None,
 ) -> None:
     """Trains `trainer.network`, from the newest checkpoint of `phase` if there is one, and keeps its best epoch.
 
@@ -40,11 +42,10 @@ def fit(
 
     Args:
         trainer: a `Trainer`, not compiled.
-        augmentation: a member of `config.AUGMENTATIONS`.
-        seed: of order and augmentation.
-        run_dir: a `RunDir`; checkpoints and metrics.jsonl are written there.
-        phase: name of the training in both.
+        augmentation, seed: a member of `config.AUGMENTATIONS`; what order and augmentation follow from.
+        run_dir, phase: where checkpoints and metrics.jsonl are written; the name of the training in both.
         protect: function of uint8 images, if the network is to learn from what it makes of them.
+        devices: that compute; None for one. Of several processes the chief alone validates and writes.
 
     Raises:
         InputError: if a batch has more images than there are.
@@ -54,23 +55,23 @@ def fit(
     epochs = recipe.total_epochs(max(1, steps))
     compile_trainer(trainer, recipe, epochs * steps)
 
+    devices = devices or OneDevice()
     state = State(trainer)
-    former = checkpoint.load(run_dir.checkpoints, phase, state.shapes(), progress.warn)
-    first, history = state.restore(former) if former else (0, [])
-    if not former:
-        trainer.begin(recipe.batch_size, progress)
+    first, history = _begin(trainer, state, recipe, run_dir, phase, progress, devices)
     validation = _validation(dataset, protect)
     others = [line for line in run_dir.read_metrics() if line.get("phase") != phase]
     run_dir.write_metrics(others + history)
     if first < epochs:
         progress.say(budget.line(trainer, phase, recipe, epochs - first, dataset))
     progress.begin(phase, first, epochs, steps, recipe.batch_size)
+    train_epoch, part = devices.epochs(trainer), devices.part(recipe.batch_size)
     for epoch in range(first, epochs):
         started = time.monotonic()
-        batches = pipeline.training_pipeline(dataset.train, recipe.batch_size, seed, augmentation, epoch, protect)
-        callbacks = [progress.callback(epoch), StopOnDivergence(phase, epoch)]
-        means = trainer.fit(batches, epochs=1, shuffle=False, verbose=0, callbacks=callbacks).history
-        trained = {name: values[-1] for name, values in means.items()}
+        batches = pipeline.training_pipeline(dataset.train, recipe.batch_size, seed, augmentation, epoch, protect, part)
+        with pipeline.naming_damage(dataset.train):
+            trained = train_epoch(batches, [progress.callback(epoch), StopOnDivergence(phase, epoch)])
+        if not devices.is_chief:
+            continue
         validated = trainer.evaluate(validation, verbose=0, return_dict=True)
         require_finite(validated["loss"], phase, f"in the validation of epoch {epoch + 1}")
         line = {"phase": phase, "epoch": epoch + 1, "seconds": round(time.monotonic() - started, 2)}
@@ -81,6 +82,21 @@ def fit(
         run_dir.write_metrics(others + history)
         progress.end_epoch(line)
     state.take_best()
+    state.take(devices.from_chief(state.all()))
+
+
+def _begin(trainer, state, recipe, run_dir, phase, progress, devices):
+    """The newest checkpoint, or what precedes the first step, in all processes; finished epochs and their history."""
+    first, history = 0, []
+    if devices.is_chief:
+        former = checkpoint.load(run_dir.checkpoints, phase, state.shapes(), progress.warn)
+        if former:
+            first, history = state.restore(former)
+        else:
+            trainer.begin(recipe.batch_size, progress)
+    finished, *arrays = devices.from_chief([np.array(first), *state.all()])
+    state.take(arrays)
+    return int(finished), history
 
 
 def _validation(dataset, protect):
@@ -113,6 +129,13 @@ class State:
 
     def take_best(self) -> None:
         _assign(self.groups["network"], self.best)
+
+    def all(self) -> list[np.ndarray]:
+        """Every variable as it is now; `take` gives them back."""
+        return [array for variables in self.groups.values() for array in _arrays(variables)]
+
+    def take(self, arrays: list[np.ndarray]) -> None:
+        _assign([variable for variables in self.groups.values() for variable in variables], arrays)
 
     def arrays(self) -> dict[str, list[np.ndarray]]:
         return {name: _arrays(variables) for name, variables in self.groups.items()} | {"best": self.best}

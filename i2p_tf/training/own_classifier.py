@@ -1,7 +1,7 @@
-"""An own classifier from its file: loaded, checked against the data and wrapped, before anything is written."""
+"""An own classifier from its file or folder: loaded, checked and wrapped, before anything is written."""
 
 import contextlib
-import hashlib
+import os
 import pathlib
 
 import keras
@@ -9,12 +9,13 @@ import numpy as np
 
 from i2p_tf import models
 from i2p_tf.chance import is_at_chance
+from i2p_tf.classifier_file import sha256
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset
 from i2p_tf.errors import InputError
 from i2p_tf.hints import Values
 from i2p_tf.inference import classify
-from i2p_tf.models.classifiers import own
+from i2p_tf.models.classifiers import own, saved_model
 from i2p_tf.objectives.table import OBJECTIVES
 from i2p_tf.tables import load as load_reference
 
@@ -22,13 +23,19 @@ TRIED = 1_000  # pictures on which its accuracy is looked at
 
 
 def load(config: Config) -> keras.Model:
-    """The network in the file of a `Config`, as it was saved.
+    """The network in the file or SavedModel of a `Config`, as it was saved.
 
     Raises:
         InputError: if it can't be loaded, or does not take the pictures of the `Config`.
     """
     if config.custom_objects:
         own.import_custom_objects(config.custom_objects)
+    assert config.classifier_path
+    if os.path.isdir(config.classifier_path):
+        with _of_file(config):
+            model = saved_model.load(config.classifier_path)
+            own.check_form(model, config.image_size)
+        return model
     models.import_builders()  # the file may be a classifier of this package
     try:
         model = keras.models.load_model(config.classifier_path, compile=False)
@@ -76,8 +83,7 @@ def fit_to(config: Config, model: keras.Model, dataset: Dataset) -> tuple[keras.
             load_reference(check)(config, dataset, classifier)
     assert config.classifier_path
     path = pathlib.Path(config.classifier_path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return classifier, {"file": path.name, "sha256": digest, "range": input_range, "output": output}
+    return classifier, {"file": path.name, "sha256": sha256(path), "range": input_range, "output": output}
 
 
 @contextlib.contextmanager
@@ -100,12 +106,12 @@ def _accuracies(config, model, dataset):
 
 
 def _check_accuracy(classifier, dataset, input_range):
-    """Refuses a network that reads the classes no better than chance."""
+    """Refuses a network that classifies no better than chance."""
     images, labels = _pictures(dataset)
     predicted = classify(classifier, images)
     if is_at_chance(predicted, labels, dataset.num_classes):
         raise InputError(
-            f"it reads {np.mean(predicted == labels):.2f} of {len(labels)} pictures rightly, and chance is "
+            f"it classifies {np.mean(predicted == labels):.2f} of {len(labels)} pictures correctly, and chance is "
             f"{1 / dataset.num_classes:.2f}; likely the "
             f"range (--classifier_range, taken: {input_range}) or the order of the classes (--class_names, taken: "
             f"{_shown(dataset.class_names)}) is another"

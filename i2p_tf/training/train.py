@@ -27,6 +27,7 @@ from i2p_tf.objectives.trainer import ClassifierTrainer
 from i2p_tf.run_dir import RunDir
 from i2p_tf.tables import load
 from i2p_tf.training import own_classifier, precision
+from i2p_tf.training.devices import OneDevice
 from i2p_tf.training.fit import fit
 from i2p_tf.training.progress import Progress
 from i2p_tf.training.recipe import fit_to_data
@@ -72,14 +73,20 @@ def read_given(
         model = own_classifier.load(config) if config.classifier_path else None
         if config.application and config.classifier_weights != "random":
             backbone = applications.backbone(config.application, config.classifier_weights)
-    dataset = dataset or sources.load_for(config, line=line)
+    dataset = dataset or sources.load_for(config, line=line, stored=True)
     config.check_image_size(dataset.image_size)
     if model is None:
         return Given(dataset, backbone=backbone)
     return Given(dataset, *own_classifier.fit_to(config, model, dataset))
 
 
-def train_and_evaluate(config: Config, run_dir: RunDir, progress: Progress, given: Given | None = None) -> Values:
+def train_and_evaluate(
+    config: Config,
+    run_dir: RunDir,
+    progress: Progress,
+    given: Given | None = None,
+    devices: OneDevice | None = None,
+) -> Values | None:
     """Runs the experiment `config` in `run_dir`, which it has claimed; finished steps are not repeated.
 
     Args:
@@ -87,9 +94,10 @@ def train_and_evaluate(config: Config, run_dir: RunDir, progress: Progress, give
         run_dir: a `RunDir` whose `claim` has been called with `config`.
         progress: a `training.progress.Progress`.
         given: what `read_given` has read; None to read it now.
+        devices: that train; None for one.
 
     Returns:
-        The contents of results.json.
+        The contents of results.json; None in a process that is not the chief, which alone evaluates.
 
     Raises:
         InputError: if the data or a file can't be used.
@@ -97,27 +105,33 @@ def train_and_evaluate(config: Config, run_dir: RunDir, progress: Progress, give
     """
     given = given or read_given(config, run_dir.classifier.is_file(), progress)
     dataset = given.dataset
-    if config.encryption:
-        _make_key(run_dir)
+    prepare(config, run_dir)
     _report_data(dataset, progress)
+    devices = devices or OneDevice()
+    if devices.count > 1:
+        progress.say(devices.description())
     config = fit_to_data(config, dataset)
     networks = [run_dir.classifier] if config.encryption else [run_dir.classifier, run_dir.transform]
     if not all(file.is_file() for file in networks):
         _check_objective(config, dataset)
-        _train(config, given, run_dir, progress)
-    return evaluate_run(run_dir, dataset, progress)
+        _train(config, given, run_dir, progress, devices)
+    return evaluate_run(run_dir, dataset, progress) if devices.is_chief else None
 
 
-def _train(config, given, run_dir, progress):
+def _train(config, given, run_dir, progress, devices):
     """Trains and saves what the run lacks."""
     dataset = given.dataset
     policy = precision.resolve(config.precision)
-    _record_environment(run_dir, policy, config)
+    with devices.together():
+        for recipe in (config.classifier_recipe, config.transform_recipe):
+            devices.check(recipe, len(dataset.train.labels))
+        _record_environment(run_dir, policy, config, devices)
+    devices.require_same("precision", policy)
     if not run_dir.classifier.is_file():
         _warn_of_random_encoder(config, dataset, progress, given.classifier)
-    classifier = _classifier(config, given, policy, run_dir, progress)
+    classifier = _classifier(config, given, policy, run_dir, progress, devices)
     if config.encryption is None and not run_dir.transform.is_file():
-        _train_transform(config, dataset, policy, classifier, run_dir, progress)
+        _train_transform(config, dataset, policy, classifier, run_dir, progress, devices)
 
 
 def _check_objective(config, dataset):
@@ -127,7 +141,7 @@ def _check_objective(config, dataset):
         load(check)(config, dataset)
 
 
-def _record_environment(run_dir, policy, config):
+def _record_environment(run_dir, policy, config, devices):
     """Writes environment.json; refuses to go on with a precision that the run was not begun with."""
     former = run_dir.read_environment()
     begun = former.get("precision", policy)
@@ -138,12 +152,14 @@ def _record_environment(run_dir, policy, config):
         )
     batches = {"classifier": config.classifier_recipe.batch_size, "transform": config.transform_recipe.batch_size}
     made = {"precision": policy, "batch_size": batches}
+    if devices.count > 1:
+        made["devices"] = {"strategy": devices.name, "count": devices.count}
     write_json(run_dir.environment, former | describe_environment() | made)
 
 
-def _make_key(run_dir):
-    """A new key for a run that has learned nothing yet; a lost one can't be replaced."""
-    if run_dir.encryption_key.is_file():
+def prepare(config: Config, run_dir: RunDir) -> None:
+    """Makes what a run needs before it learns: with a keyed method a new key; a lost one can't be replaced."""
+    if not config.encryption or run_dir.encryption_key.is_file():
         return
     if run_dir.classifier.is_file() or any(run_dir.checkpoints.glob("*.npz")):
         raise InputError(
@@ -153,7 +169,7 @@ def _make_key(run_dir):
     key_file.create(run_dir.encryption_key)
 
 
-def _classifier(config, given, policy, run_dir, progress):
+def _classifier(config, given, policy, run_dir, progress, devices):
     """ψ in float32: of the run, of `classifier_path`, or trained now."""
     dataset = given.dataset
     if run_dir.classifier.is_file():
@@ -169,13 +185,14 @@ def _classifier(config, given, policy, run_dir, progress):
         trainer = ClassifierTrainer(classifier, config.classifier_recipe.label_smoothing)
         recipe = config.classifier_recipe
         protect = load_protection(run_dir, config, dataset.image_size) if config.encryption else None
-        fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "classifier", progress, protect)
+        run = run_dir, "classifier", progress, protect, devices
+        fit(trainer, dataset, recipe, config.augmentation, config.seed, *run)
         classifier = _in_float32(classifier, lambda: _new_classifier(config, dataset))
     _save(classifier, run_dir.classifier)
     return classifier
 
 
-def _train_transform(config, dataset, policy, classifier, run_dir, progress):
+def _train_transform(config, dataset, policy, classifier, run_dir, progress, devices):
     """Trains and saves h_θ by the objective of the `Config`."""
 
     def new_transform():
@@ -186,10 +203,13 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress):
     frozen = _frozen(config, dataset, policy, classifier)
     setting = Setting(config, dataset, frozen, new_transform, build, run_dir, progress)
     trainer = load(OBJECTIVES[config.objective].trainer)(setting)
+    features = run_dir.read_environment().get("feature_extractor", {})
+    devices.require_same("features", f"{features.get('source')} {features.get('sha256', '')}".strip())
     recipe = config.transform_recipe
-    if trainer.warm_up:
-        fit(trainer.warm_up, dataset, recipe, config.augmentation, config.seed, run_dir, "encoder", progress)
-    fit(trainer, dataset, recipe, config.augmentation, config.seed, run_dir, "transform", progress)
+    for phase, each in (("encoder", trainer.warm_up), ("transform", trainer)):
+        if each:
+            run = run_dir, phase, progress, None, devices
+            fit(each, dataset, recipe, config.augmentation, config.seed, *run)
     if config.has_reader:
         row = config.rows()["transform"]
         new_reader = functools.partial(row.build_reader, dataset.image_size, dataset.num_classes)

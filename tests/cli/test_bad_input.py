@@ -52,6 +52,8 @@ def call(command, *arguments, cwd):
         (["--dataset=digits", "--adversary_weight=-1"], ["adversary_weight", "at least 0", "-1"]),
         (["--dataset=digits", "--distillation_weight=2"], ["distillation_weight", "at most 1", "2"]),
         (["--dataset=digits", "--precision=half"], ["precision", "'half'"]),
+        (["--dataset=digits", "--strategy=mirror"], ["strategy", "'mirror'", "Did you mean mirrored?"]),
+        (["--dataset=digits", "--strategy=multiworker"], ["needs TF_CONFIG", '"task": {"type": "worker", "index": 0}']),
         (["--dataset=digits", "--feature_weights=none.h5"], ["--feature_weights", "none.h5"]),
         (["--dataset=digits", "--classifier_path=none.keras"], ["--classifier_path", "none.keras"]),
         (["digits"], ["'digits'", "--help"]),

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from keras import layers
 
-from i2p_tf import inference
+from i2p_tf import classifier_file, inference
 from i2p_tf.cli import train
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.export import bundle
 from i2p_tf.models.classifiers import own
+from i2p_tf.objectives import paper
 from i2p_tf.run_dir import RunDir
 from i2p_tf.training.progress import Progress
 from i2p_tf.training.train import read_given
@@ -23,6 +24,7 @@ from i2p_tf.training.train import read_given
 pytestmark = pytest.mark.slow
 
 ARGUMENTS = ("--dataset=digits", "--image_size=16", "--preset=smoke", "--feature_weights=classifier")
+CODEBOOK = ("--dataset=digits", "--image_size=16", "--preset=two_cores", "--epochs=1")
 FEW = ("--training_images=64", "--batch_size=64")
 ORDER = "7,0,1,2,3,4,5,6,9,8"  # an order of the classes that isn't that of the data
 
@@ -46,10 +48,10 @@ def run(monkeypatch, tmp_path):
     """Runs bin/train on `run` in the folder of the test; returns its `RunDir`."""
     monkeypatch.chdir(tmp_path)
 
-    def give(*given):
+    def give(*given, arguments=ARGUMENTS):
         for name in train.FLAGS:
             train.FLAGS[name].unparse()
-        train.FLAGS(["train", *ARGUMENTS, *FEW, "--run_dir=run", *given])
+        train.FLAGS(["train", *arguments, *FEW, "--run_dir=run", *given])
         train.main([])
         return RunDir(tmp_path / "run")
 
@@ -86,6 +88,40 @@ def test_plain_accuracy_is_that_of_keras_and_it_can_be_exported(model, run, digi
     run("--classifier_path=mine.keras", "--classifier_range=-1..1")  # the run has its own
 
 
+def test_a_saved_model_goes_all_the_way_and_the_run_holds_it(model, run, digits, tmp_path, shallow_resnet20):
+    model.export(tmp_path / "mine", verbose=False)
+    assert "--classifier_range=0..1|0..255|-1..1|imagenet" in refused(run, tmp_path, "--classifier=mine")
+    run_dir = run("--classifier=mine/", "--classifier_range=-1..1", arguments=CODEBOOK)  # which needs no features
+    _, expected = model.evaluate(np.float32(digits.test.images) / 127.5 - 1.0, digits.test.labels, verbose=0)
+    n = len(digits.test.labels)
+    results = run_dir.read_results()
+    assert round(results["accuracy"]["plain"] * n) == round(expected * n)
+    assert results["cost"]["classifier_macs"] == 64 * 9 * 3 * 16 + 16 * 9 * 16 * 32 + 512 * 10
+    recorded = run_dir.read_environment()["classifier"]
+    assert recorded["sha256"] == classifier_file.sha256(tmp_path / "mine")
+    assert (recorded["file"], recorded["range"], recorded["output"]) == ("mine", "-1..1", "probabilities")
+    (tmp_path / "mine").rename(tmp_path / "gone")
+    config = run_dir.load_config()
+    manifest = bundle.export(run_dir, digits, config, tmp_path / "bundle", (), True, False, Progress())
+    assert manifest["networks"]["classifier"] == "mine"
+
+
+def test_a_saved_model_shows_no_features(model, run, tmp_path):
+    model.export(tmp_path / "mine", verbose=False)
+    line = refused(run, tmp_path, "--classifier=mine", "--classifier_range=-1..1")
+    assert "mine shows no feature maps" in line and "--feature_weights=FILE" in line
+
+
+def test_features_that_can_be_had_nowhere_are_missed_before_anything_is_written(model, run, tmp_path, monkeypatch):
+    def no_network(*_):
+        raise OSError("no network")
+
+    model.export(tmp_path / "mine", verbose=False)
+    monkeypatch.setattr(paper, "vgg16_features", no_network)
+    given = ("--classifier=mine", "--classifier_range=-1..1", "--feature_weights=imagenet")
+    assert "mine shows no feature maps" in refused(run, tmp_path, *given)
+
+
 def test_the_order_of_the_classes_can_be_told(model, digits, run, tmp_path):
     order = [int(name) for name in ORDER.split(",")]
     dense = model.layers[-1]
@@ -117,6 +153,11 @@ def test_a_range_that_is_not_recognised_is_asked_for(model, run, tmp_path):
     assert "--classifier_range=0..1|0..255|-1..1|imagenet" in line
     accuracies = dict(re.findall(r"(\S+) (0\.\d\d|1\.00)[,)]", line))
     assert max(accuracies, key=accuracies.get) == "-1..1"
+
+
+def write_graph(folder, content):
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(content)
 
 
 def small(size=16, classes=10, channels=3):
@@ -153,7 +194,9 @@ def test_what_does_not_fit_leaves_nothing(make, words, run, tmp_path, monkeypatc
     ("make", "words"),
     [
         (lambda path: None, "no such file"),
-        (lambda path: path.mkdir(), "is a folder; of a SavedModel"),
+        (lambda path: path.mkdir(), "is a folder without saved_model.pb"),
+        (lambda path: write_graph(path / "1", b""), "its.h5/1 is one"),
+        (lambda path: write_graph(path, b"text"), "damaged"),
         (lambda path: path.write_text("text"), "no file of a Keras network"),
         (lambda path: zipfile.ZipFile(path, "w").close(), "no file of a Keras network"),
         (lambda path: path.write_bytes(b"\x89HDF\r\n\x1a\n"), "no Keras classifier"),

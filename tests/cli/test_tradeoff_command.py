@@ -9,6 +9,7 @@ from i2p_tf import presets
 from i2p_tf.cli import tradeoff
 from i2p_tf.files import read_json, write_json
 from i2p_tf.run_dir import RunDir
+from i2p_tf.tradeoff.average import average
 
 invented = runpy.run_path(pathlib.Path(__file__).parents[1] / "tradeoff" / "invented.py")["curve"]
 
@@ -96,3 +97,22 @@ def test_the_report_shows_it(run_command, write_run):
     assert "What the code is worth" in text and "+0.0500" in text
     write_json(run_dir.tradeoff, {"rows": [{}]})
     assert "tradeoff.json is damaged" in refused(run_command, f"--run_dir={run_dir.path}", command="report")
+
+
+def test_recorded_trade_offs_make_a_page(run_command, tmp_path):
+    write_json(tmp_path / "b.json", invented())
+    write_json(tmp_path / "a.json", average([invented(0), invented(1, better=0.02)]))
+    code, stdout, _ = run_command("tradeoff", f"--page={tmp_path}")
+    page = (tmp_path / "README.md").read_text()
+    assert code == 0 and stdout == f"{tmp_path / 'README.md'}\n"
+    assert "+0.0300 (+0.0200 to +0.0400)" in page and "seed 1" in page and "`plain`, counts" in page
+    assert page.index("a.png") < page.index("b.png") and (tmp_path / "b.png").is_file()
+
+
+def test_a_page_of_something_else_is_refused_and_nothing_written(run_command, tmp_path):
+    assert "is no folder with trade-offs" in refused(run_command, f"--page={tmp_path}")
+    write_json(tmp_path / "a.json", invented())
+    assert "don't go with it" in refused(run_command, f"--page={tmp_path}", "--run_dir=run")
+    write_json(tmp_path / "b.json", {"rows": []})
+    assert "b.json is no trade-off" in refused(run_command, f"--page={tmp_path}")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.json", "b.json"]

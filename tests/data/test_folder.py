@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from i2p_tf.data import folder as folder_source
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 
@@ -300,3 +301,18 @@ def test_the_classes_are_described_with_their_counts(animals, tmp_path):
             save(tmp_path / "many" / f"c{number:02}" / f"{index}.png", "white", size=(2, 2))
     line = load(tmp_path / "many", image_size=12).describe_classes()
     assert line.startswith("30 classes: c00 (3), c01 (4), ") and line.endswith(", c07 (4), and 22 more (3 to 4 each)")
+
+
+def test_a_large_folder_stays_on_the_disk(animals, monkeypatch):
+    (animals / "ant" / "bad.png").write_text("no picture")
+    expected = load(animals)
+    monkeypatch.setattr(folder_source, "MOST_BYTES", 0)
+    found = load(animals, stored=True)
+    assert found.train.is_stored and not found.test.is_stored
+    assert found.skipped == expected.skipped and len(found.skipped) == 1
+    for mine, theirs in zip(everything(found), everything(expected), strict=True):
+        np.testing.assert_array_equal(mine.images[:], theirs.images)
+        np.testing.assert_array_equal(mine.labels, theirs.labels)
+    (animals / "bee" / "3.png").write_text("no picture any more")
+    with pytest.raises(InputError, match="3.png: the picture at byte 0 is damaged"):
+        assert found.train.images[:]

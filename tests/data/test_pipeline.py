@@ -87,6 +87,19 @@ def test_augmentation_flips_and_shifts_within_the_margin(split, augmentation):
     assert down == right == {-2, -1, 0, 1, 2}
 
 
+def test_parts_of_a_batch_are_those_of_the_whole(split):
+    from i2p_tf.data import pipeline
+
+    whole, *parts = (
+        list(pipeline.training_pipeline(split, 8, 1, "flip_crop", 0, part=part).as_numpy_iterator())
+        for part in (None, (0, 3, 6), (1, 2, 4, 5, 7))
+    )
+    for number, batch in enumerate(whole):
+        for mine, values in enumerate(batch):
+            np.testing.assert_array_equal(parts[0][number][mine], values[[0, 3, 6]])
+            np.testing.assert_array_equal(parts[1][number][mine], values[[1, 2, 4, 5, 7]])
+
+
 def test_images_are_protected_after_augmentation(split):
     from i2p_tf.data import pipeline
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
 import i2p_tf
-from i2p_tf import inference, models
+from i2p_tf import forms, inference, models
+from i2p_tf.client.manifest import Manifest
 from i2p_tf.errors import InputError
 from i2p_tf.export import bundle, tflite
 from i2p_tf.export.errors import ParityError
@@ -43,6 +44,8 @@ def test_every_variant_does_what_the_keras_model_does(shared_bundle, trained_run
     accuracy = np.mean(inference.classify(classifier, expected) == labels)
     assert accuracy > 0.8  # else equal accuracies would say nothing
     manifest = json.loads((shared_bundle / "manifest.json").read_text())
+    assert set(manifest) == Manifest.__required_keys__
+    forms.require(manifest, Manifest, "")
     assert set(manifest["variants"]) == {"float32", "float16", "int8", "qat"}
     for variant, entry in manifest["variants"].items():
         protected = i2p_tf.load_transform(shared_bundle, variant)(images)

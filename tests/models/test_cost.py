@@ -45,6 +45,7 @@ def nested(images):
         (nested, 64 * 27 * 4 + 12),
         (lambda x: ops.einsum("bhwc,bhwd->bcd", x, x), 64 * 9 + 9),
         (lambda x: layers.LSTM(2)(layers.Reshape((SIZE, SIZE * 3))(x)), None),
+        (lambda x: ops.cond(ops.mean(x) > 0, lambda: layers.Dense(4)(x), lambda: ops.tile(x[..., :1], 4)), None),
     ],
 )
 def test_macs(make, expected):

@@ -53,6 +53,31 @@ def test_the_verdict_is_the_strongest_attack_with_its_baselines(write_run):
     assert "50% lead to their source as the first hit among 2,000" in text and "By chance that is 0.05%" in text
 
 
+def test_a_code_has_a_row_for_each_number_of_bits_and_its_reader(write_run):
+    run_dir = write_run()
+    assert not any(block.caption.startswith("Accuracy of the reader") for block in blocks(report_on(run_dir), Table))
+
+    def read_codes(results):
+        results |= {"bits": 64, "accuracy_by_bits": {"8": 0.71, "64": 0.92, "512": 0.93, "n": 10_000}}
+        results["cost"] |= {"reader_macs": 30_000_000, "reader_parameters": 1_234_567}
+
+    change(run_dir, read_codes)
+    report = report_on(run_dir)
+    assert table(report, "Accuracy of the reader, by the bits").rows == (
+        ("8", "0.7100", "10,000"),
+        ("64, as the run sends", "0.9200", "10,000"),
+        ("512", "0.9300", "10,000"),
+    )
+    assert "of 30.0 million MACs an image and 1,234,567 parameters" in words(report)
+    rows = table(report, "Cost of one image").rows
+    assert rows[1] == ("reader of codes, in the cloud", "30.0", "0.74", "1,234,567")
+    change(run_dir, lambda results: results["cost"].update(reader_macs=None))
+    assert table(report_on(run_dir), "Cost of one image").rows[1][1:3] == ("unknown", "unknown")
+    change(run_dir, lambda results: results["accuracy_by_bits"].pop("n"))
+    with pytest.raises(InputError, match="accuracy_by_bits"):
+        report_on(run_dir)
+
+
 def test_what_is_read_after_each_channel_stands_beside_the_accuracy(write_run):
     run_dir = write_run()
     rows = table(report_on(run_dir), "Accuracy on protected images after each channel").rows

@@ -204,6 +204,16 @@ def run_serve(tmp_path, *arguments):
     )
 
 
+def test_a_folder_is_written_and_nothing_served(run_command, tmp_path):
+    exports = ",".join(str(make_export(tmp_path / name)) for name in "ab")
+    code, stdout, stderr = run_command("serve", f"--export={exports}", f"--output={tmp_path / 'deployment'}")
+    assert (code, stdout, stderr) == (0, f"configuration: {tmp_path / 'deployment'}\n", "")
+    assert {path.name for path in (tmp_path / "deployment").iterdir()} == {
+        *("models.config", "batching_parameters.txt", "monitoring_config.txt"),
+        *("docker-compose.yml", "kubernetes.yaml"),
+    }
+
+
 def test_tensorflow_model_server_is_started_if_it_is_there(tmp_path):
     write_program(tmp_path / "programs", "tensorflow_model_server")
     export = make_export(tmp_path / "a")

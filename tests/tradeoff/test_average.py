@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from invented import curve
 
+from i2p_tf import forms
 from i2p_tf.tradeoff import picture
 from i2p_tf.tradeoff.average import average
+from i2p_tf.tradeoff.form import Row, Tradeoff
+
+
+def test_it_has_the_form_that_is_documented():
+    assert set(curve()) == Tradeoff.__required_keys__ and set(curve()["rows"][0]) == Row.__required_keys__
+    forms.require(curve(), Tradeoff, "")
 
 
 def test_a_mean_has_its_range_and_its_seeds():

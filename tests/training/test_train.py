@@ -17,6 +17,7 @@ from i2p_tf.objectives.paper import require_same_features
 from i2p_tf.objectives.trainer import ClassifierTrainer
 from i2p_tf.run_dir import RunDir
 from i2p_tf.training import train
+from i2p_tf.training.devices import OneDevice
 from i2p_tf.training.fit import fit
 from i2p_tf.training.progress import Progress
 
@@ -28,16 +29,16 @@ CONFIG = presets.two_cores("folder:pets")
 def test_another_precision_is_refused_once_something_is_trained(tmp_path):
     run_dir = RunDir(tmp_path)
     write_json(run_dir.environment, {"precision": "mixed_float16", "feature_extractor": {"source": "a file"}})
-    train._record_environment(run_dir, "mixed_float16", CONFIG)
+    train._record_environment(run_dir, "mixed_float16", CONFIG, OneDevice())
     assert run_dir.read_environment()["feature_extractor"] == {"source": "a file"}
     assert run_dir.read_environment()["batch_size"] == {"classifier": 128, "transform": 128}
     run_dir.checkpoints.mkdir()
     (run_dir.checkpoints / "classifier-0001.npz").write_text("")
     with pytest.raises(InputError, match="begun in mixed_float16, and here it would go on in float32"):
-        train._record_environment(run_dir, "float32", CONFIG)
+        train._record_environment(run_dir, "float32", CONFIG, OneDevice())
     assert run_dir.read_environment()["precision"] == "mixed_float16"
     (run_dir.checkpoints / "classifier-0001.npz").unlink()
-    train._record_environment(run_dir, "float32", CONFIG)
+    train._record_environment(run_dir, "float32", CONFIG, OneDevice())
     assert run_dir.read_environment()["precision"] == "float32"
 
 

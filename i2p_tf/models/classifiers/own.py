@@ -159,7 +159,7 @@ def recognised_output(model: keras.Model, input_range: str, size: int, said: str
     Raises:
         InputError: if it gives independent scores, or no probabilities where these were said.
     """
-    scores = np.asarray(_ranged(model, input_range, size)(_noise(size), training=False), np.float64)
+    scores = _scores(_ranged(model, input_range, size), size)
     if not np.isfinite(scores).all():
         raise InputError(f"{model.name} gives scores that are not finite")
     if _activation(model) == "sigmoid":
@@ -217,6 +217,16 @@ def _activation(model):
 def _noise(size):
     """A few pictures in [0, 1]."""
     return np.random.default_rng(0).random((8, size, size, 3), dtype=np.float32)
+
+
+def _scores(model, size):
+    """Those of pictures of noise, float64."""
+    import tensorflow as tf
+
+    try:
+        return np.asarray(model(_noise(size), training=False), np.float64)
+    except tf.errors.OpError as error:
+        raise InputError(f"{model.name} fails on pictures of {size}x{size}: {_one_line(error)}") from error
 
 
 def _ranged(model, input_range, size, output="logits"):

@@ -97,4 +97,4 @@ CLASSIFIERS = Table(
 def shown_names() -> tuple[str, ...]:
     """What a message or a help text names: not each network of keras.applications."""
     names = [row.name for row in CLASSIFIERS.values() if not row.application]
-    return (*names, f"{APPLICATION}NAME", "FILE.keras")
+    return (*names, f"{APPLICATION}NAME", "FILE.keras", "FOLDER of a SavedModel")

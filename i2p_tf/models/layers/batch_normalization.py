@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from i2p_tf import whole_batch
 from i2p_tf.hints import Tensor
 
 
@@ -11,7 +12,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     """Keras' layer over the channels of NHWC feature maps, with the same weights and the same results.
 
     In training on TensorFlow it calls the fused kernel; in inference it is one multiplication and one addition, which
-    a converter folds into the convolution before it. On other backends and in float64 training is Keras' own.
+    a converter folds into the convolution before it. On other backends and in float64 training is Keras' own. Where
+    several devices share a batch, `synchronized` says that its statistics are those of the whole.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
@@ -19,6 +21,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
             return self._inference(inputs)
         if keras.backend.backend() != "tensorflow" or self.compute_dtype == "float64":  # which the kernel lacks
             return super().call(inputs, training=training)
+        if self.synchronized and whole_batch.place()[0] > 1:
+            return self._synchronized_training(inputs)
         return self._fused_training(inputs)
 
     def _inference(self, inputs):
@@ -41,6 +45,18 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self._move(self.moving_mean, mean)
         self._move(self.moving_variance, variance * (count - 1) / count)
         return outputs
+
+    def _synchronized_training(self, inputs):
+        x = ops.cast(inputs, "float32")
+        # Not by the mean of squares, which cancels where the mean is large.
+        of_devices = whole_batch.rows(ops.stack(ops.moments(x, axes=tuple(range(len(x.shape) - 1)))))
+        means, variances = of_devices[:, 0], of_devices[:, 1]
+        mean = ops.mean(means, axis=0)
+        variance = ops.mean(variances + ops.square(means - mean), axis=0)
+        self._move(self.moving_mean, mean)
+        self._move(self.moving_variance, variance)
+        outputs = (x - mean) * (ops.rsqrt(variance + self.epsilon) * self.gamma) + self.beta
+        return ops.cast(outputs, inputs.dtype)
 
     def _move(self, average, value):
         average.assign(average * self.momentum + value * (1.0 - self.momentum))

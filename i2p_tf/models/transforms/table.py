@@ -142,7 +142,7 @@ def _codebook(name):
 def _code(name):
     return Transform(
         name,
-        "a code of few bits, which a network at the cloud's side reads",
+        "a code of few bits, in which a network in the cloud finds the class",
         "i2p_tf.models.transforms.code:build",
         {"size": name},
         image_multiple=2 * drawing.GRID,
@@ -151,7 +151,7 @@ def _code(name):
         reader="i2p_tf.models.reader:reader",
         card=_CODE_CARD,
         parameters=(
-            Parameter("bits", 64, "bits of a picture that are sent; clients may send fewer", allowed=drawing.BITS),
+            Parameter("bits", 64, "how many bits of an image are sent; clients may send fewer", allowed=drawing.BITS),
         ),
     )
 
