@@ -48,6 +48,9 @@ RUN_BY = {
     ),
     "bin/export --run_dir --export": "cli/test_export_command.py::test_export_and_protect",
     "bin/protect --export": "client/test_protect.py::test_one_picture",
+    "bin/protect --export --runner --input --output": (
+        "bulk/test_bulk.py::test_pictures_become_what_bin_protect_makes_of_them"
+    ),
     "bin/protect --encryption --key_file --new_key --image_size": (
         "client/test_keyed_transform.py::test_the_key_file_gives_the_picture_back"
     ),
@@ -57,6 +60,7 @@ RUN_BY = {
         "serving/test_tf_serving.py::test_tensorflow_model_server_is_started_if_it_is_there"
     ),
     "bin/serve --export --output": "serving/test_tf_serving.py::test_a_folder_is_written_and_nothing_served",
+    "bin/serve --export --output --cores": "serving/test_kubernetes.py::test_flags_of_bin_serve",
     "bin/classify --export --server --top --json": "cli/test_classify_command.py::test_text_and_json_say_the_same",
 }
 ALLOWED = {
