@@ -54,13 +54,13 @@ RUN_BY = {
     "bin/protect --export --runner --input --output": (
         "bulk/test_bulk.py::test_pictures_become_what_bin_protect_makes_of_them"
     ),
-    "bin/serve --export --output --cores": "serving/test_kubernetes.py::test_flags_of_bin_serve",
     "bin/serve --export": "serving/stand_in/test_server.py::test_swaps_drop_no_request",
     "bin/serve --export --web": "cli/test_demo_command.py::test_the_served_accuracy_is_the_evaluated_one",
     "bin/serve --export --allow_origin": (
         "serving/test_tf_serving.py::test_tensorflow_model_server_is_started_if_it_is_there"
     ),
     "bin/serve --export --output": "serving/test_tf_serving.py::test_a_folder_is_written_and_nothing_served",
+    "bin/serve --export --output --cores": "serving/test_kubernetes.py::test_flags_of_bin_serve",
     "bin/classify --export --server --top --json": "cli/test_classify_command.py::test_text_and_json_say_the_same",
 }
 ALLOWED = {

@@ -37,11 +37,13 @@ class Inputs:
         base: what the paths of all files begin with; a name is what follows.
         plan: a line of JSON for each file: path, size, time.
         units: of work.
+        parts: how many there are in all units; None if nobody knows, as of TFRecords.
     """
 
     base: str
     plan: bytes
     units: tuple[Unit, ...]
+    parts: int | None
 
 
 def holds_records(path: str) -> bool:
@@ -88,7 +90,7 @@ def _planned(base: str, files: Sequence[File], each: int) -> Inputs:
     for number, text in enumerate(texts):
         units.append(Unit(f"{number:05d}-of-{len(texts):05d}", start, len(text)))
         start += len(text)
-    return Inputs(base, b"".join(texts), tuple(units))
+    return Inputs(base, b"".join(texts), tuple(units), len(units) if each > 1 else None)
 
 
 def _lines(files: Sequence[File]) -> Iterator[str]:

@@ -21,7 +21,7 @@ from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from i2p_tf.bulk.errors import BulkFailed
 
-_SECONDS = 0.5  # between two calls of `tick`
+_SECONDS = 2.0  # between two calls of `tick`
 
 
 def run(

@@ -62,7 +62,7 @@ def protect(
         InputError: if the job can't be begun.
         BulkFailed: if it was not finished.
     """
-    place = Place(storage.absolute(output))
+    beam_options, place = _options(options), Place(storage.absolute(output))
     found = inputs.find(storage.absolute(pattern), place.prefix)
     settings = transform.identity | {"resize": rule, "inputs": hashlib.sha256(found.plan).hexdigest()}
     with _locked(place):
@@ -70,10 +70,10 @@ def protect(
         look = Look(transform.image_size, rule, transform.bits)
         counts = _counts(
             runner,
-            _options(options),
+            beam_options,
             processes,
             lambda root: pipeline.build(root, found.units, found.base, place, look),
-            lambda: progress(place.finished_parts(), None if inputs.holds_records(pattern) else len(found.units)),
+            lambda: progress(place.finished_parts(), found.parts) if storage.is_local(place.folder) else None,
         )
     return Totals(counts["protected"], counts["kept"], counts["failed"], place)
 

@@ -1,5 +1,6 @@
 """Many pictures by Beam give what bin/protect gives, and what goes wrong is named."""
 
+import gzip
 import io
 import json
 import os
@@ -153,8 +154,9 @@ def test_damaged_records_and_a_shard_that_is_cut_off_are_named(tmp_path, bulk):
     (tmp_path / "a.tfrecord").write_bytes(flipped)
     (tmp_path / "b.tfrecord").write_bytes(whole[: 3 * size + 50])
     make_shard(tmp_path / "c.tfrecord", [b"none"])
-    code, stdout, _ = bulk(f"{tmp_path}/?.tfrecord", f"{tmp_path}/out/")
-    assert code == 1 and "7 pictures protected" in stdout
+    (tmp_path / "d.tfrecord.gz").write_bytes(gzip.compress(whole[:size]))
+    code, stdout, _ = bulk(f"{tmp_path}/*.tfrecord*", f"{tmp_path}/out/")
+    assert code == 1 and "8 pictures protected" in stdout
     assert failures(f"{tmp_path}/out/") == {
         "a.tfrecord/00000001": "its checksum is wrong",
         "b.tfrecord/00000003": "the shard is cut off or damaged from here on",
@@ -163,6 +165,7 @@ def test_damaged_records_and_a_shard_that_is_cut_off_are_named(tmp_path, bulk):
     assert set(contents(tmp_path / "out")) == {
         *(f"a.tfrecord/{number:08d}.png" for number in (0, 2, 3, 4)),
         *(f"b.tfrecord/{number:08d}.png" for number in (0, 1, 2)),
+        "d.tfrecord.gz/00000000.png",
     }
 
 
