@@ -167,7 +167,7 @@ ATTACKS.register(
 ATTACKS.register(
     Attack(
         "attribute_inference",
-        help="a network that learns to read something else than the class from protected images",
+        help="a network that learns to infer something besides the class from protected images",
         title="another attribute",
         threat_model=T1,
         specification=specifications.AttributeInference,

@@ -44,7 +44,7 @@ def check(values: flags.FlagValues, arguments: Sequence[str]) -> None:
     for package in ("apache_beam", "google_crc32c"):
         if not importlib.util.find_spec(package):
             raise InputError(
-                "--runner needs Apache Beam, which is not installed: pip install -c constraints.txt '.[beam]'"
+                "--runner needs Apache Beam, which is not installed: pip install -c constraints-beam.txt '.[beam]'"
             )
 
 

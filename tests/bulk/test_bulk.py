@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("apache_beam", reason="the extra `beam` is not installed")
+pytest.importorskip("apache_beam", reason="the extra `beam` needs the versions of constraints-beam.txt")
 
 from i2p_tf.bulk import example, inputs, storage
 from i2p_tf.client import protect, transform
@@ -257,7 +257,7 @@ def test_without_beam_the_extra_is_named(tmp_path, bulk, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     code, _, stderr = bulk(tmp_path, "out/")
     assert code == 2 and stderr == (
-        "error: --runner needs Apache Beam, which is not installed: pip install -c constraints.txt '.[beam]'\n"
+        "error: --runner needs Apache Beam, which is not installed: pip install -c constraints-beam.txt '.[beam]'\n"
     )
 
 
