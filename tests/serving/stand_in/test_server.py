@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import gc
 import hashlib
 import http.client
 import json
@@ -11,6 +12,7 @@ import select
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from pathlib import Path
@@ -397,3 +399,16 @@ def test_a_rest_port_that_another_server_listens_on_by_now_is_named():
             first.listen()
             with pytest.raises(NotServing, match=f"port {port}: .*--rest_port"):
                 asyncio.run(rest_server.start(None, second, 9, 1))
+
+
+def test_collections_of_garbage_leave_tensorflow_out(monkeypatch):
+    """One that looks through its modules takes 0.2 s, in which nobody is answered."""
+    found = []
+    monkeypatch.setattr(local_server.asyncio, "run", lambda work: (work.close(), found.append(gc.get_freeze_count())))
+    interval = sys.getswitchinterval()
+    try:
+        local_server.serve([], "127.0.0.1", socket.socket(), 0, print)
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(interval)
+    assert found[0] > 100_000  # TensorFlow is loaded here
