@@ -92,7 +92,8 @@ def _normalized(name):
 def _requirements(extras):
     project = _project()
     by_extra = project["optional-dependencies"]
-    names = [name for name in by_extra if name != "all"] if extras == ["all"] else extras
+    # "all" is ["PACKAGE[extra,extra]"]: not every extra, as `beam` needs an environment of its own.
+    names = re.search(r"\[(.+)\]", *by_extra["all"])[1].split(",") if extras == ["all"] else extras
     return project["dependencies"] + [requirement for name in names for requirement in by_extra[name]]
 
 
