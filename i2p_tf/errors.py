@@ -21,6 +21,11 @@ def unknown_name(what: str, received: str, allowed: Sequence[str], quoted: bool 
     )
 
 
+def one_line(error: BaseException) -> str:
+    """What an exception of a library says, as a part of one line: its first 200 characters, or its name."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def printable(path: str | os.PathLike) -> str:
     """A file name for a terminal: in one line, whatever it is made of."""
     text = str(path)

@@ -40,6 +40,7 @@ def run(
     """
     options.view_as(DirectOptions).direct_num_workers = processes
     outcomes: queue.Queue = queue.Queue()
+    former = threading.excepthook
     threading.excepthook = lambda arguments: outcomes.put(_died(arguments.exc_value))
     try:
         with tempfile.TemporaryDirectory(prefix="i2p_tf-") as folder:  # workers end when it goes
@@ -47,7 +48,7 @@ def run(
             threading.Thread(target=_run, args=arguments, daemon=True).start()
             return _wait(outcomes, tick)
     finally:
-        threading.excepthook = lambda arguments: None  # workers that end now are meant to
+        threading.excepthook = lambda arguments: _is_death(arguments.exc_value) or former(arguments)
 
 
 def _environment(folder):
@@ -76,6 +77,11 @@ def _wait(outcomes, tick):
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+
+def _is_death(error):
+    """Whether a worker has ended; those that end after the pipeline are meant to."""
+    return isinstance(_died(error), BulkFailed)
 
 
 def _died(error):

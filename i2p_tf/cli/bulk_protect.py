@@ -1,5 +1,6 @@
 """What bin/protect does with --runner: many pictures on Apache Beam."""
 
+import contextlib
 import importlib.util
 import logging
 import sys
@@ -55,23 +56,23 @@ def run(values: flags.FlagValues, transform: Transform, rule: str) -> int:
         values: the flags, after `check`.
         transform, rule: as for `i2p_tf.client.protect.protect_bytes`.
     """
-    # Of this machine's workers what fails is raised as well; a cluster's tell where they can be watched.
-    logging.getLogger().setLevel(logging.CRITICAL if values.runner == RUNNERS[0] else logging.INFO)
-    from i2p_tf.bulk import run
-
     started = time.monotonic()
     line = MovingLine()
-    totals = run.protect(
-        values.runner,
-        values.input,
-        values.output,
-        transform,
-        rule,
-        transform.threads,
-        values.beam_options,
-        values.overwrite,
-        lambda finished, total: _show(line, started, finished, total),
-    )
+    # Of this machine's workers what fails is raised as well; a cluster's tell where they can be watched.
+    with _logged(logging.CRITICAL if values.runner == RUNNERS[0] else logging.INFO):
+        from i2p_tf.bulk import run
+
+        totals = run.protect(
+            values.runner,
+            values.input,
+            values.output,
+            transform,
+            rule,
+            transform.threads,
+            values.beam_options,
+            values.overwrite,
+            lambda finished, total: _show(line, started, finished, total),
+        )
     line.clear()
     seconds = time.monotonic() - started
     failures = totals.place.read_failures()
@@ -85,6 +86,18 @@ def run(values: flags.FlagValues, transform: Transform, rule: str) -> int:
         f"({totals.protected / seconds:.0f} a second){kept}, {totals.failed} failed"
     )
     return 1 if totals.failed else 0
+
+
+@contextlib.contextmanager
+def _logged(level):
+    """Only what is at least of this level is logged meanwhile."""
+    root = logging.getLogger()
+    former = root.level
+    root.setLevel(level)
+    try:
+        yield
+    finally:
+        root.setLevel(former)
 
 
 def _show(line, started, finished, total):

@@ -130,8 +130,8 @@ CONFIG_FLAGS = (
     "seed",
 )
 HEADS = {
-    "classifier": "the network that classifies; or the file of any trained Keras classifier (.keras or .h5), which is "
-    "taken as it is; that of the preset if not given",
+    "classifier": "the network that classifies; or any trained one, which is taken as it is: a file of Keras (.keras "
+    "or .h5), or the folder of a SavedModel; that of the preset if not given",
     "transform": "the network that protects images; that of the preset if not given",
     "objective": "how the transform is trained; that of the preset if not given",
     "channel": "how protected images travel in training; that of the preset if not given",

@@ -32,9 +32,8 @@ class StoredImages:
 
     def __init__(self, files: Sequence[pathlib.Path] | np.ndarray, places: np.ndarray, image_size: int) -> None:
         self.files, self.places, self.image_size = files, places, image_size
-        self.damage: list[
-            str
-        ] = []  # TensorFlow, which may ask for images, makes an error of its own of an `InputError`
+        # TensorFlow, which may ask for images, makes an error of its own of an `InputError`.
+        self.damage: list[str] = []
 
     def __len__(self) -> int:
         return len(self.places)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import logging
 import os
 import re
 import signal
@@ -219,7 +220,9 @@ def test_a_process_loads_the_model_once(tmp_path, bulk, monkeypatch):
     load = transform.Transform.__init__
     monkeypatch.setattr(transform.Transform, "__init__", lambda *given: (loaded.append(1), load(*given))[1])
     make_folder(tmp_path / "photos")
+    level = logging.getLogger().level
     bulk(tmp_path / "photos", f"{tmp_path}/out/")  # three units
+    assert logging.getLogger().level == level
     assert len(loaded) == 2  # the command's, to check it, and the pipeline's
 
 

@@ -70,14 +70,18 @@ def refused(run, tmp_path, *given):
     return line
 
 
+def check_accuracy_and_macs(run_dir, model, test):
+    """Plain accuracy is what Keras says of the model, to the picture."""
+    _, expected = model.evaluate(np.float32(test.images) / 127.5 - 1.0, test.labels, verbose=0)
+    results, n = run_dir.read_results(), len(test.labels)
+    assert round(results["accuracy"]["plain"] * n) == round(expected * n)
+    assert results["cost"]["classifier_macs"] == 64 * 9 * 3 * 16 + 16 * 9 * 16 * 32 + 512 * 10
+
+
 def test_plain_accuracy_is_that_of_keras_and_it_can_be_exported(model, run, digits, tmp_path):
     model.save(tmp_path / "mine.keras")
     run_dir = run("--classifier=mine.keras", "--classifier_range=-1..1")
-    _, expected = model.evaluate(np.float32(digits.test.images) / 127.5 - 1.0, digits.test.labels, verbose=0)
-    n = len(digits.test.labels)
-    results = run_dir.read_results()
-    assert round(results["accuracy"]["plain"] * n) == round(expected * n)
-    assert results["cost"]["classifier_macs"] == 64 * 9 * 3 * 16 + 16 * 9 * 16 * 32 + 512 * 10
+    check_accuracy_and_macs(run_dir, model, digits.test)
     recorded = run_dir.read_environment()["classifier"]
     assert (recorded["file"], recorded["range"], recorded["output"]) == ("mine.keras", "-1..1", "probabilities")
     config = run_dir.load_config()
@@ -92,11 +96,7 @@ def test_a_saved_model_goes_all_the_way_and_the_run_holds_it(model, run, digits,
     model.export(tmp_path / "mine", verbose=False)
     assert "--classifier_range=0..1|0..255|-1..1|imagenet" in refused(run, tmp_path, "--classifier=mine")
     run_dir = run("--classifier=mine/", "--classifier_range=-1..1", arguments=CODEBOOK)  # which needs no features
-    _, expected = model.evaluate(np.float32(digits.test.images) / 127.5 - 1.0, digits.test.labels, verbose=0)
-    n = len(digits.test.labels)
-    results = run_dir.read_results()
-    assert round(results["accuracy"]["plain"] * n) == round(expected * n)
-    assert results["cost"]["classifier_macs"] == 64 * 9 * 3 * 16 + 16 * 9 * 16 * 32 + 512 * 10
+    check_accuracy_and_macs(run_dir, model, digits.test)
     recorded = run_dir.read_environment()["classifier"]
     assert recorded["sha256"] == classifier_file.sha256(tmp_path / "mine")
     assert (recorded["file"], recorded["range"], recorded["output"]) == ("mine", "-1..1", "probabilities")

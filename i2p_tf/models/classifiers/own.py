@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from i2p_tf.errors import InputError
+from i2p_tf.errors import InputError, one_line
 from i2p_tf.models.inner_layers import plain_layers
 from i2p_tf.models.layers.normalization import imagenet_normalization
 
@@ -187,7 +187,7 @@ def import_custom_objects(module: str) -> None:
         else:
             importlib.import_module(module)
     except Exception as error:  # a module may raise anything
-        raise InputError(f"--custom_objects={module} can't be imported: {_one_line(error)}") from error
+        raise InputError(f"--custom_objects={module} can't be imported: {one_line(error)}") from error
 
 
 def unknown_object(error: Exception) -> str | None:
@@ -226,7 +226,7 @@ def _scores(model, size):
     try:
         return np.asarray(model(_noise(size), training=False), np.float64)
     except tf.errors.OpError as error:
-        raise InputError(f"{model.name} fails on pictures of {size}x{size}: {_one_line(error)}") from error
+        raise InputError(f"{model.name} fails on pictures of {size}x{size}: {one_line(error)}") from error
 
 
 def _ranged(model, input_range, size, output="logits"):
@@ -275,14 +275,10 @@ def _shapes(model, image_size):
         outputs = keras.tree.flatten(model(images))
     except Exception as error:  # of the user's code
         raise InputError(
-            f"{model.name} does not take pictures of shape {images.shape[1:]}: {_one_line(error)}"
+            f"{model.name} does not take pictures of shape {images.shape[1:]}: {one_line(error)}"
         ) from error
     return [images.shape], [output.shape for output in outputs]
 
 
 def _choices(names):
     return f"give one of {', '.join(names)}"
-
-
-def _one_line(error):
-    return " ".join(str(error).split())[:200] or type(error).__name__

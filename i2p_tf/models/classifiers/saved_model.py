@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from i2p_tf.classifier_file import GRAPH
-from i2p_tf.errors import InputError
+from i2p_tf.errors import InputError, one_line
 from i2p_tf.models.layers.saved_model import SavedModel
 
 DEFAULT = tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
@@ -31,7 +31,7 @@ def load(path: str | os.PathLike) -> keras.Model:
     try:
         loaded = tf.saved_model.load(os.fspath(path))
     except Exception as error:  # TensorFlow raises whatever the folder made it stumble over
-        raise InputError(f"no SavedModel that can be loaded: {_one_line(error)}") from error
+        raise InputError(f"no SavedModel that can be loaded: {one_line(error)}") from error
     name, function = _signature(getattr(loaded, "signatures", {}))
     image = _only("input", function.structured_input_signature[1])
     scores = _only("output", function.structured_outputs)
@@ -51,7 +51,7 @@ def _check_version(path):
     try:
         content.ParseFromString(pathlib.Path(path, GRAPH).read_bytes())
     except Exception as error:  # a class of its own in each implementation of protocol buffers
-        raise InputError(f"{GRAPH} is damaged: {_one_line(error)}") from error
+        raise InputError(f"{GRAPH} is damaged: {one_line(error)}") from error
     if not content.meta_graphs:
         raise InputError(f"{GRAPH} is damaged: it holds no graph")
     if not content.meta_graphs[0].HasField("object_graph_def"):
@@ -103,7 +103,3 @@ def _check_operations(function):
         raise InputError(
             "it calls code in Python (tf.py_function, tf.numpy_function), which a SavedModel does not hold"
         )
-
-
-def _one_line(error):
-    return " ".join(str(error).split())[:200] or type(error).__name__
