@@ -46,13 +46,22 @@ class Classification:
         arrived = self.channel(protected) if self.channel else protected
         return ops.cast(self.classifier(arrived, training=False), "float32")
 
-    def __call__(self, plain: Tensor, logits: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def answers(self, plain: Tensor) -> Tensor | None:
+        """What is distilled: ψ's float32 logits `(batch, classes)` of plain images; None if nothing is."""
+        if not self.distillation_weight:
+            return None
+        return ops.cast(self.classifier(plain, training=False), "float32")
+
+    def __call__(
+        self, plain: Tensor, logits: Tensor, labels: Tensor, answers: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Computes the loss and its parts, all float32.
 
         Args:
             plain: RGB in [0, 1], `(batch, height, width, 3)`.
             logits: that shall be right, `(batch, classes)`.
             labels: integers `(batch,)`.
+            answers: of `plain`, where they are there already.
 
         Returns:
             A dictionary of scalars `loss`, `cross_entropy`, with a distillation weight `distillation`, and `logits`.
@@ -60,14 +69,14 @@ class Classification:
         cross_entropy = mean_cross_entropy(labels, logits, self.label_smoothing)
         values = {"loss": cross_entropy, "cross_entropy": cross_entropy, "logits": logits}
         if self.distillation_weight:
-            distillation, d = self._distillation(plain, logits), self.distillation_weight
+            answers = self.answers(plain) if answers is None else answers
+            distillation, d = self._distillation(answers, logits), self.distillation_weight
             values |= {"loss": (1.0 - d) * cross_entropy + d * distillation, "distillation": distillation}
         return values
 
-    def _distillation(self, plain, logits):
+    def _distillation(self, answers, logits):
         """Divergence of the softened outputs from ψ's on plain images, scaled to have gradients as of logits."""
-        of_plain = ops.cast(self.classifier(plain, training=False), "float32")
-        targets = ops.stop_gradient(ops.softmax(of_plain / TEMPERATURE))
+        targets = ops.stop_gradient(ops.softmax(answers / TEMPERATURE))
         divergences = keras.losses.kl_divergence(targets, ops.softmax(logits / TEMPERATURE))
         return TEMPERATURE**2 * ops.mean(divergences)
 

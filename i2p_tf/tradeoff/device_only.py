@@ -4,7 +4,6 @@ A code is worth sending only where the cloud reads more from it than the device 
 baselines get what the code gets: data, augmentation, recipe, and ψ's answers to learn from.
 """
 
-import functools
 from typing import Any
 
 import keras
@@ -17,19 +16,33 @@ from i2p_tf.objectives.trainer import Trainer, accuracy
 from i2p_tf.tradeoff.bench import Bench
 from i2p_tf.tradeoff.device_networks import ARCHITECTURES, widest
 
+NAME = "device_only"
 TIMES = 2  # as long as h_θ's recipe: the encoder has its warm-up and the training with the reader
 
 
 class DistilledTrainer(Trainer):
-    """Trains a `network` by labels and ψ, as `classification`, a `Classification`, has it."""
+    """Trains several networks side by side, each by labels and ψ: ψ costs many times what they do, and answers once.
 
-    def __init__(self, network: keras.Model, classification: Classification) -> None:
-        super().__init__(network, name="distilled_trainer")
+    The epoch counts whose validation losses have the lowest sum.
+
+    Args:
+        networks: images in [0, 1] to logits, by name.
+        classification: a `Classification`.
+    """
+
+    def __init__(self, networks: dict[str, keras.Model], classification: Classification) -> None:
+        images = keras.Input(next(iter(networks.values())).input_shape[1:], name="images")
+        logits = {name: network(images) for name, network in networks.items()}
+        super().__init__(keras.Model(images, logits, name="side_by_side"), name="distilled_trainer")
         self.classification = classification
 
     def compute_losses(self, images: Any, labels: Any, training: bool) -> dict[str, Any]:
-        values = self.classification(images, self.network(images, training=training), labels)
-        return values | {"accuracy": accuracy(labels, values.pop("logits"))}
+        answers = self.classification.answers(images)
+        values = {"loss": 0.0}
+        for name, logits in self.network(images, training=training).items():
+            loss = self.classification(images, logits, labels, answers)["loss"]
+            values |= {"loss": values["loss"] + loss, f"{name}_accuracy": accuracy(labels, logits)}
+        return values
 
 
 def device_only(bench: Bench) -> dict:
@@ -39,31 +52,37 @@ def device_only(bench: Bench) -> dict:
         A dictionary: `best`, the name of the one that is best on validation images; `accuracy`, on test images, and
         `macs` of that one; `networks`, each with `accuracy`, `validation_accuracy`, `macs` and `parameters` by name.
     """
-    networks = {}
-    for name in ARCHITECTURES:
-        measure = functools.partial(_measured, bench, name)
-        result = bench.memory.result(f"device_only_{name}", {"times": TIMES}, {}, measure)
-        if result:
-            networks[name] = result
+    networks = bench.memory.result(NAME, {"times": TIMES}, {}, lambda: _measured(bench))
     if not networks:
         return {"best": None, "accuracy": None, "macs": None, "networks": {}}
     best = max(networks, key=lambda name: networks[name]["validation_accuracy"])
     return {"best": best, "networks": networks} | {key: networks[best][key] for key in ("accuracy", "macs")}
 
 
-def _measured(bench, name):
-    """One baseline; empty if the client computes too little for it."""
-    dataset, config = bench.dataset, bench.config
-    found = widest(name, cost.macs(bench.transform) or 0, config.transform, dataset.image_size, dataset.num_classes)
-    if found is None:
-        return {}
-    build, macs = found
-    keras.utils.set_random_seed(bench.seed)
-    network = build()
-    trainer = DistilledTrainer(network, classification(config, bench.classifier))
-    bench.train(f"device_only_{name}", trainer, TIMES)
-    reached = {
+def _measured(bench):
+    """All baselines that the client could compute, by name."""
+    networks = _as_wide_as_possible(bench)
+    if networks:
+        bench.train(NAME, DistilledTrainer(networks, classification(bench.config, bench.classifier)), TIMES)
+    return {name: _reached(network, bench.dataset) for name, network in networks.items()}
+
+
+def _as_wide_as_possible(bench):
+    dataset, transform = bench.dataset, bench.config.transform
+    macs = cost.macs(bench.transform) or 0
+    networks = {}
+    for name in ARCHITECTURES:
+        found = widest(name, macs, transform, dataset.image_size, dataset.num_classes)
+        if found:
+            keras.utils.set_random_seed(bench.seed)
+            networks[name] = found[0]()
+    return networks
+
+
+def _reached(network, dataset):
+    """The accuracies of a baseline, and what it costs."""
+    accuracies = {
         key: float(np.mean(inference.classify(network, split.images) == split.labels))
         for key, split in (("validation_accuracy", dataset.validation), ("accuracy", dataset.test))
     }
-    return reached | {"macs": macs, "parameters": cost.parameters(network)}
+    return accuracies | {"macs": cost.macs(network), "parameters": cost.parameters(network)}

@@ -43,8 +43,19 @@ def bench(tmp_path, digits):
 
 def trained(bench):
     network = small(0)
-    bench.train("part", DistilledTrainer(network, Classification(bench.classifier, 0.5)))
+    bench.train("part", DistilledTrainer({"small": network}, Classification(bench.classifier, 0.5)))
     return network.get_weights()
+
+
+def test_side_by_side_each_baseline_learns_what_it_learns_alone(bench):
+    distils = Classification(bench.classifier, 0.5)
+    alone, beside, other = small(0), small(0), small(2)
+    bench.train("alone", DistilledTrainer({"one": alone}, distils))
+    bench.train("beside", DistilledTrainer({"one": beside, "other": other}, distils))
+    untrained = small(0)
+    for one, two, start in zip(alone.get_weights(), beside.get_weights(), untrained.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+        assert np.abs(one - start).max() > 0.01
 
 
 def test_it_goes_on_where_it_was_stopped_and_leaves_no_checkpoint(bench, tmp_path, monkeypatch):
