@@ -12,6 +12,7 @@ import sys
 
 from absl import flags
 
+from i2p_tf import process_memory
 from i2p_tf.attacks.suite import find_suite
 from i2p_tf.cli import aliases, app, run_data
 from i2p_tf.data import sources
@@ -129,4 +130,5 @@ def _report_failures(failures):
 
 
 if __name__ == "__main__":
+    process_memory.keep_freed()  # of a process that is this command's own
     run()

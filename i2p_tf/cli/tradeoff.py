@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from absl import flags
 
-from i2p_tf import checks, drawing
+from i2p_tf import checks, drawing, process_memory
 from i2p_tf.cli import app, run_data
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
@@ -197,4 +197,5 @@ def _report_failures(failures):
 
 
 if __name__ == "__main__":
+    process_memory.keep_freed()  # of a process that is this command's own
     run()

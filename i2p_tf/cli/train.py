@@ -15,7 +15,7 @@ import sys
 
 from absl import flags
 
-from i2p_tf import concepts, presets
+from i2p_tf import concepts, presets, process_memory
 from i2p_tf.cli import aliases, app, own_classifier
 from i2p_tf.config import Config
 from i2p_tf.data import sources
@@ -289,4 +289,5 @@ def _given(names):
 
 define_table_flags()
 if __name__ == "__main__":
+    process_memory.keep_freed()  # of a process that is this command's own
     run()
