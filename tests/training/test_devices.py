@@ -30,7 +30,7 @@ TRAIN = [
 
 def test_two_devices_have_the_gradients_and_weights_of_one():
     """Of each objective, after 20 steps in float32."""
-    result = subprocess.run([sys.executable, HERE / "two_devices.py"], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, HERE / "two_devices.py", "mirrored"], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr[-2000:]
     found = json.loads(result.stdout)
     assert found.pop("devices") == 2

@@ -1,9 +1,14 @@
 """Each objective's training on one device and on two, in a process of its own: TensorFlow has to begin with two.
 
-Prints JSON: how far gradients and weights of two devices are from those of one, by the name of the case.
+  python two_devices.py mirrored [CASE ...]       # two devices of this process
+  python two_devices.py multiworker [CASE ...]    # as one of the two processes of TF_CONFIG, with a device each
+
+Prints JSON: how far gradients and weights of two devices are from those of one, by the name of the case; all cases, if
+none is named.
 """
 
 import json
+import sys
 
 import keras
 import numpy as np
@@ -97,6 +102,12 @@ CASES = {
 }
 
 
+def batch_of(chosen, images):
+    """What the process of some devices computes of the batch."""
+    part = list(chosen.part(BATCH) or range(BATCH))
+    return tf.data.Dataset.from_tensors((images[part], LABELS[part]))
+
+
 def trained(make, optimizer, chosen):
     """Gradients of the first step; weights and means after the last."""
     keras.utils.set_random_seed(0)
@@ -114,8 +125,7 @@ def trained(make, optimizer, chosen):
         move(gradients)
 
     trainer.move = watched
-    batches = tf.data.Dataset.from_tensors((IMAGES, LABELS)).repeat(STEPS)
-    means = chosen.epochs(trainer)(batches, [])
+    means = chosen.epochs(trainer)(batch_of(chosen, IMAGES).repeat(STEPS), [])
     networks = [trainer.network, *([trainer.adversary] if hasattr(trainer, "adversary") else [])]
     weights = [weight.numpy() for network in networks for weight in network.weights]
     return {
@@ -140,20 +150,22 @@ def scale_after_overflow(two):
     before, scale = trainer.network.get_weights(), float(trainer.optimizer.dynamic_scale)
     images = IMAGES.copy()
     images[1] = np.inf
-    two.epochs(trainer)(tf.data.Dataset.from_tensors((images, LABELS)), [])
+    two.epochs(trainer)(batch_of(two, images), [])
     return float(trainer.optimizer.dynamic_scale) / scale, furthest(before, trainer.network.get_weights())
 
 
-def main():
-    (processor,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
-    two = devices.of("mirrored")
+def main(strategy, *names):
+    if strategy == "mirrored":
+        (processor,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(processor, [tf.config.LogicalDeviceConfiguration()] * 2)
+    two = devices.of(strategy)
     found = {"devices": two.count, "overflow": scale_after_overflow(two)}
-    for name, (make, optimizer) in CASES.items():
+    for name in names or CASES:
+        make, optimizer = CASES[name]
         ones, others = (trained(make, optimizer, chosen) for chosen in (devices.OneDevice(), two))
         found[name] = {part: furthest(ones[part], others[part]) for part in ones}
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
