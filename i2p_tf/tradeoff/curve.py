@@ -52,7 +52,9 @@ def curve(
     bench = open_bench(run_dir, dataset, config, steps, progress)
     alone = device_only(bench)
     prior = class_alone(bench)
-    of_run, of_ceiling = Symbols(bench, bench.transform), Symbols(bench, ceiling(bench), prefix=f"{CEILING}_")
+    of_run = Symbols(bench, bench.transform)
+    found = {bits: {"linkage": of_run.linkage(bits)["top1"], "attacks": of_run.attack(bits)} for bits in rates}
+    of_ceiling = Symbols(bench, ceiling(bench), prefix=f"{CEILING}_")
     highest = {bits: _strongest(of_ceiling.attack(bits))[1] for bits in sorted({*rates, drawing.BITS[-1]})}
     constant = sanity_checks.constant_codes(bench)
     failed = sanity_checks.failures(highest[drawing.BITS[-1]], prior["ssim"], constant)
@@ -60,7 +62,8 @@ def curve(
     by_bits = run_dir.read_results()["accuracy_by_bits"]
     sizes = _file_sizes(bench, rates)
     rows = [
-        _row(shared | {"png_bytes": sizes[bits]}, bits, by_bits[str(bits)], of_run, highest[bits]) for bits in rates
+        _row(shared | {"png_bytes": sizes[bits]}, bits, by_bits[str(bits)], found[bits], highest[bits])
+        for bits in rates
     ]
     return {
         "rows": rows,
@@ -97,15 +100,15 @@ def _shared(bench, alone, prior, command):
     }
 
 
-def _row(shared, bits, protected, symbols, ceiling_ssim):
-    """The row of a number of bits, whose accuracy is `protected`."""
-    attacks, alone = symbols.attack(bits), shared["device_only"]
+def _row(shared, bits, protected, found, ceiling_ssim):
+    """The row of a number of bits, whose accuracy is `protected`; attackers have `found` what they could."""
+    alone = shared["device_only"]
     return (
         {"bits": bits, "protected": protected, "ceiling_ssim": ceiling_ssim}
         | shared
         | {"gain": None if alone is None else protected - alone}
-        | _leaks(attacks, ceiling_ssim, shared["class_alone_ssim"])
-        | {"linkage": symbols.linkage(bits)["top1"], "attacks": attacks}
+        | _leaks(found["attacks"], ceiling_ssim, shared["class_alone_ssim"])
+        | found
     )
 
 
