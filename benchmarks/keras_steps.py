@@ -79,9 +79,9 @@ class Steps:
             count += 1
         return count * len(self.batch[0]) / (time.perf_counter() - started)
 
-    def product(self, n):
-        """Floating-point operations a second of a product of two n x n matrices."""
-        a, b = (tf.cast(tf.random.uniform((n, n)), DTYPES[self.policy]) for _ in range(2))
+    def product(self, n, policy=None):
+        """Floating-point operations a second of a product of two n x n matrices, by default of its own policy."""
+        a, b = (tf.cast(tf.random.uniform((n, n)), DTYPES[policy or self.policy]) for _ in range(2))
         tf.linalg.matmul(a, b)[0, 0].numpy()
         started = time.perf_counter()
         tf.linalg.matmul(a, b)[0, 0].numpy()

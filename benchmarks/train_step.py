@@ -9,7 +9,9 @@ machine, beside PyTorch as published (float32, contiguous NCHW, eager) and tuned
 images are random, for speed does not depend on them. Each contender has a process of its own, which sleeps while others
 have their turn: the thread pools of two libraries never share a process, and each finds the machine as it would alone.
 What is timed alternates, round by round, so that a change of the machine's speed meets all; ratios are taken within a
-round. Before that each contender takes two steps from the same weights, and their losses must agree.
+round. A matrix product beside each says how fast the machine was; where it moved by more than a fifth within the rounds
+of a step, they are taken again, and a step that never had a steady machine says so. Before that each contender takes
+two steps from the same weights, and their losses must agree.
 
 The limit is the step's floating-point operations at the rate of the best matrix product of the same precision in this
 run: 2 a MAC, times 3 for networks that are trained (forward, gradient by the input, gradient by the weights), times 2
@@ -54,7 +56,7 @@ FLAGS = flags.FLAGS
 flags.DEFINE_multi_enum("part", PARTS, PARTS, "what to measure; may be repeated")
 flags.DEFINE_boolean("peers", True, "time PyTorch too, where it is installed")
 flags.DEFINE_boolean("quick", False, "one round of small steps in small batches, float32 alone, to try things out")
-flags.DEFINE_integer("rounds", 3, "rounds; the median of the rounds counts")
+flags.DEFINE_integer("rounds", 5, "rounds; the median of the rounds counts")
 flags.DEFINE_float("seconds", 1.0, "least seconds of each measurement in each round")
 flags.DEFINE_integer("matrix", 2048, "side of the matrices of the limit")
 flags.DEFINE_string("data_dir", None, "prepared TensorFlow Datasets directory with CIFAR-10")
@@ -68,6 +70,10 @@ OWN, PUBLISHED, TUNED = "i2p_tf", "PyTorch as published", "PyTorch tuned"
 # How far losses of the same weights may differ, and in float32 what the first step changes them by, as shares.
 LOSS_TOLERANCE = {"float32": 0.001, "mixed_bfloat16": 0.05, "mixed_float16": 0.05}
 CHANGE_TOLERANCE = 0.1
+MOST_MOVED = 1.2  # by which the machine's fastest matrix product in the rounds of a step may surpass the slowest
+ATTEMPTS = 3  # at rounds in which it does not
+# What processors say of themselves that decides how fast they multiply.
+INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 
 def main(arguments):
@@ -162,7 +168,10 @@ def start_contenders(stack):
     packages = ", ".join(f"{name} {environment['packages'][name]}" for name in ("tensorflow", "keras", "numpy"))
     print(f"{environment['processor']}, {environment['cores']} cores, GPUs {environment['gpus']}, ", end="")
     print(f"commit {environment['commit']}, {packages}")
-    print(f"best precision of this machine: {best}; oneDNN {environment['onednn']}")
+    print(f"best precision of this machine: {best}; oneDNN {environment['onednn']}; it has {', '.join(instructions())}")
+    for precision in dict.fromkeys(("float32", "mixed_bfloat16", best)):
+        rate = max(contenders[0].call("product", FLAGS.matrix, precision) for _ in range(rounds()))
+        print(f"matrix product in {precision:14} {rate / 1e9:8.1f} GFLOP/s")
     if FLAGS.peers and importlib.util.find_spec("torch"):
         contenders.append(start(PUBLISHED, "float32", "peers.torch_steps", False, "float32"))
         contenders.append(start(TUNED, best, "peers.torch_steps", True, best))
@@ -171,6 +180,16 @@ def start_contenders(stack):
     elif FLAGS.peers:
         print("PyTorch is not installed: not measured")
     return contenders, environment
+
+
+def instructions():
+    """Those of `INSTRUCTIONS` that the processor has, by Linux's /proc, and what oneDNN is held to if it is."""
+    try:
+        has = set(pathlib.Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        has = set()
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA")
+    return [name for name in INSTRUCTIONS if name in has] + ([f"oneDNN at most {limit}"] if limit else [])
 
 
 def measure_workload(workload, contenders, products):
@@ -194,18 +213,34 @@ def measure_workload(workload, contenders, products):
                 "how": how,
                 "losses": losses,
                 "operations": operations,
-                "images_per_second": [],
             }
         )
-    for _ in range(rounds()):
-        for contender, row in zip(contenders, rows, strict=True):
-            row["images_per_second"].append(contender.call("run", FLAGS.seconds))
-            rate = contender.call("product", FLAGS.matrix)
-            products.setdefault((contender.name, contender.precision), []).append(rate)
+    moved = time_rounds(contenders, rows, products)
     for row in rows:
+        row["machine_moved"] = moved
         rate = statistics.median(row["images_per_second"])
         print(f"  {row['contender']}, {row['precision']}: {rate:.1f} images/s", file=sys.stderr, flush=True)
     return rows
+
+
+def time_rounds(contenders, rows, products):
+    """Times all contenders in turn, again where the machine was not steady; by what factor its speed moved at last."""
+    for attempt in range(1, ATTEMPTS + 1):
+        rates = {(contender.name, contender.precision): [] for contender in contenders}
+        for row in rows:
+            row["images_per_second"] = []
+        for _ in range(rounds()):
+            for contender, row in zip(contenders, rows, strict=True):
+                row["images_per_second"].append(contender.call("run", FLAGS.seconds))
+                rates[contender.name, contender.precision].append(contender.call("product", FLAGS.matrix))
+        for key, values in rates.items():
+            products.setdefault(key, []).extend(values)
+        moved = max(max(values) / min(values) for values in rates.values())
+        if moved <= MOST_MOVED:
+            break
+        then = "again" if attempt < ATTEMPTS else "counted all the same"
+        print(f"  the machine's own speed moved by a factor of {moved:.2f}: {then}", file=sys.stderr, flush=True)
+    return moved
 
 
 def check_losses(workload, contender, losses, expected):
@@ -229,7 +264,8 @@ def report(rows):
         ratios = [f"{ratio:.2f}" if ratio else "" for ratio in row["ratios"].values()]
         print(f"{row['step']:28} {row['batch_size']:5} {row['contender']:20} {row['precision']:14} ", end="")
         print(f"{median:9.1f} {min(rates):7.1f} {max(rates):7.1f}  {ratios[0]:>11}  {ratios[1]:>7}", end="")
-        print(f"  {row['share_of_limit']:7.2f}  {row['how']}")
+        unsteady = f"machine moved by {row['machine_moved']:.2f}" if row["machine_moved"] > MOST_MOVED else ""
+        print(f"  {row['share_of_limit']:7.2f}  {row['how']} {unsteady}".rstrip())
 
 
 def ratio_to(name, row, rows):
