@@ -47,21 +47,17 @@ def code_reader(num_classes: int) -> keras.Model:
     return keras.Model(code, layers.Dense(num_classes, dtype="float32", name="logits")(x), name="code_reader")
 
 
-def cut(elements: Tensor, counts: Tensor, hidden: Tensor | None = None) -> Tensor:
+def cut(elements: Tensor, counts: Tensor) -> Tensor:
     """The first `counts` elements of codes, as a reader takes them.
 
     Args:
         elements: float32 `(batch, drawing.ELEMENTS)`.
         counts: integers `(batch,)`.
-        hidden: integers `(batch,)`, how many of these are left out at the beginning; None for none.
 
     Returns:
         `(batch, 2 * drawing.ELEMENTS)`: the elements, 0 where they are not sent, and 1 for each that is.
     """
-    places = ops.arange(drawing.ELEMENTS)[None]
-    sent = ops.cast(places < ops.cast(counts, "int32")[:, None], "float32")
-    if hidden is not None:
-        sent *= ops.cast(places >= ops.cast(hidden, "int32")[:, None], "float32")
+    sent = ops.cast(ops.arange(drawing.ELEMENTS)[None] < ops.cast(counts, "int32")[:, None], "float32")
     return ops.concatenate([elements * sent, sent], axis=-1)
 
 

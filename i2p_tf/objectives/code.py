@@ -2,10 +2,8 @@
 
 First the encoder alone learns the class by a linear head, which is thrown away: through a quantiser and a deep reader
 it would learn slowly. Then the pictures of a batch send different numbers of elements (nested dropout, Rippel et al.
-2014), so that the first ones say most and one network serves every rate. Of some pictures the reader sees the maps
-alone: it would not look at them beside elements that say nearly as much, and are learned sooner. A network that
-restores is trained along, and can be worked against; it sees what is sent. From the training images come their mean and
-that of each class.
+2014), so that the first ones say most and one network serves every rate. A network that restores is trained along, and
+can be worked against; it sees what is sent. From the training images come their mean and that of each class.
 """
 
 import keras
@@ -16,7 +14,7 @@ from i2p_tf import drawing, whole_batch
 from i2p_tf.hints import Tensor, Values
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.reader import cut, reader
-from i2p_tf.models.transforms.code import GLOBAL, encoder
+from i2p_tf.models.transforms.code import encoder
 from i2p_tf.objectives.adversarial import class_means, reconstruction_error, share_of_guess
 from i2p_tf.objectives.classification import Classification, classification
 from i2p_tf.objectives.setting import Setting
@@ -25,8 +23,6 @@ from i2p_tf.objectives.trainer import Trainer, WithAdversary, accuracy
 # How many of 20 pictures send each number of bits, in the order of `drawing.BITS`: few bits are soon learned.
 SHARES = (1, 1, 2, 4, 4, 4, 4)
 _COUNTS = np.repeat(np.array(drawing.BITS) // drawing.BITS_AN_ELEMENT, SHARES)
-# Of every second picture that sends 256 or 512 bits the elements of the whole picture are hidden.
-_HIDDEN = np.where((_COUNTS >= drawing.ELEMENTS // 2) & (np.arange(len(_COUNTS)) % 2 == 1), GLOBAL, 0)
 
 
 class HeadTrainer(Trainer):
@@ -86,7 +82,7 @@ class CodeTrainer(WithAdversary):
         return self.transform
 
     def compute_losses(self, images: Tensor, labels: Tensor, training: bool) -> Values:
-        code = self._sent(self.encode(images, training=training), training)
+        code = cut(self.encode(images, training=training), self._counts(ops.shape(images)[0], training))
         logits = self.code_reader(code, training=training)
         values = self.classification(images, logits, labels)
         values["accuracy"] = accuracy(labels, values.pop("logits"))
@@ -95,14 +91,11 @@ class CodeTrainer(WithAdversary):
         loss = values["loss"] - self.adversary_weight * ops.minimum(share, 1.0)
         return values | {"loss": loss, "adversary_error": error, "adversary_gain": 1.0 - share}
 
-    def _sent(self, elements, training):
-        """What of the codes of a batch the reader sees; the order of a batch is random, so positions may be fixed."""
-        batch_size = ops.shape(elements)[0]
+    def _counts(self, batch_size, training):
+        """How many elements each picture of a batch sends; its order is random, so these may be fixed."""
         if not training:
-            return cut(elements, ops.full((batch_size,), self.bits // drawing.BITS_AN_ELEMENT, "int32"))
-        positions = whole_batch.positions(batch_size) % len(_COUNTS)
-        counts, hidden = (ops.take(ops.convert_to_tensor(kinds, "int32"), positions) for kinds in (_COUNTS, _HIDDEN))
-        return cut(elements, counts, hidden)
+            return ops.full((batch_size,), self.bits // drawing.BITS_AN_ELEMENT, "int32")
+        return ops.take(ops.convert_to_tensor(_COUNTS, "int32"), whole_batch.positions(batch_size) % len(_COUNTS))
 
 
 def trainer(setting: Setting) -> CodeTrainer:
