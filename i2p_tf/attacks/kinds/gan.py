@@ -93,7 +93,7 @@ class CycleGan(keras.Model):
     def compile(self, optimizer: keras.optimizers.Optimizer, critic_optimizer: keras.optimizers.Optimizer) -> None:
         super().compile(optimizer, jit_compile=False)
         self.critic_optimizer = critic_optimizer
-        optimizer.build(self._translators())  # else the first step makes its variables, and is traced twice
+        self.optimizer.build(self._translators())  # else the first step makes its variables, and is traced twice
         critic_optimizer.build(self._critics())
 
     def train_step(self, data: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
