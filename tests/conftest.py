@@ -17,10 +17,13 @@ import sys
 import numpy as np
 import pytest
 
+from i2p_tf.cli import lean_keras
 from i2p_tf.cli.app import ENVIRONMENT
 
 for name, value in ENVIRONMENT.items():
     os.environ.setdefault(name, value)
+if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+    lean_keras.install()
 # Python that a test starts in some other folder finds the package too.
 TESTS = pathlib.Path(__file__).parent
 os.environ["PYTHONPATH"] = str(TESTS.parent)
@@ -158,6 +161,7 @@ def train_run(path, digits):
         x = layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(x)
     classifier = keras.Model(inputs, layers.Dense(10, name="logits")(layers.Flatten()(x)), name="small")
     classifier.compile(keras.optimizers.Adam(1e-2), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    classifier.optimizer.build(classifier.trainable_variables)  # else the step is traced twice
     classifier.fit(images, labels, batch_size=64, epochs=8, verbose=0)
     classifier.trainable = False
 
@@ -166,6 +170,7 @@ def train_run(path, digits):
     objective = PaperObjective(Classification(classifier), extractor, SquaredDistance(extractor(images[:500])), 0.01)
     trainer = TransformTrainer(transform, objective)
     trainer.compile(keras.optimizers.Adam(1e-2))
+    trainer.optimizer.build(transform.trainable_variables)
     trainer.fit(images, labels, batch_size=64, epochs=4, verbose=0)
 
     run_dir = RunDir(path)

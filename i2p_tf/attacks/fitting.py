@@ -82,6 +82,7 @@ def compile_network(network: keras.Model, loss: Callable, learning_rate: float, 
     """Makes a network ready for `total_steps` steps from `learning_rate` down to 0."""
     schedule = keras.optimizers.schedules.CosineDecay(learning_rate, total_steps)
     network.compile(keras.optimizers.Adam(schedule, global_clipnorm=1.0), loss, jit_compile=False)
+    network.optimizer.build(network.trainable_variables)  # else the first step makes them, and is traced twice
 
 
 class Rounds(keras.callbacks.Callback):

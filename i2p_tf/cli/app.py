@@ -12,7 +12,7 @@ from typing import NoReturn
 from absl import flags
 
 from i2p_tf import key_file
-from i2p_tf.cli import aliases, signals, stderr
+from i2p_tf.cli import aliases, lean_keras, signals, stderr
 from i2p_tf.config import Config
 from i2p_tf.errors import InputError, unknown_name
 from i2p_tf.run_dir import RunDir
@@ -40,6 +40,7 @@ def run(
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    lean_keras.install()
     _make_streams_writable()
     with stderr.filtered():
         code = _run(documentation, command_flags, main, failures, stopped)

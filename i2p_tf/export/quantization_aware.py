@@ -131,6 +131,7 @@ def _training_step(quantized, objective):
     import tf_keras
 
     optimizer = tf_keras.optimizers.Adam(LEARNING_RATE)
+    optimizer.build(quantized.trainable_variables)  # else the first step makes them, and is traced twice
 
     @tf.function(jit_compile=False)
     def step(images, labels):

@@ -13,6 +13,7 @@ from i2p_tf.hints import Tensor, Values
 from i2p_tf.objectives.classification import mean_cross_entropy
 
 ADVERSARY_LEARNING_RATE = 1e-3  # of Adam; it follows the network to the end and so does not fall
+MEANS = 12  # of a step, made before it: a step in which variables are made is traced twice
 
 
 class Trainer(keras.Model):
@@ -34,6 +35,7 @@ class Trainer(keras.Model):
         super().__init__(name=name, dtype=network.dtype_policy)
         self.network = network
         self.means: dict[str, keras.metrics.Metric] = {}
+        self._unused = [_mean() for _ in range(MEANS)]
 
     def call(self, images: Tensor, training: bool = False) -> Tensor:
         return self.network(images, training=training)
@@ -88,7 +90,7 @@ class Trainer(keras.Model):
         """The means since they were reset, weighted with the number of images."""
         for name, value in values.items():
             if name not in self.means:
-                self.means[name] = keras.metrics.Mean(name=name, dtype="float32")
+                self.means[name] = self._unused.pop() if self._unused else _mean()
             self.means[name].update_state(value, sample_weight=ops.shape(images)[0])
         return {name: self.means[name].result() for name in values}
 
@@ -150,6 +152,10 @@ class TransformTrainer(Trainer):
         if not training:
             values["ssim"] = ops.mean(metrics.ssim(round_to_8_bits(protected), images))
         return values
+
+
+def _mean():
+    return keras.metrics.Mean(dtype="float32")
 
 
 def accuracy(labels: Tensor, logits: Tensor) -> Tensor:

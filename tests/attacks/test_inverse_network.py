@@ -44,6 +44,21 @@ def mean_ssim(specification, protect, digits, seed=0):
     return float(np.mean(inference.visual_distance(reconstructed, plain)["ssim"]))
 
 
+def test_a_step_is_traced_once(monkeypatch):
+    """As in `test_trainer.py`."""
+    traced, step = [], keras.Model.train_step
+
+    def watched(network, data):
+        traced.append(network)
+        return step(network, data)
+
+    monkeypatch.setattr(keras.Model, "train_step", watched)
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    known = np.zeros((2, 20, 3), np.float32)
+    fitting.fit(network, tuple(known), fitting.mse, BRIEF, 0, quiet)
+    assert len(traced) == 1
+
+
 def test_the_first_guess_undoes_a_fixed_key_encryption_of_pixels(digits):
     protect = sanity_checks.SANITY_CHECKS["fixed_key_pe"].protect
     network = inverse_network.inverse_network("unet_tiny", protect(digits.train.images), digits.train.images)

@@ -62,6 +62,27 @@ def test_six_steps_are_those_of_keras_in_each_precision(policy, images):
     assert max(moved) > 0.01
 
 
+def test_a_step_is_traced_once(images, monkeypatch):
+    """Tracing is most of what a first step takes; TensorFlow does it again where the first time has made variables."""
+    trainer, traced = adversarial_trainer(images), []
+    trainer.optimizer.build(trainer.network.trainable_variables)
+
+    def watched(name):
+        step = getattr(trainer, name)
+
+        def watch(data):
+            traced.append(name)
+            return step(data)
+
+        return watch
+
+    for name in ("train_step", "test_step"):
+        monkeypatch.setattr(trainer, name, watched(name))
+    labels = np.arange(8) % 3
+    trainer.fit(images, labels, validation_data=(images, labels), batch_size=4, epochs=2, verbose=0)
+    assert traced == ["train_step", "test_step"]
+
+
 def test_metrics_are_not_scaled_with_the_loss(images):
     labels = np.arange(8) % 3
     losses = {}

@@ -93,6 +93,8 @@ class CycleGan(keras.Model):
     def compile(self, optimizer: keras.optimizers.Optimizer, critic_optimizer: keras.optimizers.Optimizer) -> None:
         super().compile(optimizer, jit_compile=False)
         self.critic_optimizer = critic_optimizer
+        self.optimizer.build(self._translators())  # else the first step makes its variables, and is traced twice
+        critic_optimizer.build(self._critics())
 
     def train_step(self, data: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         protected, plain = data
@@ -107,11 +109,16 @@ class CycleGan(keras.Model):
             loss = _to(1.0, on_reconstructed) + _to(1.0, on_reprotected) + CYCLE_WEIGHT * cycle
             critic_loss = _to(1.0, self.plain_critic(plain)) + _to(1.0, self.protected_critic(protected))
             critic_loss += _to(0.0, on_reconstructed) + _to(0.0, on_reprotected)
-        translators = self.reconstructor.trainable_variables + self.protector.trainable_variables
-        critics = self.plain_critic.trainable_variables + self.protected_critic.trainable_variables
+        translators, critics = self._translators(), self._critics()
         self.optimizer.apply(tape.gradient(loss, translators), translators)
         self.critic_optimizer.apply(critic_tape.gradient(critic_loss, critics), critics)
         return {"loss": loss, "critic": critic_loss, "cycle": cycle}
+
+    def _translators(self):
+        return self.reconstructor.trainable_variables + self.protector.trainable_variables
+
+    def _critics(self):
+        return self.plain_critic.trainable_variables + self.protected_critic.trainable_variables
 
 
 def _translator(architecture, goal):
