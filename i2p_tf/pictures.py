@@ -108,7 +108,7 @@ def decode_square(source: Any, size: int, rule: str = "crop") -> np.ndarray:
     Raises:
         PictureError: as `decode`.
     """
-    return _decode(source, size, lambda image: np.asarray(resize(image, size, rule)))
+    return _decode(source, size, lambda image: np.asarray(_square(image, size, rule)))
 
 
 def resize(image: Image.Image, size: int, rule: str = "crop") -> Image.Image:
@@ -139,6 +139,11 @@ def resize(image: Image.Image, size: int, rule: str = "crop") -> Image.Image:
         square.paste(scaled, ((size - scaled.width) // 2, (size - scaled.height) // 2))
         return square
     raise ValueError(f"`rule` must be one of {', '.join(RESIZE_RULES)}. Received: {rule!r}")
+
+
+def _square(image, size, rule):
+    """As `resize`, without the copy of a picture that has this size."""
+    return image if image.size == (size, size) else resize(image, size, rule)
 
 
 def _scale(image, size, box=None):
