@@ -24,7 +24,8 @@ MAX_PIXELS = 80_000_000
 _MAX_BYTES_READ_AT_ONCE = 64 << 20
 
 # What people have in folders. Some other readers of Pillow start programs (EPS) or take any bytes for a picture (TGA).
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# Those that Pillow has loaded come first: for any other it loads the readers of all formats that it knows.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "AVIF", "JPEG2000", "TIFF", "WEBP")
 
 RESIZE_RULES = ("crop", "fit", "stretch")
 

@@ -4,7 +4,6 @@ import collections
 import dataclasses
 import functools
 import itertools
-import multiprocessing.pool
 import os
 import pathlib
 import queue
@@ -71,6 +70,8 @@ def protect_pictures(
     Yields:
         An `Outcome` for each job, in any order.
     """
+    import multiprocessing.pool  # half as long as all of NumPy, and one picture needs none
+
     batches = Batches(jobs, transform.image_size)
     step = functools.partial(_protect_batch, batches, transform=transform, rule=rule, journal=journal)
     answers: queue.SimpleQueue = queue.SimpleQueue()
