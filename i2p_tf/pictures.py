@@ -18,13 +18,12 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from i2p_tf import jpeg_end, picture_memory, picture_mode
 
-# Below the size at which Pillow warns of a decompression bomb. Of most formats fewer fit into the budget of memory.
-MAX_PIXELS = 80_000_000
+MAX_PIXELS = 80_000_000  # where Pillow does not warn of a bomb yet; of most formats fewer fit into the budget of memory
 # Readers of WebP and AVIF take the whole file into memory when they open it. None that is in the budget is as large.
 _MAX_BYTES_READ_AT_ONCE = 64 << 20
 
 # What people have in folders. Some other readers of Pillow start programs (EPS) or take any bytes for a picture (TGA).
-# Those that Pillow has loaded come first: for any other it loads the readers of all formats that it knows.
+# First those that Pillow has loaded from the start: for any other it loads the readers of all formats.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "AVIF", "JPEG2000", "TIFF", "WEBP")
 
 RESIZE_RULES = ("crop", "fit", "stretch")
@@ -109,7 +108,7 @@ def decode_square(source: Any, size: int, rule: str = "crop") -> np.ndarray:
     Raises:
         PictureError: as `decode`.
     """
-    return _decode(source, size, lambda image: np.asarray(_square(image, size, rule)))
+    return _decode(source, size, lambda image: np.asarray(resize(image, size, rule)))
 
 
 def resize(image: Image.Image, size: int, rule: str = "crop") -> Image.Image:
@@ -140,11 +139,6 @@ def resize(image: Image.Image, size: int, rule: str = "crop") -> Image.Image:
         square.paste(scaled, ((size - scaled.width) // 2, (size - scaled.height) // 2))
         return square
     raise ValueError(f"`rule` must be one of {', '.join(RESIZE_RULES)}. Received: {rule!r}")
-
-
-def _square(image, size, rule):
-    """As `resize`, without the copy of a picture that has this size."""
-    return image if image.size == (size, size) else resize(image, size, rule)
 
 
 def _scale(image, size, box=None):
