@@ -18,13 +18,13 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from i2p_tf import jpeg_end, picture_memory, picture_mode
 
-# Below the size at which Pillow warns of a decompression bomb. Of most formats fewer fit into the budget of memory.
-MAX_PIXELS = 80_000_000
+MAX_PIXELS = 80_000_000  # where Pillow does not warn of a bomb yet; of most formats fewer fit into the budget of memory
 # Readers of WebP and AVIF take the whole file into memory when they open it. None that is in the budget is as large.
 _MAX_BYTES_READ_AT_ONCE = 64 << 20
 
 # What people have in folders. Some other readers of Pillow start programs (EPS) or take any bytes for a picture (TGA).
-FORMATS = ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+# First those that Pillow has loaded from the start: for any other it loads the readers of all formats.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "AVIF", "JPEG2000", "TIFF", "WEBP")
 
 RESIZE_RULES = ("crop", "fit", "stretch")
 

@@ -15,7 +15,7 @@ from i2p_tf.bulk.inputs import Unit
 from i2p_tf.bulk.model_handler import TransformHandler
 from i2p_tf.bulk.parts import Part
 from i2p_tf.bulk.place import Place, Receipt
-from i2p_tf.client import protect
+from i2p_tf.client import png
 
 NAMESPACE = "i2p_tf"  # of the counters protected, kept and failed
 _FAILURES = "failures"
@@ -88,7 +88,7 @@ class _Write(beam.DoFn):
 
     def process(self, element: tuple[Part, np.ndarray], *_: Any, **__: Any) -> Iterator[str]:
         part, protected = element
-        receipt = self._place.write(part, [protect.encode(image) for image in protected])
+        receipt = self._place.write(part, [png.encode(image) for image in protected])
         self._protected.inc(receipt.protected)
         yield from _counted(receipt)
 

@@ -22,6 +22,9 @@ class Protection(Protocol):
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB `(n, image_size, image_size, 3)` to protected images, uint8 of the same shape."""
 
+    def in_this_thread(self, images: np.ndarray) -> np.ndarray:
+        """The same, in the calling thread alone."""
+
 
 class Connection(Protocol):
     """A model on a server, by one of the protocols; every method ends by the deadline.

@@ -29,8 +29,8 @@ class Journal:
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
-        self._folder = pathlib.Path(folder)
-        self.path = self._folder / FILE
+        self.path = pathlib.Path(folder) / FILE
+        self._above = self.path.as_posix().removesuffix(FILE)
         self._lock = threading.Lock()
         self.settings: dict | None = None
         self._entries: dict[str, Any] = {}
@@ -64,20 +64,22 @@ class Journal:
         entry = self._entries.get(self._name(target))
         return bool(entry and source_digest and entry == (source_digest, digest(target)))
 
-    def finish(self, source_digest: list | None, target: pathlib.Path, content: bytes) -> None:
-        """Notes that a target was written.
+    def finish(self, written: Iterable[tuple[list | None, pathlib.Path, bytes]]) -> None:
+        """Notes that targets were written.
 
         Args:
-            source_digest: what `digest` said of the picture before it was decoded: if it changes meanwhile, that shows.
-            target: path of the output.
-            content: its bytes.
+            written: of each what `digest` said of the picture before it was decoded (if it changes meanwhile, that
+                shows), the path of the output, and its bytes.
         """
-        name, made = self._name(target), [len(content), hashlib.sha256(content).hexdigest()]
-        self._entries[name] = (source_digest, made)
-        self._add(_line({"output": name, "source": source_digest, "made": made}))
+        lines = []
+        for source_digest, target, content in written:
+            name, made = self._name(target), digest_of(content)
+            self._entries[name] = (source_digest, made)
+            lines.append(_line({"output": name, "source": source_digest, "made": made}))
+        self._add(b"".join(lines))
 
     def _name(self, target):
-        return target.relative_to(self._folder).as_posix()
+        return target.as_posix().removeprefix(self._above)
 
     def _add(self, lines, sync=False):
         with self._lock, open(self.path, "ab") as file:
@@ -107,6 +109,23 @@ def digest(path: pathlib.Path) -> list | None:
     except OSError:
         return None
     return [size, result.hexdigest()]
+
+
+def digest_of(content: bytes) -> list:
+    """Size and SHA-256 of bytes, as `digest` of a file with them."""
+    return [len(content), hashlib.sha256(content).hexdigest()]
+
+
+def read_small(path: pathlib.Path) -> bytes | None:
+    """The bytes of a file that has not many; None if it has more, is none or can't be read."""
+    try:
+        if not os.path.isfile(path):
+            return None
+        with open(path, "rb") as file:
+            content = file.read(_CHUNK_BYTES)
+    except OSError:
+        return None
+    return content if len(content) < _CHUNK_BYTES else None
 
 
 def _line(value):

@@ -33,3 +33,5 @@ class KeyedTransform:
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """uint8 RGB `(n, image_size, image_size, 3)` to encrypted images, uint8 of the same shape."""
         return self._scheme.encrypt(images)
+
+    in_this_thread = __call__

@@ -3,22 +3,23 @@
 import collections
 import dataclasses
 import functools
-import io
 import itertools
-import multiprocessing.pool
 import os
 import pathlib
+import queue
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from PIL import Image
 
 from i2p_tf import pictures
 from i2p_tf.client import journal as journals
+from i2p_tf.client import png
+from i2p_tf.client.batches import Batches
 from i2p_tf.client.interfaces import PictureSource, Protection
 from i2p_tf.client.journal import Journal
 from i2p_tf.errors import InputError, printable
-from i2p_tf.files import remove_left_overs, write_bytes
+from i2p_tf.files import remove_left_overs, write_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,15 +54,7 @@ def protect_bytes(source: PictureSource, transform: Protection, rule: str) -> by
         pictures.PictureError: if `source` can't be used.
     """
     plain = pictures.decode_square(source, transform.image_size, rule)
-    return encode(transform(plain[np.newaxis])[0])
-
-
-def encode(protected: np.ndarray) -> bytes:
-    """The PNG file of a protected picture, uint8 RGB."""
-    png = io.BytesIO()
-    # The fastest compression: a protected picture hardly gets smaller with a better one.
-    Image.fromarray(protected).save(png, format="PNG", compress_level=1)
-    return png.getvalue()
+    return png.encode(transform(plain[np.newaxis])[0])
 
 
 def protect_pictures(
@@ -77,9 +70,25 @@ def protect_pictures(
     Yields:
         An `Outcome` for each job, in any order.
     """
-    work = functools.partial(_protect_file, transform=transform, rule=rule, journal=journal)
-    with multiprocessing.pool.ThreadPool(transform.threads) as workers:
-        yield from workers.imap_unordered(work, jobs)
+    import multiprocessing.pool  # half as long as all of NumPy, and one picture needs none
+
+    batches = Batches(jobs, transform.image_size)
+    step = functools.partial(_protect_batch, batches, transform=transform, rule=rule, journal=journal)
+    answers: queue.SimpleQueue = queue.SimpleQueue()
+    # One more than compute: one waits for the disk.
+    running = transform.threads + 1
+    with multiprocessing.pool.ThreadPool(running) as workers:
+        for _ in range(running):
+            workers.apply_async(step, callback=answers.put, error_callback=answers.put)
+        while running:
+            answer = answers.get()
+            if isinstance(answer, BaseException):
+                raise answer
+            if answer:
+                workers.apply_async(step, callback=answers.put, error_callback=answers.put)
+                yield from answer
+            else:
+                running -= 1
 
 
 def plan(inputs: Sequence[pathlib.Path], output: pathlib.Path) -> tuple[list[Job], list[Outcome]]:
@@ -168,20 +177,52 @@ def claim(journal: Journal, settings: dict, jobs: Sequence[Job], overwrite: bool
     journal.expect(targets)
 
 
-def _protect_file(job, transform, rule, journal):
-    try:
-        digest = journals.digest(job.source) if journal else None
-        if journal and journal.is_finished(digest, job.target):
-            return Outcome(job.source, kept=True)
-        content = protect_bytes(job.source, transform, rule)
-        write_bytes(job.target, content)
-        if journal:
-            journal.finish(digest, job.target, content)
-    except pictures.PictureError as error:
-        return Outcome(job.source, reason=str(error))
-    except OSError as error:
-        return Outcome(job.source, reason=f"{printable(job.target)} cannot be written: {error.strerror}")
-    return Outcome(job.source)
+def _protect_batch(batches, transform, rule, journal):
+    """The `Outcome`s of the next batch."""
+    started = time.monotonic()
+    outcomes, decoded, images = [], [], []
+    for job in batches.take():
+        try:
+            source, digest = _read(job.source, journal)
+            if journal and journal.is_finished(digest, job.target):
+                outcomes.append(Outcome(job.source, kept=True))
+                continue
+            images.append(pictures.decode_square(source, transform.image_size, rule))
+            decoded.append((job, digest))
+        except pictures.PictureError as error:
+            outcomes.append(Outcome(job.source, reason=str(error)))
+    if images:
+        files = [png.encode(image) for image in transform.in_this_thread(np.stack(images))]
+        outcomes += _write(decoded, files, journal)
+    if outcomes:
+        batches.took(len(outcomes), time.monotonic() - started)
+    return outcomes
+
+
+def _write(decoded, files, journal):
+    """The `Outcome`s of jobs of which only files have to be written."""
+    failures = write_files({job.target: content for (job, _), content in zip(decoded, files, strict=True)})
+    if journal:
+        journal.finish(
+            (digest, job.target, content)
+            for (job, digest), content in zip(decoded, files, strict=True)
+            if job.target not in failures
+        )
+    return [Outcome(job.source, reason=_reason(job.target, failures.get(job.target))) for job, _ in decoded]
+
+
+def _reason(target, error):
+    return error and f"{printable(target)} cannot be written: {error.strerror}"
+
+
+def _read(path, journal):
+    """What to decode, and its digest for the journal. A small file is read once, a larger one piece by piece."""
+    if not journal:
+        return path, None
+    content = journals.read_small(path)
+    if content is None:
+        return path, journals.digest(path)
+    return content, journals.digest_of(content)
 
 
 def _walk(root, output, failures):

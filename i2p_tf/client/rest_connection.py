@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import io
 import json
 import socket
 import threading
@@ -12,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import urllib3
-from PIL import Image
 
+from i2p_tf.client import png
 from i2p_tf.client.deadline import Deadline, run_within
 from i2p_tf.client.errors import NotInService, ServerError, Unavailable
 from i2p_tf.client.model_metadata import ModelMetadata
@@ -67,7 +66,7 @@ class RestConnection:
 
     def probabilities(self, model: ModelMetadata, images: np.ndarray, deadline: Deadline) -> np.ndarray:
         """Float32 `(n, classes)` of uint8 images `(n, height, width, 3)`, n at least 1."""
-        files = [{"b64": base64.b64encode(_png(image)).decode()} for image in images]
+        files = [{"b64": base64.b64encode(png.encode(image)).decode()} for image in images]
         limit = MAX_ANSWER_BYTES + len(images) * model.class_count * _BYTES_A_PROBABILITY
         outputs = self._predict(model.version, {"signature_name": "image_bytes", "inputs": files}, deadline, limit)
         with self._expected("probabilities"):
@@ -212,13 +211,6 @@ class _HttpsPool(urllib3.HTTPSConnectionPool):
 def _shapes(signature):
     tensors = signature["inputs"] | signature["outputs"]
     return {name: [int(side["size"]) for side in info["tensor_shape"].get("dim", [])] for name, info in tensors.items()}
-
-
-def _png(image):
-    file = io.BytesIO()
-    # The fastest compression: a protected picture hardly gets smaller with a better one.
-    Image.fromarray(image).save(file, format="PNG", compress_level=1)
-    return file.getvalue()
 
 
 def _reason(error):

@@ -143,23 +143,22 @@ class Transform:
             ValueError: if `images` has another type or shape, or the network gives no drawing where it has to.
         """
         images = np.asarray(images)
+        parts = min(self.threads, len(images)) if images.shape[1:] == self._shape[1:] else 1
+        if parts < 2 or images.dtype != np.uint8:
+            return self.in_this_thread(images)
+        return np.concatenate(list(self._pool.map(self.in_this_thread, np.array_split(images, parts))))
+
+    def in_this_thread(self, images: np.ndarray) -> np.ndarray:
+        """As a call, in the calling thread alone: for who has threads of his own."""
+        images = np.asarray(images)
         if images.dtype != np.uint8 or images.shape[1:] != self._shape[1:]:
             raise ValueError(
                 f"`images` must be uint8 of shape (n, {', '.join(map(str, self._shape[1:]))}). "
                 f"Received: {images.dtype} of shape {images.shape}"
             )
-        protected = np.empty(images.shape, np.uint8)
-        parts = np.array_split(np.arange(len(images)), min(self.threads, len(images)) or 1)
-        if len(parts) == 1:
-            self._run(images, protected, parts[0])
-        else:
-            list(self._pool.map(lambda part: self._run(images, protected, part), parts))
-        return drawing.cut(protected, self.bits) if self.bits else protected
-
-    def _run(self, images, protected, indices):
         with self._runner() as run:
-            for index in indices:
-                protected[index] = run(images[index])
+            protected = np.array([run(image) for image in images], np.uint8).reshape(images.shape)  # there may be none
+        return drawing.cut(protected, self.bits) if self.bits else protected
 
     @contextlib.contextmanager
     def _runner(self):

@@ -13,6 +13,7 @@ import i2p_tf
 from i2p_tf import pictures
 from i2p_tf.client import protect
 from i2p_tf.client.journal import FILE, Journal, digest
+from i2p_tf.client.keyed_transform import KeyedTransform
 from i2p_tf.errors import InputError
 from i2p_tf.files import write_bytes
 from i2p_tf.run_dir import lock_folder
@@ -115,7 +116,7 @@ def claim(jobs, settings, overwrite=False):
 def finish(journal, job, content=b"protected"):
     """What `protect_pictures` does with a picture."""
     job.target.write_bytes(content)
-    journal.finish(digest(job.source), job.target, content)
+    journal.finish([(digest(job.source), job.target, content)])
 
 
 def test_output_folder_of_another_transform(here):
@@ -263,6 +264,23 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(here, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda *_: calls.append("replace"))
     write_bytes(Path("a.png"), b"x")
     assert calls == ["fsync", "replace"]
+
+
+def test_pictures_that_cannot_be_written_are_named_and_the_others_are_done(here):
+    transform = KeyedTransform("etc", bytes(32), 32, threads=2)
+    for index in range(100):
+        photograph(f"{index}.png", seed=index)
+    jobs = [protect.Job(Path(f"{index}.png"), Path("out", str(index % 7), f"{index}.png")) for index in range(100)]
+    for index in (3, 50):
+        jobs[index].target.mkdir(parents=True)
+    outcomes = {str(outcome.source): outcome.reason for outcome in protect.protect_pictures(jobs, transform, "crop")}
+    assert outcomes.keys() == {f"{index}.png" for index in range(100)}
+    assert {name: reason for name, reason in outcomes.items() if reason} == {
+        f"{index}.png": f"out/{index % 7}/{index}.png cannot be written: Is a directory" for index in (3, 50)
+    }
+    for index in (0, 99):
+        plain = pictures.resize(Image.open(jobs[index].source), 32)
+        assert np.array_equal(np.asarray(Image.open(jobs[index].target)), transform(np.asarray(plain)[np.newaxis])[0])
 
 
 def test_odd_names_are_printed_in_one_line():

@@ -4,6 +4,7 @@ import asyncio
 import collections
 import concurrent.futures
 import dataclasses
+import itertools
 from collections.abc import Callable
 
 import grpc
@@ -87,9 +88,11 @@ class Batcher:
         try:
             merged = {name: np.concatenate([request.inputs[name] for request in batch]) for name in batch[0].inputs}
             outputs = self._run(merged)
-            ends = np.cumsum([request.count for request in batch])[:-1]
-            parts = {name: np.split(array, ends) for name, array in outputs.items()}
-            return [{name: part[index] for name, part in parts.items()} for index in range(len(batch))]
+            ends = itertools.accumulate(request.count for request in batch)
+            return [
+                {name: array[end - request.count : end] for name, array in outputs.items()}
+                for request, end in zip(batch, ends, strict=True)
+            ]
         except Exception as error:
             return [error] if len(batch) == 1 else [self._compute([request])[0] for request in batch]
 

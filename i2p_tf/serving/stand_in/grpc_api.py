@@ -8,7 +8,6 @@ import logging
 from typing import Any
 
 import grpc
-import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from i2p_tf.serving.stand_in import predict_request, responses, signatures
@@ -80,7 +79,7 @@ class GrpcApi:
         response = predict_pb2.PredictResponse(model_spec=responses.model_spec(served.servable, signature.name))
         for name, array in outputs.items():
             if not request.output_filter or name in request.output_filter:
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(array))
+                responses.write_tensor(response.outputs[name], array)
         return response
 
     @_answering

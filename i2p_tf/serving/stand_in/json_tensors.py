@@ -218,5 +218,9 @@ def _to_json(name, array):
     if array.dtype != object:
         return array.tolist()
     if name.endswith("_bytes"):
-        return np.vectorize(lambda item: {"b64": base64.b64encode(item).decode()}, otypes=[object])(array).tolist()
-    return np.vectorize(lambda item: item.decode(errors="replace"), otypes=[object])(array).tolist()
+        values = [{"b64": base64.b64encode(item).decode()} for item in array.flat]
+    else:
+        values = [item.decode(errors="replace") for item in array.flat]
+    converted = np.empty(array.size, object)
+    converted[:] = values
+    return converted.reshape(array.shape).tolist()

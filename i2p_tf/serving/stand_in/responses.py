@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
 
 from i2p_tf.serving.stand_in.model_store import ModelStore
@@ -35,3 +38,18 @@ def metadata(servable: Servable) -> tuple[Any, Any]:
     for name, definition in servable.signature_defs.items():
         signatures.signature_def[name].CopyFrom(definition)
     return model_spec(servable), signatures
+
+
+def write_tensor(proto: Any, array: np.ndarray) -> None:
+    """Fills an empty `TensorProto` with what `tf.make_tensor_proto` would make, of names and of floats much faster."""
+    if array.dtype == object:
+        proto.dtype = types_pb2.DT_STRING
+        proto.string_val.extend(array.flat)
+    elif array.dtype == np.float32 and array.size > 1:
+        proto.dtype = types_pb2.DT_FLOAT
+        proto.tensor_content = array.tobytes()
+    else:
+        proto.CopyFrom(tf.make_tensor_proto(array))
+        return
+    for side in array.shape:
+        proto.tensor_shape.dim.add(size=side)
