@@ -1,10 +1,8 @@
 """scikit-learn's handwritten digits: 1,797 8x8 grey images, white on black, on every computer that has the package."""
 
-import importlib.metadata
-import pathlib
-
 import numpy as np
 from PIL import Image
+from sklearn import datasets
 
 from i2p_tf import pictures
 from i2p_tf.data.dataset import DEFAULT_SIZE, Found, Split
@@ -23,13 +21,7 @@ def read(place: str, data_dir: str | None, image_size: int | None, attribute: st
     Returns:
         A `data.dataset.Found`.
     """
-    table, size = np.loadtxt(_file(), delimiter=","), image_size or DEFAULT_SIZE
-    greys = np.round(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
+    digits, size = datasets.load_digits(), image_size or DEFAULT_SIZE
+    greys = np.round(digits.images * (255 / 16)).astype(np.uint8)
     images = np.stack([np.asarray(pictures.resize(Image.fromarray(grey).convert("RGB"), size)) for grey in greys])
-    return Found(tuple(map(str, range(10))), {"train": Split(images, table[:, -1].astype(np.int32))})
-
-
-def _file():
-    """A row of 64 greys and a label for each, in a package that takes seconds to import."""
-    package = importlib.metadata.distribution("scikit-learn")
-    return pathlib.Path(str(package.locate_file("sklearn/datasets/data/digits.csv.gz")))
+    return Found(tuple(map(str, range(10))), {"train": Split(images, digits.target.astype(np.int32))})

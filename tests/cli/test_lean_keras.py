@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 KERAS = """
 try:
     import sklearn
@@ -27,7 +29,7 @@ def finds_sklearn(folder, before=""):
     """Whether Keras does."""
     for name, content in (("keras", KERAS), ("sklearn", ""), ("jax", "")):
         (folder / f"{name}.py").write_text(content)
-    path = {"PYTHONPATH": f"{folder}:{os.environ['PYTHONPATH']}"}
+    path = {"PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
     command = [sys.executable, "-c", PROGRAM.format(before=before)]
     return subprocess.run(command, env=os.environ | path, capture_output=True, text=True, check=True).stdout == "True\n"
 

@@ -7,7 +7,6 @@ from keras import layers
 
 from i2p_tf import inference, models
 from i2p_tf.channels.mixture import WAYS, lossy
-from i2p_tf.config import Recipe
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.feature_extractor import classifier_features
 from i2p_tf.models.layers.minimal_filtering import Conv2D
@@ -23,6 +22,8 @@ from i2p_tf.objectives.codebook import CodebookTrainer
 from i2p_tf.objectives.feature_distance import SquaredDistance
 from i2p_tf.objectives.paper import PaperObjective
 from i2p_tf.objectives.trainer import ADVERSARY_LEARNING_RATE, ClassifierTrainer, TransformTrainer
+from i2p_tf.recipe import Recipe
+from i2p_tf.training.fit import compile_trainer
 from i2p_tf.training.optimizer import ConvolutionMuon, OneCycle, Steps, optimizer
 from i2p_tf.training.precision import dtype_policy
 
@@ -64,8 +65,8 @@ def test_six_steps_are_those_of_keras_in_each_precision(policy, images):
 
 def test_a_step_is_traced_once(images, monkeypatch):
     """Tracing is most of what a first step takes; TensorFlow does it again where the first time has made variables."""
-    trainer, traced = adversarial_trainer(images), []
-    trainer.optimizer.build(trainer.network.trainable_variables)
+    trainer, traced = ClassifierTrainer(toy_network()), []
+    compile_trainer(trainer, Recipe(1, 4, 0.1), 4)
 
     def watched(name):
         step = getattr(trainer, name)
