@@ -70,7 +70,7 @@ def test_a_killed_command_loses_nothing_and_repeats_little(here):
     written = len(list(Path("out").glob("*.png")))
     result = run(*KEY, "in", "out")
     done, kept = map(int, re.search(r"^(\d+) pictures? protected.* (\d+) done earlier", result.stdout).groups())
-    assert done + kept == 202 and 0 <= written - kept <= 2  # one a thread was written and not yet noted
+    assert done + kept == 202 and 0 < kept <= written  # of each thread all batches are noted, but for its last one
     expected = Path("expected.png").read_bytes()
     assert all(Path("out", f"{index}.png").read_bytes() == expected for index in range(200))
     assert len(os.listdir("out")) == 203  # and the journal
