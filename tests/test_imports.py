@@ -25,7 +25,7 @@ LAYERS = [
     {"rows"},  # files called table.py
     {"tables", "files", "forms", "former_results"},
     {"checks", "classifier_file", "drawing", "whole_batch"},
-    {"errors", "hints", "moving_line", "jpeg_end", "picture_memory", "picture_mode"},
+    {"errors", "hints", "moving_line", "jpeg_end", "picture_memory", "picture_mode", "process_memory"},
 ]
 NEED_TENSORFLOW = {"evaluation", "inference", "models", "metrics", "data"}
 KNOW_NO_CONFIGURATION = {"models", "metrics", "encryption", "pictures", "channels"}
