@@ -169,7 +169,7 @@ def start_contenders(stack):
     print(f"{environment['processor']}, {environment['cores']} cores, GPUs {environment['gpus']}, ", end="")
     print(f"commit {environment['commit']}, {packages}")
     print(f"best precision of this machine: {best}; oneDNN {environment['onednn']}; it has {', '.join(instructions())}")
-    for precision in dict.fromkeys(("float32", "mixed_bfloat16", best)):
+    for precision in dict.fromkeys(("float32", best) if FLAGS.quick else ("float32", "mixed_bfloat16", best)):
         rate = max(contenders[0].call("product", FLAGS.matrix, precision) for _ in range(rounds()))
         print(f"matrix product in {precision:14} {rate / 1e9:8.1f} GFLOP/s")
     if FLAGS.peers and importlib.util.find_spec("torch"):
