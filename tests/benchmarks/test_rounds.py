@@ -26,7 +26,7 @@ class Contender:
 def train_step(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     module = importlib.import_module("train_step")
-    flags.FLAGS(["train_step", "--rounds=2"])
+    flags.FLAGS(["train_step", "--rounds=2", "--noquick"])  # whatever another test has set
     yield module
     flags.FLAGS.unparse_flags()
 
