@@ -19,7 +19,7 @@ from PIL import Image
 pytest.importorskip("apache_beam", reason="the extra `beam` needs the versions of constraints-beam.txt")
 
 from i2p_tf.bulk import example, inputs, storage
-from i2p_tf.client import protect, transform
+from i2p_tf.client import png, protect, transform
 
 EXPORT = Path(__file__).parents[2] / "exports" / "cifar10_resnet20"
 PICTURES = 7
@@ -274,7 +274,7 @@ def test_an_output_that_cannot_be_written(tmp_path, bulk):
 def test_a_step_that_fails_ends_the_command_in_one_line(tmp_path, bulk, monkeypatch):
     (tmp_path / "a.png").write_bytes(picture(0))
     full = OSError(28, "No space left on device")
-    monkeypatch.setattr(protect, "encode", lambda image: (_ for _ in ()).throw(full))
+    monkeypatch.setattr(png, "encode", lambda image: (_ for _ in ()).throw(full))
     code, _, stderr = bulk(tmp_path / "a.png", f"{tmp_path}/out/")
     assert code == 1 and stderr == "error: OSError: [Errno 28] No space left on device\n"
     monkeypatch.undo()
