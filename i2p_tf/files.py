@@ -7,7 +7,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from i2p_tf.errors import InputError
@@ -47,11 +47,14 @@ def write_bytes(path: pathlib.Path, content: bytes) -> None:
         temporary.write_bytes(content)
 
 
-def write_files(contents: Mapping[pathlib.Path, bytes]) -> dict[pathlib.Path, OSError]:
+def write_files(
+    contents: Mapping[pathlib.Path, bytes], note: Callable[[pathlib.Path], None] = lambda path: None
+) -> dict[pathlib.Path, OSError]:
     """Writes many small files as `write_bytes`, and waits for the disk once.
 
     Args:
         contents: path -> bytes.
+        note: called with each path as soon as its file is there.
 
     Returns:
         Path -> what went wrong with it, of those that were not written.
@@ -69,6 +72,7 @@ def write_files(contents: Mapping[pathlib.Path, bytes]) -> dict[pathlib.Path, OS
             with _noted(failures, path):
                 os.replace(temporaries[path], path)
                 del temporaries[path]
+                note(path)
     finally:
         for temporary in temporaries.values():  # that did not become files
             with contextlib.suppress(OSError):

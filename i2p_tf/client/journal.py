@@ -64,19 +64,17 @@ class Journal:
         entry = self._entries.get(self._name(target))
         return bool(entry and source_digest and entry == (source_digest, digest(target)))
 
-    def finish(self, written: Iterable[tuple[list | None, pathlib.Path, bytes]]) -> None:
-        """Notes that targets were written.
+    def finish(self, source_digest: list | None, target: pathlib.Path, content: bytes) -> None:
+        """Notes that a target was written.
 
         Args:
-            written: of each what `digest` said of the picture before it was decoded (if it changes meanwhile, that
-                shows), the path of the output, and its bytes.
+            source_digest: what `digest` said of the picture before it was decoded: if it changes meanwhile, that shows.
+            target: path of the output.
+            content: its bytes.
         """
-        lines = []
-        for source_digest, target, content in written:
-            name, made = self._name(target), digest_of(content)
-            self._entries[name] = (source_digest, made)
-            lines.append(_line({"output": name, "source": source_digest, "made": made}))
-        self._add(b"".join(lines))
+        name, made = self._name(target), digest_of(content)
+        self._entries[name] = (source_digest, made)
+        self._add(_line({"output": name, "source": source_digest, "made": made}))
 
     def _name(self, target):
         return target.as_posix().removeprefix(self._above)

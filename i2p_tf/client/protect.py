@@ -201,13 +201,14 @@ def _protect_batch(batches, transform, rule, journal):
 
 def _write(decoded, files, journal):
     """The `Outcome`s of jobs of which only files have to be written."""
-    failures = write_files({job.target: content for (job, _), content in zip(decoded, files, strict=True)})
-    if journal:
-        journal.finish(
-            (digest, job.target, content)
-            for (job, digest), content in zip(decoded, files, strict=True)
-            if job.target not in failures
-        )
+    contents = {job.target: content for (job, _), content in zip(decoded, files, strict=True)}
+    digests = {job.target: digest for job, digest in decoded}
+
+    def note(target):
+        if journal:
+            journal.finish(digests[target], target, contents[target])
+
+    failures = write_files(contents, note)
     return [Outcome(job.source, reason=_reason(job.target, failures.get(job.target))) for job, _ in decoded]
 
 

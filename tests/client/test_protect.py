@@ -116,7 +116,7 @@ def claim(jobs, settings, overwrite=False):
 def finish(journal, job, content=b"protected"):
     """What `protect_pictures` does with a picture."""
     job.target.write_bytes(content)
-    journal.finish([(digest(job.source), job.target, content)])
+    journal.finish(digest(job.source), job.target, content)
 
 
 def test_output_folder_of_another_transform(here):
