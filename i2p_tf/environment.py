@@ -19,18 +19,19 @@ def describe_environment() -> Values:
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     return {
         "i2p_tf": i2p_tf.__version__,
-        "commit": _commit(),
+        "commit": commit(),
         "python": platform.python_version(),
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpus": [gpu.get("device_name", "GPU") for gpu in gpus],
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
     }
 
 
-def _processor():
+def processor() -> str:
+    """The name that the processor gives itself."""
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -39,7 +40,7 @@ def _processor():
     return names[0] if names else platform.processor()
 
 
-def _commit():
+def commit() -> str | None:
     """The commit of the checkout, `-dirty` where it differs; None outside a checkout."""
     folder = pathlib.Path(__file__).parent
     command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
