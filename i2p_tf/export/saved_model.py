@@ -104,8 +104,11 @@ def _images(model):
 
 
 def _write(model, signatures, path):
+    # In a module, for its lookup tables; of a layer the archive would write each variable once more.
+    module = tf.Module()
+    module.model = model
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    archive.track(module)
     for name, (function, specification) in signatures.items():
         archive.add_endpoint(name, function, input_signature=[specification])
     archive.write_out(str(path), verbose=False)
