@@ -200,8 +200,7 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress, dev
         return build(lambda: _new_transform(config, dataset, classifier))
 
     build = functools.partial(_build, policy)
-    frozen = _frozen(config, dataset, policy, classifier)
-    setting = Setting(config, dataset, frozen, new_transform, build, run_dir, progress)
+    setting = Setting(config, dataset, frozen(config, dataset, policy, classifier), new_transform, build, run_dir, progress)
     trainer = load(OBJECTIVES[config.objective].trainer)(setting)
     features = run_dir.read_environment().get("feature_extractor", {})
     devices.require_same("features", f"{features.get('source')} {features.get('sha256', '')}".strip())
@@ -217,14 +216,13 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress, dev
     _save(_in_float32(trainer.result, lambda: _new_transform(config, dataset, classifier)), run_dir.transform)
 
 
-def _frozen(config, dataset, policy, classifier):
-    """ψ for the training of h_θ, in its numbers; an own one stays in float32."""
-    frozen = classifier
+def frozen(config: Config, dataset: Dataset, policy: str, classifier: keras.Model) -> keras.Model:
+    """ψ for the training of what learns from it, in the numbers of that, a dtype policy; an own one stays as it is."""
     if not config.classifier_path:
-        frozen = _build(policy, lambda: _new_classifier(config, dataset))
-        frozen.set_weights(classifier.get_weights())
-    frozen.trainable = False
-    return frozen
+        trained, classifier = classifier, _build(policy, lambda: _new_classifier(config, dataset))
+        classifier.set_weights(trained.get_weights())
+    classifier.trainable = False
+    return classifier
 
 
 def _warn_of_random_encoder(config, dataset, progress, own=None):

@@ -3,14 +3,13 @@
 import dataclasses
 import io
 
-import keras
 import pytest
-from keras import layers
 
-from i2p_tf import drawing, forms, presets
+from i2p_tf import drawing, forms, models, presets
 from i2p_tf.data import sources
 from i2p_tf.files import write_json
 from i2p_tf.models import reader
+from i2p_tf.models.classifiers import resnet
 from i2p_tf.models.transforms import code
 from i2p_tf.run_dir import RunDir
 from i2p_tf.tradeoff import decoders, device_networks, device_only, sanity_checks
@@ -29,14 +28,14 @@ ACCURACIES = {str(bits): 0.5 + bits / 1024 for bits in drawing.BITS}
 def run_dir(tmp_path, monkeypatch):
     """A run whose networks have learned nothing; what is trained beside it is narrow and learns for a few steps."""
     plain = device_networks.ARCHITECTURES["plain"]
+    monkeypatch.setitem(resnet.STACKWISE_BLOCKS, "resnet20", (1, 0, 0))
     monkeypatch.setitem(code.SIZES, "code_small", code.Size((4, 4, 4), (0, 0)))
     monkeypatch.setattr(reader, "FILTERS", 4)
     monkeypatch.setattr(decoders, "HIDDEN_UNITS", (8,))
     monkeypatch.setattr(sanity_checks, "STEPS", 2)
     monkeypatch.setattr(device_only, "ARCHITECTURES", {"plain": plain})
     run_dir = RunDir(tmp_path)
-    images = keras.Input((32, 32, 3), name="images")
-    keras.Model(images, layers.Dense(10)(layers.Flatten()(images))).save(run_dir.classifier)
+    models.classifier("resnet20", 32, 10).save(run_dir.classifier)
     code.code("code_small", 32).save(run_dir.transform)
     config = dataclasses.replace(presets.code("digits"), transform="code_small")
     write_json(run_dir.config, config.to_json())
