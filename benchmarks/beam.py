@@ -1,7 +1,7 @@
 """Bulk protection on Beam's DirectRunner: how much of the transform's own rate is left, and does memory stay flat?
 
   python benchmarks/beam.py --export=exports/cifar10_resnet20 --pictures=20000
-  python benchmarks/beam.py --export=exports/cifar10_resnet20 --pictures=1000000    # on an idle machine; 20 minutes, 8 GB
+  python benchmarks/beam.py --export=exports/cifar10_resnet20 --pictures=1000000    # idle; 20 minutes, 8 GB
 
 Makes shards of 10,000 PNG pictures by the seed, one in 1,000 of them damaged. Times the bare transform (images in
 memory, as many processes as Beam gets) and all that a picture needs (decoding and encoding too), then `bin/protect
@@ -66,7 +66,9 @@ def main(arguments):
         f"exit code {code}; {len(damaged)} damaged, {len(named & damaged)} of them named, {len(named - damaged)} others"
     )
     print(f"{min(FLAGS.sample, FLAGS.pictures)} compared with bin/protect: {differing} differ")
-    place = f"{environment.processor()}, commit {environment.commit()}"  # without TensorFlow, which workers need not have
+    place = (
+        f"{environment.processor()}, commit {environment.commit()}"  # without TensorFlow, which workers need not have
+    )
     print(f"{place}; {FLAGS.pictures} pictures, seed {FLAGS.seed}")
     return 0 if named == damaged and not differing else 1
 

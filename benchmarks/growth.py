@@ -36,6 +36,7 @@ COLOURS = {"codebook": (0, 90, 181), "small": (220, 50, 32), "code_small": (64, 
 
 
 def main(arguments):
+    """Measures, draws, prints."""
     from i2p_tf.environment import describe_environment
 
     with tempfile.TemporaryDirectory() as folder:

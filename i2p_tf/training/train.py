@@ -200,7 +200,9 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress, dev
         return build(lambda: _new_transform(config, dataset, classifier))
 
     build = functools.partial(_build, policy)
-    setting = Setting(config, dataset, frozen(config, dataset, policy, classifier), new_transform, build, run_dir, progress)
+    setting = Setting(
+        config, dataset, frozen(config, dataset, policy, classifier), new_transform, build, run_dir, progress
+    )
     trainer = load(OBJECTIVES[config.objective].trainer)(setting)
     features = run_dir.read_environment().get("feature_extractor", {})
     devices.require_same("features", f"{features.get('source')} {features.get('sha256', '')}".strip())

@@ -14,7 +14,6 @@ from i2p_tf.tradeoff.bench import Bench
 from i2p_tf.training.progress import Progress
 
 
-
 @pytest.fixture(autouse=True)
 def narrow(monkeypatch):
     monkeypatch.setattr(decoders, "HIDDEN_UNITS", (64,))
