@@ -5,7 +5,6 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -18,11 +17,9 @@ from i2p_tf.data.dataset import Dataset
 from i2p_tf.objectives.trainer import Trainer
 from i2p_tf.recipe import Recipe
 from i2p_tf.run_dir import RunDir
-from i2p_tf.training import precision
 from i2p_tf.training.fit import fit
 from i2p_tf.training.progress import Progress
 from i2p_tf.training.recipe import fit_to_data
-from i2p_tf.training.train import frozen
 
 FOLDER = "tradeoff"  # beside the suites of attacks
 
@@ -35,10 +32,9 @@ class Bench:
         run_dir: the `RunDir`, locked.
         config: its `Config`, fitted to the data.
         dataset: its `Dataset`.
-        classifier: ψ, frozen, in the numbers that are trained with.
+        classifier: ψ, frozen.
         transform: h_θ, which draws codes.
         recipe: of everything that is trained as h_θ was.
-        policy: the dtype policy of everything that is trained: what the run's precision is on this machine.
         memory: a `RunMemory`; what is finished is found there again.
         progress: a `Progress`.
     """
@@ -49,7 +45,6 @@ class Bench:
     classifier: keras.Model
     transform: keras.Model
     recipe: Recipe
-    policy: str
     memory: RunMemory
     progress: Progress
 
@@ -63,11 +58,6 @@ class Bench:
     def seed(self) -> int:
         """Of what is trained here: the run's."""
         return self.config.seed
-
-    def build(self, make: Callable[[], keras.Model]) -> keras.Model:
-        """What `make` makes, for a training; `in_float32` has the same for what comes after it."""
-        with precision.dtype_policy(self.policy):
-            return make()
 
     def train(self, name: str, trainer: Trainer, times: int = 1) -> None:
         """Trains a `Trainer` on the plain training images, as h_θ was, so many times as long; goes on if stopped."""
@@ -99,27 +89,18 @@ def bench(run_dir: RunDir, dataset: Dataset, config: Config, steps: int | None, 
         recipe = dataclasses.replace(
             recipe, epochs=math.ceil(steps / _steps_an_epoch(dataset, recipe)), minimum_steps=0
         )
-    policy = precision.resolve(config.precision)
     classifier = inference.load_classifier(run_dir.classifier, dataset.num_classes)
-    classifier = frozen(config, dataset, policy, classifier)
+    classifier.trainable = False
     transform = inference.load_network(run_dir.transform)
     setting = {
         "i2p_tf": i2p_tf.__version__,
         "images": _digest(dataset),
         "networks": run_dir.network_digests(),
         "recipe": dataclasses.asdict(recipe),
-        "precision": policy,
         "seed": config.seed,
     }
     memory = RunMemory(run_dir, FOLDER, setting, progress.say)
-    return Bench(run_dir, config, dataset, classifier, transform, recipe, policy, memory, progress)
-
-
-def in_float32(trained: keras.Model, make: Callable[[], keras.Model]) -> keras.Model:
-    """A network as `make` makes it, outside of `Bench.build`, with the weights of a `trained` one."""
-    network = make()
-    network.set_weights(trained.get_weights())
-    return network
+    return Bench(run_dir, config, dataset, classifier, transform, recipe, memory, progress)
 
 
 def _steps_an_epoch(dataset, recipe):

@@ -10,7 +10,7 @@ from i2p_tf.models.reader import cut
 from i2p_tf.models.transforms.code import encoder
 from i2p_tf.objectives.adversarial import reconstruction_error
 from i2p_tf.objectives.trainer import Trainer
-from i2p_tf.tradeoff.bench import Bench, in_float32
+from i2p_tf.tradeoff.bench import Bench
 from i2p_tf.tradeoff.decoders import LEARNING_RATE, convolutional
 
 NAME = "ceiling"
@@ -52,12 +52,8 @@ def ceiling(bench: Bench) -> keras.Model:
 
 def _trained(bench):
     dataset, config = bench.dataset, bench.config
-
-    def new_transform():
-        keras.utils.set_random_seed(bench.seed)
-        return models.transform(config.transform, dataset.image_size, dataset.num_classes, config.parameters)
-
-    transform = bench.build(new_transform)
-    decoder = bench.build(lambda: convolutional(dataset.train.images.mean(axis=0, dtype="float32") / 255.0))
-    bench.train(NAME, bench.build(lambda: AutoencoderTrainer(transform, decoder, bench.steps)))
-    return in_float32(transform, new_transform)
+    keras.utils.set_random_seed(bench.seed)
+    transform = models.transform(config.transform, dataset.image_size, dataset.num_classes, config.parameters)
+    decoder = convolutional(dataset.train.images.mean(axis=0, dtype="float32") / 255.0)
+    bench.train(NAME, AutoencoderTrainer(transform, decoder, bench.steps))
+    return transform

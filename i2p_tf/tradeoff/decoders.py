@@ -1,6 +1,7 @@
 """Attackers' networks: codes of any number of bits to pictures. Both begin as the mean picture, with a linear path."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -12,7 +13,7 @@ from i2p_tf.attacks import fitting
 from i2p_tf.attacks.specification import Training, held_out
 from i2p_tf.models.reader import code_reader
 from i2p_tf.models.transforms.code import FINE
-from i2p_tf.tradeoff.bench import Bench, in_float32
+from i2p_tf.recipe import Recipe
 from i2p_tf.tradeoff.codes import elements_of, sent
 
 HIDDEN_UNITS = (1024, 1024)
@@ -47,8 +48,8 @@ def dense(mean: np.ndarray) -> keras.Model:
     x = seen
     for index, units in enumerate(HIDDEN_UNITS, start=1):
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=f"dense{index}")(x)
-    x = layers.Dense(mean.size, kernel_initializer="zeros", use_bias=False, dtype="float32", name="rest")(x)
-    rest = layers.Reshape(mean.shape, dtype="float32", name="rest_picture")(x)
+    x = layers.Dense(mean.size, kernel_initializer="zeros", use_bias=False, name="rest")(x)
+    rest = layers.Reshape(mean.shape, name="rest_picture")(x)
     return _decoder(inputs, seen, rest, mean, "dense")
 
 
@@ -64,9 +65,7 @@ def convolutional(mean: np.ndarray) -> keras.Model:
         filters = max(SMALLEST_FILTERS, filters // 2)
         x = layers.UpSampling2D(scale)(x)
         x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
-    rest = layers.Conv2D(
-        3, 3, padding="same", kernel_initializer="zeros", use_bias=False, dtype="float32", name="rest"
-    )(x)
+    rest = layers.Conv2D(3, 3, padding="same", kernel_initializer="zeros", use_bias=False, name="rest")(x)
     return _decoder(inputs, seen, rest, mean, "convolutional")
 
 
@@ -77,8 +76,10 @@ def trained(
     name: str,
     codes: np.ndarray,
     images: np.ndarray,
-    bench: Bench,
+    recipe: Recipe,
     steps: int,
+    seed: int,
+    say: Callable[[str], None],
 ) -> keras.Model:
     """Trains a decoder on pairs of whole codes and pictures, at all numbers of bits at once.
 
@@ -86,18 +87,19 @@ def trained(
         name: a key of `DECODERS`.
         codes: int8 `(n, drawing.ELEMENTS)`.
         images: uint8 `(n, size, size, 3)`.
-        bench: a `Bench`, of which batch size, seed and precision are.
+        recipe: a `Recipe`, for the number of images in a step.
         steps: at most; the weights of the lowest validation error are taken.
+        seed: of initialisation and order.
+        say: called with each line of progress.
 
     Raises:
         AttackError: if the loss is not finite.
     """
-    mean = (images.mean(axis=0) / 255.0).astype(np.float32)
-    keras.utils.set_random_seed(bench.seed)
-    network = bench.build(lambda: DECODERS[name](mean))
-    training = Training(steps, bench.recipe.batch_size, LEARNING_RATE)
-    fitting.fit(network, (_examples(codes), images), fitting.mse_ssim, training, bench.seed, bench.progress.say)
-    return in_float32(network, lambda: DECODERS[name](mean))
+    keras.utils.set_random_seed(seed)
+    network = DECODERS[name]((images.mean(axis=0) / 255.0).astype(np.float32))
+    training = Training(steps, recipe.batch_size, LEARNING_RATE)
+    fitting.fit(network, (_examples(codes), images), fitting.mse_ssim, training, seed, say)
+    return network
 
 
 def restored(network: keras.Model, codes: np.ndarray, bits: int) -> np.ndarray:
@@ -119,13 +121,13 @@ def _examples(codes):
 
 def _input():
     inputs = keras.Input((2 * drawing.ELEMENTS,), name="codes")
-    return inputs, RandomRates(dtype="float32", name="random_rates")(inputs)
+    return inputs, RandomRates(name="random_rates")(inputs)
 
 
 def _decoder(inputs, seen, rest, mean, name):
-    """The sum of `rest` and of a linear map from all that is seen to the picture, in float32 under every policy."""
-    linear = layers.Dense(mean.size, kernel_initializer="zeros", dtype="float32", name="linear")
-    picture = layers.Reshape(mean.shape, dtype="float32", name="linear_picture")(linear(seen))
-    network = keras.Model(inputs, layers.Add(dtype="float32", name="picture")([picture, rest]), name=name)
+    """The sum of `rest` and of a linear map from all that is seen to the picture."""
+    linear = layers.Dense(mean.size, kernel_initializer="zeros", name="linear")
+    picture = layers.Reshape(mean.shape, name="linear_picture")(linear(seen))
+    network = keras.Model(inputs, layers.Add(name="picture")([picture, rest]), name=name)
     linear.set_weights([linear.get_weights()[0], mean.ravel()])
     return network

@@ -4,7 +4,6 @@ A code is worth sending only where the cloud reads more from it than the device 
 baselines get what the code gets: data, augmentation, recipe, and ψ's answers to learn from.
 """
 
-import functools
 from typing import Any
 
 import keras
@@ -14,7 +13,7 @@ from i2p_tf import inference
 from i2p_tf.models import cost
 from i2p_tf.objectives.classification import Classification, classification
 from i2p_tf.objectives.trainer import Trainer, accuracy
-from i2p_tf.tradeoff.bench import Bench, in_float32
+from i2p_tf.tradeoff.bench import Bench
 from i2p_tf.tradeoff.device_networks import ARCHITECTURES, widest
 
 NAME = "device_only"
@@ -62,29 +61,22 @@ def device_only(bench: Bench) -> dict:
 
 def _measured(bench):
     """All baselines that the client could compute, by name."""
-    makers = _as_wide_as_possible(bench)
-    networks = {name: bench.build(make) for name, make in makers.items()}
+    networks = _as_wide_as_possible(bench)
     if networks:
-        distils = classification(bench.config, bench.classifier)
-        bench.train(NAME, bench.build(lambda: DistilledTrainer(networks, distils)), TIMES)
-    return {name: _reached(in_float32(networks[name], make), bench.dataset) for name, make in makers.items()}
+        bench.train(NAME, DistilledTrainer(networks, classification(bench.config, bench.classifier)), TIMES)
+    return {name: _reached(network, bench.dataset) for name, network in networks.items()}
 
 
 def _as_wide_as_possible(bench):
-    """Functions that make the baselines, by name; each draws the same weights again."""
     dataset, transform = bench.dataset, bench.config.transform
     macs = cost.macs(bench.transform) or 0
-    makers = {}
+    networks = {}
     for name in ARCHITECTURES:
         found = widest(name, macs, transform, dataset.image_size, dataset.num_classes)
         if found:
-            makers[name] = functools.partial(_new, found[0], bench.seed)
-    return makers
-
-
-def _new(make, seed):
-    keras.utils.set_random_seed(seed)
-    return make()
+            keras.utils.set_random_seed(bench.seed)
+            networks[name] = found[0]()
+    return networks
 
 
 def _reached(network, dataset):

@@ -45,7 +45,7 @@ def _constant_codes(bench):
     steps = min(STEPS, bench.steps)
     bench.progress.say(f"{CONSTANT}: {steps} steps")
     codes = np.zeros((len(known), drawing.ELEMENTS), np.int8)
-    network = decoders.trained("dense", codes, known, bench, steps)
+    network = decoders.trained("dense", codes, known, bench.recipe, steps, bench.seed, bench.progress.say)
     same = np.zeros((len(test.images), drawing.ELEMENTS), np.int8)
     guesses = decoders.restored(network, same, drawing.BITS[-1])
     mean = measured(mean_image(bench.dataset.train, len(test.images)), test)

@@ -68,7 +68,9 @@ class Symbols:
     def _trained(self, name):
         bench = self.bench
         bench.progress.say(f"{self.prefix}{name}: {bench.steps} steps on {len(self.known)} codes")
-        return decoders.trained(name, self.codes_of("known"), self.known, bench, bench.steps)
+        return decoders.trained(
+            name, self.codes_of("known"), self.known, bench.recipe, bench.steps, bench.seed, bench.progress.say
+        )
 
     def _nearest(self, bits):
         """The guess is the training picture whose code is nearest."""

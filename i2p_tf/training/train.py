@@ -200,9 +200,8 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress, dev
         return build(lambda: _new_transform(config, dataset, classifier))
 
     build = functools.partial(_build, policy)
-    setting = Setting(
-        config, dataset, frozen(config, dataset, policy, classifier), new_transform, build, run_dir, progress
-    )
+    frozen = _frozen(config, dataset, policy, classifier)
+    setting = Setting(config, dataset, frozen, new_transform, build, run_dir, progress)
     trainer = load(OBJECTIVES[config.objective].trainer)(setting)
     features = run_dir.read_environment().get("feature_extractor", {})
     devices.require_same("features", f"{features.get('source')} {features.get('sha256', '')}".strip())
@@ -218,13 +217,14 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress, dev
     _save(_in_float32(trainer.result, lambda: _new_transform(config, dataset, classifier)), run_dir.transform)
 
 
-def frozen(config: Config, dataset: Dataset, policy: str, classifier: keras.Model) -> keras.Model:
-    """ψ for the training of what learns from it, in the numbers of that, a dtype policy; an own one stays as it is."""
+def _frozen(config, dataset, policy, classifier):
+    """ψ for the training of h_θ, in its numbers; an own one stays in float32."""
+    frozen = classifier
     if not config.classifier_path:
-        trained, classifier = classifier, _build(policy, lambda: _new_classifier(config, dataset))
-        classifier.set_weights(trained.get_weights())
-    classifier.trainable = False
-    return classifier
+        frozen = _build(policy, lambda: _new_classifier(config, dataset))
+        frozen.set_weights(classifier.get_weights())
+    frozen.trainable = False
+    return frozen
 
 
 def _warn_of_random_encoder(config, dataset, progress, own=None):

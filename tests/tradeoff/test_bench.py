@@ -38,7 +38,7 @@ def bench(tmp_path, digits):
     memory = RunMemory(run_dir, "tradeoff", {"steps": 2}, progress.say)
     classifier = small(1)
     classifier.trainable = False
-    return Bench(run_dir, presets.smoke("digits"), digits, classifier, None, recipe, "float32", memory, progress)
+    return Bench(run_dir, presets.smoke("digits"), digits, classifier, None, recipe, memory, progress)
 
 
 def trained(bench):
