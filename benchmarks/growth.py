@@ -5,7 +5,7 @@
 Times three transforms with random weights, of which speed does not depend, in float32 by LiteRT: image sizes one by one
 on one core, batches at 32x32 on one core, and batches of 64 on one and on two. What is timed alternates, round by
 round; the median counts. Then `bin/protect` of the `small` U-Net does folders of 1,000 to --pictures PNG files, and its
-highest memory is that of the process at its end. Prints each number as well.
+highest memory is that of its process. Prints each number as well.
 """
 
 import os
@@ -124,11 +124,22 @@ def protected(file, plain, output):
     """Seconds that bin/protect takes, and its highest resident memory in MiB."""
     started = time.perf_counter()
     command = [sys.executable, "-m", "i2p_tf.cli.protect", f"--export={file}", f"--output={output}", str(plain)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+    process, memory = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL), 0.0
+    while process.poll() is None:  # what the system counts at the end includes this process, as it was when it forked
+        memory = max(memory, highest_resident(process.pid))
+        time.sleep(0.02)
+    if process.returncode:
         raise SystemExit("error: bin/protect has failed")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    return time.perf_counter() - started, memory
+
+
+def highest_resident(pid):
+    """MiB that a process has had resident at the most, by Linux's /proc; 0 where it has ended."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
 def panel(image, column, row, title, label, curves):
