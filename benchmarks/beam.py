@@ -66,10 +66,8 @@ def main(arguments):
         f"exit code {code}; {len(damaged)} damaged, {len(named & damaged)} of them named, {len(named - damaged)} others"
     )
     print(f"{min(FLAGS.sample, FLAGS.pictures)} compared with bin/protect: {differing} differ")
-    place = (
-        f"{environment.processor()}, commit {environment.commit()}"  # without TensorFlow, which workers need not have
-    )
-    print(f"{place}; {FLAGS.pictures} pictures, seed {FLAGS.seed}")
+    # `describe_environment` needs TensorFlow, which need not be here.
+    print(f"{environment.processor()}, commit {environment.commit()}; {FLAGS.pictures} pictures, seed {FLAGS.seed}")
     return 0 if named == damaged and not differing else 1
 
 

@@ -1,6 +1,6 @@
 """How the client's cost grows: pictures a second over image size, batch, cores and number of pictures, as one picture.
 
-  python benchmarks/growth.py --output=docs/images/growth.png    # on an idle machine; about 6 minutes
+  python benchmarks/growth.py --output=docs/images/growth.png    # on an idle machine; about 5 minutes
 
 Times three transforms with random weights, of which speed does not depend, in float32 by LiteRT: image sizes one by one
 on one core, batches at 32x32 on one core, and batches of 64 on one and on two. What is timed alternates, round by

@@ -1,7 +1,8 @@
 """Both networks as SavedModels with named signatures; the classifier's as TF Serving wants it."""
 
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ def export_transform(transform: keras.Model, path: pathlib.Path) -> None:
         protected = transform(tf.cast(images, tf.float32) / 255.0, training=False)
         return {"protected": tf.cast(tf.round(protected * 255.0), tf.uint8)}
 
-    _write(transform, {"serving_default": (protect, _images(transform))}, path)
+    write(transform, {"serving_default": (protect, _images(transform))}, path)
 
 
 def export_classifier(
@@ -63,7 +64,7 @@ def export_classifier(
         "image_bytes": (classify_bytes, tf.TensorSpec([None], tf.string, name="image_bytes")),
         "class_names": (name_labels, tf.TensorSpec([None], tf.int64, name="labels")),
     }
-    _write(classifier, signatures, path)
+    write(classifier, signatures, path)
     (path / "assets").mkdir(exist_ok=True)
     (path / "assets" / "labels.txt").write_text("".join(f"{name}\n" for name in class_names))
     _write_warm_up(images, path / "assets.extra" / "tf_serving_warmup_requests")
@@ -103,7 +104,8 @@ def _images(model):
     return tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8, name="images")
 
 
-def _write(model, signatures, path):
+def write(model: Any, signatures: dict[str, tuple[Callable, tf.TensorSpec]], path: pathlib.Path) -> None:
+    """Writes a network as a SavedModel: functions that call it, and what each takes, by the name of the signature."""
     # In a module, for its lookup tables; of a layer the archive would write each variable once more.
     module = tf.Module()
     module.model = model

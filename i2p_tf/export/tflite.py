@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import os
+import pathlib
 import sys
 import tempfile
 import zipfile
@@ -19,6 +20,7 @@ from keras import layers
 import i2p_tf
 from i2p_tf import drawing
 from i2p_tf.client.transform import METADATA, SCHEMA
+from i2p_tf.export import saved_model
 from i2p_tf.models.layers.drawing import DrawnCode
 from i2p_tf.models.transforms.codebook import Word
 
@@ -143,11 +145,9 @@ class DrawnLevels(layers.Layer):
 def converter(model: Any, function: Callable, dtype: Any) -> Iterator[Any]:
     """A `tf.lite.TFLiteConverter` of `function`, which calls `model` on one image of `dtype` named `images`."""
     with tempfile.TemporaryDirectory() as folder:
-        archive = keras.export.ExportArchive()
-        archive.track(model)
         specification = tf.TensorSpec([1, *model.input_shape[1:]], dtype, name="images")
-        archive.add_endpoint("serving_default", function, input_signature=[specification])
-        _quietly(lambda: archive.write_out(folder, verbose=False))
+        signatures = {"serving_default": (function, specification)}
+        _quietly(lambda: saved_model.write(model, signatures, pathlib.Path(folder)))
         yield tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
 
 

@@ -6,6 +6,7 @@ import io
 import pytest
 
 from i2p_tf import drawing, forms, models, presets
+from i2p_tf.attacks import fitting
 from i2p_tf.data import sources
 from i2p_tf.files import write_json
 from i2p_tf.models import reader
@@ -60,11 +61,14 @@ def test_it_has_its_form_and_the_same_command_trains_nothing_again(run_dir, monk
         assert set(row["attacks"]) == {"dense", "convolutional", "nearest_neighbour"}
         assert row["strongest_ssim"] == row["attacks"][row["strongest_attack"]]["ssim"]
         assert row["strongest_ssim"] == max(attack["ssim"] for attack in row["attacks"].values())
+        room = row["ceiling_ssim"] - row["class_alone_ssim"]
+        beyond = row["strongest_ssim"] - row["class_alone_ssim"]
+        assert row["leakage"] == (beyond / room if room > 0 else None)
 
     def trained_again(*arguments, **named):
         raise AssertionError("it was trained already")
 
     monkeypatch.setattr(Bench, "train", trained_again)
-    monkeypatch.setattr(decoders, "trained", trained_again)
+    monkeypatch.setattr(fitting, "fit", trained_again)
     again = measured(run_dir)
     assert again["rows"] == found["rows"] and again["device_only"] == found["device_only"]
