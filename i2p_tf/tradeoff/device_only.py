@@ -68,11 +68,11 @@ def _measured(bench):
 
 
 def _as_wide_as_possible(bench):
-    dataset, transform = bench.dataset, bench.config.transform
+    dataset = bench.dataset
     macs = cost.macs(bench.transform) or 0
     networks = {}
     for name in ARCHITECTURES:
-        found = widest(name, macs, transform, dataset.image_size, dataset.num_classes)
+        found = widest(name, macs, dataset.image_size, dataset.num_classes)
         if found:
             keras.utils.set_random_seed(bench.seed)
             networks[name] = found[0]()

@@ -36,7 +36,7 @@ def test_a_transform_gives_drawings_of_its_elements(transform):
     assert len(np.unique(drawn)) == 4
 
 
-@pytest.mark.parametrize(("size", "megas"), [("code_small", 1.9), ("code", 9.5)])
+@pytest.mark.parametrize(("size", "megas"), [("code_small", 2.16), ("code", 7.85)])
 def test_the_device_computes_little(size, megas):
     assert cost.macs(code.code(size, 32)) == pytest.approx(megas * 1e6, rel=0.02)
     assert cost.macs(code.code(size, 96)) < 1.25 * megas * 1e6

@@ -30,7 +30,7 @@ def run_dir(tmp_path, monkeypatch):
     """A run whose networks have learned nothing; what is trained beside it is narrow and learns for a few steps."""
     plain = device_networks.ARCHITECTURES["plain"]
     monkeypatch.setitem(resnet.STACKWISE_BLOCKS, "resnet20", (1, 0, 0))
-    monkeypatch.setitem(code.SIZES, "code_small", code.Size((4, 4, 4), (0, 0)))
+    monkeypatch.setitem(code.SIZES, "code_small", 4)
     monkeypatch.setattr(reader, "FILTERS", 4)
     monkeypatch.setattr(decoders, "HIDDEN_UNITS", (8,))
     monkeypatch.setattr(sanity_checks, "STEPS", 2)

@@ -41,7 +41,7 @@ LABELS = np.int32(RANDOM.integers(0, CLASSES, BATCH))
 MEANS = np.stack([IMAGES.mean(axis=0)] * CLASSES)
 
 # Small networks of the same form: what is traced twice takes seconds.
-codes.SIZES["code_small"] = codes.Size((4, 4, 4), (0, 0))
+codes.SIZES["code_small"] = 4
 codebook.STACKWISE_BLOCKS["codebook_tiny"] = (1, 0, 0)
 readers.FILTERS, readers.BLOCKS, readers.DENSE_UNITS, adversaries.HIDDEN_UNITS = 4, 0, 4, (16,)
 # The ways of a channel without its rounding, which makes little differences large.
