@@ -97,7 +97,7 @@ def code(dataset: str) -> Config:
         channel="png",  # drawings are read the same after every channel
         adversary_weight=0.0,  # type: ignore[call-arg]  # of the objective
         transform_recipe=dataclasses.replace(
-            config.transform_recipe, epochs=10, minimum_steps=1000, label_smoothing=0.05, weight_decay=0.01
+            config.transform_recipe, epochs=20, minimum_steps=2000, label_smoothing=0.05, weight_decay=0.01
         ),
     )
 

@@ -34,7 +34,7 @@ flags.DEFINE_list(
 flags.DEFINE_integer(
     "steps",
     None,
-    "how many steps baselines and attackers are trained; as many as the run's transform if not given",
+    "how many steps attackers and ceiling are trained; as many as the run's transform if not given",
     flag_values=FLAGS,
 )
 flags.DEFINE_string(

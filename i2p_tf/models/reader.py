@@ -10,11 +10,12 @@ from i2p_tf.hints import Tensor
 from i2p_tf.models.layers.batch_normalization import BatchNormalization
 from i2p_tf.models.layers.drawing import ReadCode, is_drawing
 from i2p_tf.models.layers.minimal_filtering import Conv2D
-from i2p_tf.models.transforms.code import COARSE, COARSE_CHANNELS, FINE, FINE_CHANNELS, GLOBAL
+from i2p_tf.models.transforms.code import CHANNELS, GLOBAL, PLACES
 
-FILTERS = 64  # at 8x8 places, twice as many at 4x4
-BLOCKS = 2  # at each
+FILTERS = 160  # 4 times those that the smaller encoder has where the elements are made, and more
+BLOCKS = 4
 DENSE_UNITS = 256
+LAST_MAP = "last_map"  # name of the layer whose output is pooled for the class
 WITH_READER = "classifier_with_reader"  # name of the network that `with_reader` builds
 
 
@@ -39,10 +40,8 @@ def code_reader(num_classes: int) -> keras.Model:
     code = keras.Input((2 * drawing.ELEMENTS,), name="cut_code")
     x = _unfolded(code)
     for block in range(1, BLOCKS + 1):
-        x = _residual_block(x, FILTERS, f"fine_block{block}")
-    x = _conv(x, 2 * FILTERS, "down", 2)
-    for block in range(1, BLOCKS + 1):
-        x = _residual_block(x, 2 * FILTERS, f"coarse_block{block}")
+        x = _residual_block(x, f"block{block}")
+    x = layers.Identity(name=LAST_MAP)(x)
     x = layers.GlobalAveragePooling2D(name="pool")(x)
     return keras.Model(code, layers.Dense(num_classes, dtype="float32", name="logits")(x), name="code_reader")
 
@@ -119,19 +118,18 @@ class Either(layers.Layer):
 
 
 def _unfolded(code):
-    """A code as one feature map of 8x8 places."""
-    first, coarse_end = GLOBAL, GLOBAL + COARSE**2 * COARSE_CHANNELS
-    of_picture = layers.Dense(DENSE_UNITS, use_bias=False, name="global_dense")(_part(code, 0, first))
+    """A code as one feature map."""
+    of_picture = layers.Dense(DENSE_UNITS, use_bias=False, name="global_dense")(_part(code, 0, GLOBAL))
     of_picture = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="global_bn")(of_picture)
     of_picture = layers.ReLU(name="global_relu")(of_picture)
-    of_picture = layers.Dense(COARSE**2 * FILTERS, kernel_initializer="he_normal", name="global_map")(of_picture)
-    of_picture = layers.Reshape((COARSE, COARSE, FILTERS), name="global_reshape")(of_picture)
-
-    coarse = _map(_part(code, first, coarse_end), COARSE, COARSE_CHANNELS, "coarse")
-    x = layers.Concatenate(name="coarse_both")([of_picture, coarse])
-    x = layers.UpSampling2D(FINE // COARSE, name="up")(_conv(x, 2 * FILTERS, "coarse_both"))
-    fine = _map(_part(code, coarse_end, drawing.ELEMENTS), FINE, FINE_CHANNELS, "fine")
-    return _conv(layers.Concatenate(name="fine_both")([x, fine]), FILTERS, "fine_both")
+    of_picture = layers.Dense(PLACES**2 * FILTERS, kernel_initializer="he_normal", name="global_map")(of_picture)
+    of_picture = layers.Reshape((PLACES, PLACES, FILTERS), name="global_reshape")(of_picture)
+    of_places = layers.Reshape((2 * CHANNELS, PLACES, PLACES), name="map_reshape")(
+        _part(code, GLOBAL, drawing.ELEMENTS)
+    )
+    of_places = layers.Permute((2, 3, 1), name="map_places")(of_places)
+    of_places = Conv2D(FILTERS, 3, padding="same", name="map_conv")(of_places)
+    return _conv(layers.Concatenate(name="both")([of_picture, of_places]), "both")
 
 
 def _part(code, start, end):
@@ -139,27 +137,13 @@ def _part(code, start, end):
     return ops.concatenate([code[:, start:end], code[:, drawing.ELEMENTS + start : drawing.ELEMENTS + end]], axis=-1)
 
 
-def _map(part, side, channels, name):
-    x = layers.Reshape((2 * channels, side, side), name=f"{name}_reshape")(part)
-    x = layers.Permute((2, 3, 1), name=f"{name}_places")(x)
-    return Conv2D(FILTERS, 3, padding="same", name=f"{name}_map")(x)
-
-
-def _residual_block(x, filters, name):
-    y = _conv(x, filters, f"{name}_1")
-    y = _conv(y, filters, f"{name}_2", activation=False)
+def _residual_block(x, name):
+    y = _conv(x, f"{name}_1")
+    y = _conv(y, f"{name}_2", activation=False)
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def _conv(x, filters, name, stride=1, activation=True):
-    x = Conv2D(
-        filters,
-        3,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        name=f"{name}_conv",
-    )(x)
+def _conv(x, name, activation=True):
+    x = Conv2D(FILTERS, 3, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(x)
     x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if activation else x

@@ -20,8 +20,7 @@ class Trainer(keras.Model):
     """Trains `network`; the step does mixed precision itself.
 
     Subclasses define `compute_losses(images, labels, training)`: a dictionary of scalars, of which `loss` is minimised.
-    `keeps_best` says whether the epoch with the lowest validation loss is the result, or the last one. `warm_up` is a
-    `Trainer` of some of the layers that is to be trained first, by the same recipe.
+    `keeps_best` says whether the epoch with the lowest validation loss is the result, or the last one.
 
     Under `mixed_float16` the loss is scaled inside the tape, so that small gradients survive, and `optimizer.apply`
     unscales them; metrics see the loss as it is. The dtype policy is that of `network`: a wrapping model would
@@ -29,7 +28,6 @@ class Trainer(keras.Model):
     """
 
     keeps_best = True
-    warm_up: "Trainer | None" = None
 
     def __init__(self, network: keras.Model, name: str):
         super().__init__(name=name, dtype=network.dtype_policy)

@@ -50,8 +50,8 @@ def _blocks(name, measured, draw):
     yield Paragraph(
         f"The device computes {millions(first['client_macs'])} MMAC, {first['client_macs'] / first['psi_macs']:.3f} of "
         f"the classifier's {millions(first['psi_macs'])}. Plain pictures: {share(first['plain'])}, "
-        f"n = {count(first['n'])}. Training seeds: {', '.join(map(str, first['seeds']))}. Baselines and attackers: "
-        f"{count(first['steps'])} steps each, device-only ones twice that."
+        f"n = {count(first['n'])}. Training seeds: {', '.join(map(str, first['seeds']))}. Attackers and "
+        f"ceiling: {count(first['steps'])} steps each; the networks of the device alone, as long as the code."
     )
     yield Commands((first["command"],))
     yield galleries.whole("Accuracy and leakage over bits", _title(first), draw(rows), f"{name}.png")

@@ -34,7 +34,7 @@ class Bench:
         dataset: its `Dataset`.
         classifier: ψ, frozen.
         transform: h_θ, which draws codes.
-        recipe: of everything that is trained as h_θ was.
+        recipe: of attackers and ceiling: h_θ's, or a shorter one.
         memory: a `RunMemory`; what is finished is found there again.
         progress: a `Progress`.
     """
@@ -50,7 +50,7 @@ class Bench:
 
     @property
     def steps(self) -> int:
-        """Of each training."""
+        """Of the training of each attacker, and of the ceiling."""
         steps = _steps_an_epoch(self.dataset, self.recipe)
         return steps * self.recipe.total_epochs(steps)
 
@@ -59,11 +59,8 @@ class Bench:
         """Of what is trained here: the run's."""
         return self.config.seed
 
-    def train(self, name: str, trainer: Trainer, times: int = 1) -> None:
-        """Trains a `Trainer` on the plain training images, as h_θ was, so many times as long; goes on if stopped."""
-        recipe = dataclasses.replace(
-            self.recipe, epochs=times * self.recipe.epochs, minimum_steps=times * self.recipe.minimum_steps
-        )
+    def train(self, name: str, trainer: Trainer, recipe: Recipe) -> None:
+        """Trains a `Trainer` on the plain training images, with the augmentation of h_θ; goes on if stopped."""
         about = json.dumps([self.memory.setting, trainer.network.count_params()]).encode()
         work = RunDir(self.run_dir.attack(FOLDER, name) / f"training_{hashlib.sha256(about).hexdigest()[:12]}")
         fit(trainer, self.dataset, recipe, self.config.augmentation, self.seed, work, name, self.progress)
@@ -77,7 +74,7 @@ def bench(run_dir: RunDir, dataset: Dataset, config: Config, steps: int | None, 
         run_dir: a `RunDir` of a code, finished and locked.
         dataset: its `Dataset`.
         config: its `Config`.
-        steps: of each training, rounded up to whole epochs; None for as many as h_θ had.
+        steps: of attackers and ceiling, rounded up to whole epochs; None for as many as h_θ had.
         progress: a `Progress`.
 
     Raises:

@@ -55,5 +55,5 @@ def _trained(bench):
     keras.utils.set_random_seed(bench.seed)
     transform = models.transform(config.transform, dataset.image_size, dataset.num_classes, config.parameters)
     decoder = convolutional(dataset.train.images.mean(axis=0, dtype="float32") / 255.0)
-    bench.train(NAME, AutoencoderTrainer(transform, decoder, bench.steps))
+    bench.train(NAME, AutoencoderTrainer(transform, decoder, bench.steps), bench.recipe)
     return transform

@@ -36,7 +36,7 @@ def curve(
         dataset: its `Dataset`.
         config: its `Config`.
         rates: members of `drawing.BITS`.
-        steps: of each training; None for as many as h_θ had.
+        steps: of attackers and ceiling; None for as many as h_θ had.
         command: that measures it again, for whoever reads the result.
         progress: a `Progress`.
 

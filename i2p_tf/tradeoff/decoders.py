@@ -11,8 +11,8 @@ from keras import layers, ops
 from i2p_tf import drawing, inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.specification import Training, held_out
-from i2p_tf.models.reader import code_reader
-from i2p_tf.models.transforms.code import FINE
+from i2p_tf.models.reader import LAST_MAP, code_reader
+from i2p_tf.models.transforms.code import PLACES
 from i2p_tf.recipe import Recipe
 from i2p_tf.tradeoff.codes import elements_of, sent
 
@@ -57,8 +57,8 @@ def convolutional(mean: np.ndarray) -> keras.Model:
     """The layers of the cloud's own reader, which know where each element belongs, and from them up to the picture."""
     inputs, seen = _input()
     reader = code_reader(1)
-    x = keras.Model(reader.input, reader.get_layer("fine_block2_relu").output, name="unfolded")(seen)
-    filters, factor = x.shape[-1], mean.shape[0] // FINE
+    x = keras.Model(reader.input, reader.get_layer(LAST_MAP).output, name="unfolded")(seen)
+    filters, factor = x.shape[-1], mean.shape[0] // PLACES
     while factor > 1:
         scale = 2 if factor % 2 == 0 else factor
         factor //= scale

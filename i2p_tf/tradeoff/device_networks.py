@@ -18,8 +18,7 @@ WIDEST = 1024
 def inverted_residuals(width: int, image_size: int, num_classes: int) -> keras.Model:
     """The encoder's own layers, pooled; `width` filters at 16x16 places."""
     images = keras.Input((image_size, image_size, 3), name="images")
-    _, x = trunk(images, width)
-    return _classifier(images, x, num_classes, "inverted_residuals")
+    return _classifier(images, trunk(images, width), num_classes, "inverted_residuals")
 
 
 def residual(width: int, image_size: int, num_classes: int) -> keras.Model:

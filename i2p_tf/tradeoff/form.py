@@ -36,7 +36,7 @@ class Row(typing.TypedDict):
         png_bytes: mean size of a PNG file of the drawings of the first test images.
         n: test images that accuracies and SSIM have.
         seeds: of the runs; of several runs numbers are means, and `range` has the lowest and highest of each.
-        steps: how long everything was trained.
+        steps: how long attackers and ceiling were trained; the device-only networks were as long as h_θ.
         config: of the run, without folders.
         command: that measures it again.
     """

@@ -206,10 +206,8 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress, dev
     features = run_dir.read_environment().get("feature_extractor", {})
     devices.require_same("features", f"{features.get('source')} {features.get('sha256', '')}".strip())
     recipe = config.transform_recipe
-    for phase, each in (("encoder", trainer.warm_up), ("transform", trainer)):
-        if each:
-            run = run_dir, phase, progress, None, devices
-            fit(each, dataset, recipe, config.augmentation, config.seed, *run)
+    run = run_dir, "transform", progress, None, devices
+    fit(trainer, dataset, recipe, config.augmentation, config.seed, *run)
     if config.has_reader:
         row = config.rows()["transform"]
         new_reader = functools.partial(row.build_reader, dataset.image_size, dataset.num_classes)

@@ -43,15 +43,15 @@ def bench(tmp_path, digits):
 
 def trained(bench):
     network = small(0)
-    bench.train("part", DistilledTrainer({"small": network}, Classification(bench.classifier, 0.5)))
+    bench.train("part", DistilledTrainer({"small": network}, Classification(bench.classifier, 0.5)), bench.recipe)
     return network.get_weights()
 
 
 def test_side_by_side_each_baseline_learns_what_it_learns_alone(bench):
     distils = Classification(bench.classifier, 0.5)
     alone, beside, other = small(0), small(0), small(2)
-    bench.train("alone", DistilledTrainer({"one": alone}, distils))
-    bench.train("beside", DistilledTrainer({"one": beside, "other": other}, distils))
+    bench.train("alone", DistilledTrainer({"one": alone}, distils), bench.recipe)
+    bench.train("beside", DistilledTrainer({"one": beside, "other": other}, distils), bench.recipe)
     untrained = small(0)
     for one, two, start in zip(alone.get_weights(), beside.get_weights(), untrained.get_weights(), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-6)

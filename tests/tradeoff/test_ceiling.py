@@ -18,7 +18,7 @@ def test_its_loss_moves_encoder_and_decoder_and_its_optimizer_is_its_own():
     rest.assign(np.random.default_rng(1).normal(size=rest.shape))
     with tf.GradientTape() as tape:
         loss = trainer.compute_losses(images, None, training=True)["loss"]
-    for name in ("stem_conv", "global", "fine_map"):
+    for name in ("stem_conv", "global", "map"):
         kernel = trainer.transform.get_layer(name).trainable_variables[0]
         assert any(kernel is variable for variable in trainer.network.trainable_variables)
     gradients = tape.gradient(loss, [variable.value for variable in trainer.network.trainable_variables])

@@ -98,7 +98,6 @@ CASES = {
     "adversarial": (adversarial, "sgd"),
     "codebook": (lambda: CodebookTrainer(codebook.codebook("codebook_tiny", SIZE, CLASSES), classification()), "sgd"),
     "code": (code, "sgd"),
-    "warm-up of a code": (lambda: code().warm_up, "sgd"),
 }
 
 

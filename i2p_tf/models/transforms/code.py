@@ -5,7 +5,7 @@ there are no more pictures than that. The encoder leaves the class to the cloud:
 (`i2p_tf.models.reader`), of many times its size, makes more of the code than the device could. The quantiser is finite
 scalar quantisation (Mentzer et al. 2023, arXiv 2309.15505).
 
-The elements are ordered from coarse to fine: what the whole picture says first, then maps of 4x4 places, then of 8x8.
+The elements are ordered: what the whole picture says comes first, then one map of 4x4 places after another.
 """
 
 import math
@@ -20,9 +20,8 @@ from i2p_tf.models.layers.drawing import DrawnCode
 from i2p_tf.models.layers.normalization import imagenet_normalization
 
 IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one pixel
-# The elements: of the whole picture, and maps of so many channels at 4x4 and at 8x8 places.
-GLOBAL, COARSE_CHANNELS, FINE_CHANNELS = 32, 2, 3
-COARSE, FINE = 4, 8
+# The elements: of the whole picture, and a map of so many channels at PLACES x PLACES places.
+GLOBAL, CHANNELS, PLACES = 32, 14, 4
 
 
 # Filters at 16x16 places, of which all others are multiples. Multiples of 16 are those that processors with AVX-512 are
@@ -53,12 +52,8 @@ def code(size: str, image_size: int) -> keras.Model:
     if image_size <= 0 or image_size % IMAGE_MULTIPLE:
         raise ValueError(f"`image_size` must be a multiple of {IMAGE_MULTIPLE}. Received: {image_size}")
     images = keras.Input((image_size, image_size, 3), name="images")
-    fine, coarse = trunk(images, SIZES[size])
-    parts = [
-        layers.Dense(GLOBAL, use_bias=False, name="global")(layers.Flatten(name="flatten")(coarse)),
-        _places(coarse, COARSE_CHANNELS, "coarse"),
-        _places(fine, FINE_CHANNELS, "fine"),
-    ]
+    x = trunk(images, SIZES[size])
+    parts = [layers.Dense(GLOBAL, use_bias=False, name="global")(layers.Flatten(name="flatten")(x)), _map(x)]
     # Keeps the quantiser out of its flat ends; Keras' own layer, as ours is for feature maps.
     parts = [layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{part.name}_bn")(part) for part in parts]
     x = layers.Concatenate(dtype="float32", name="code")(parts)
@@ -71,18 +66,23 @@ def encoder(transform: keras.Model) -> keras.Model:
     return keras.Model(transform.input, transform.get_layer("elements").output, name="encoder")
 
 
-def trunk(images: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Images to feature maps of 8x8 and of 4x4 places, by inverted residuals (Sandler et al. 2018, arXiv 1801.04381).
+def last_map(transform: keras.Model) -> Tensor:
+    """The output of `trunk` within h_θ, of which all elements are made."""
+    return transform.get_layer("flatten").input
+
+
+def trunk(images: Tensor, width: int) -> Tensor:
+    """Images to a feature map of 4x4 places, by inverted residuals (Sandler et al. 2018, arXiv 1801.04381).
 
     Args:
         images: RGB in [0, 1], `(batch, image_size, image_size, 3)`.
         width: filters at 16x16 places; there are twice as many at 8x8 and four times as many at 4x4.
     """
-    x = _inverted_residual(stem(images, width), width, "stem_block")
-    x = _inverted_residual(x, 2 * width, "fine_down", stride=2)
-    fine = _inverted_residual(x, 2 * width, "fine_block")
-    x = _inverted_residual(fine, 4 * width, "coarse_down", stride=2)
-    return fine, _inverted_residual(x, 4 * width, "coarse_block")
+    x = _inverted_residual(stem(images, width), width, "block1")
+    x = _inverted_residual(x, 2 * width, "block2", stride=2)
+    x = _inverted_residual(x, 2 * width, "block3")
+    x = _inverted_residual(x, 4 * width, "block4", stride=2)
+    return _inverted_residual(x, 4 * width, "block5")
 
 
 def stem(images: Tensor, filters: int) -> Tensor:
@@ -121,10 +121,10 @@ def _conv(filters, kernel, stride, name):
     )
 
 
-def _places(x, channels, name):
+def _map(x):
     """A map of few channels as a vector, channel by channel, so that each further channel is one more layer of it."""
-    x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_map")(x)
-    return layers.Flatten(name=f"{name}_code")(layers.Permute((3, 1, 2), name=f"{name}_channels")(x))
+    x = layers.Conv2D(CHANNELS, 1, use_bias=False, name="map")(x)
+    return layers.Flatten(name="map_elements")(layers.Permute((3, 1, 2), name="map_channels")(x))
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
