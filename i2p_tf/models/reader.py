@@ -12,7 +12,7 @@ from i2p_tf.models.layers.drawing import ReadCode, is_drawing
 from i2p_tf.models.layers.minimal_filtering import Conv2D
 from i2p_tf.models.transforms.code import CHANNELS, GLOBAL, PLACES
 
-FILTERS = 160  # 4 times those that the smaller encoder has where the elements are made, and more
+FILTERS = 160  # more than any encoder has where the elements are made
 BLOCKS = 4
 DENSE_UNITS = 256
 LAST_MAP = "last_map"  # name of the layer whose output is pooled for the class
