@@ -1,9 +1,9 @@
 """A transformation network h_θ that sends a code of few bits: a small encoder, a quantiser, and a drawing of the code.
 
 Whatever a picture contains, at most `drawing.BITS_AN_ELEMENT` bits leave the device for each element that is sent, for
-there are no more pictures than that. The encoder leaves the class to the cloud: a reader network there
-(`i2p_tf.models.reader`), of many times its size, makes more of the code than the device could. The quantiser is finite
-scalar quantisation (Mentzer et al. 2023, arXiv 2309.15505).
+there are no more pictures than that. A reader network in the cloud (`i2p_tf.models.reader`), of many times the
+encoder's size, finds the class in them. The quantiser is finite scalar quantisation (Mentzer et al. 2023, arXiv
+2309.15505).
 
 The elements are ordered: what the whole picture says comes first, then one map of 4x4 places after another.
 """
@@ -23,8 +23,8 @@ IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one 
 # The elements: of the whole picture, and a map of so many channels at PLACES x PLACES places.
 GLOBAL, CHANNELS, PLACES = 32, 14, 4
 
-# Filters at 16x16 places, of which all others are multiples. Processors with AVX-512 are quick at multiples
-# of 16 (benchmarks/NOTES.md). At 32x32 these cost 2.2 and 7.9 million multiplications.
+# Filters at 16x16 places, of which all others are multiples. Processors with AVX-512 are quick at multiples of 16
+# (benchmarks/NOTES.md). At 32x32 these cost 2.2 and 7.9 million multiplications.
 SIZES = {"code_small": 16, "code": 32}
 EXPANSION = 3  # of the channels, within a block
 

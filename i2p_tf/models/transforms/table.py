@@ -34,7 +34,7 @@ _CODEWORD_CARD = (
 )
 
 _CODE_CARD = (
-    "The transformation network is an encoder that leaves the class to the cloud: it sends a code of {bits} bits at "
+    "The transformation network is an encoder that has learned the class: it sends a code of {bits} bits at "
     "most, drawn as flat grey blocks, and the client may send fewer (--bits). So a protected image is one of 2^{bits} "
     "drawings and says no more of the picture than that many bits, whatever is done with it. Bits are a bound and no "
     "measure of what an attacker gets: that is measured below, or it is not known."
