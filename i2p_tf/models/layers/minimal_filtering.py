@@ -3,7 +3,8 @@
 The image is cut into tiles that overlap. A tile d and a kernel g are mapped to matrices of the same small size, whose
 products, summed over the channels, are mapped back to a tile of the result: Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A. The products
 are matrix products over all tiles; the mappings cost little where there are many channels. The results are those of a
-convolution but for rounding: in float32 within about 1e-5 of the largest.
+convolution but for rounding: in float32 within about 1e-5 of the largest, in bfloat16 with twice the error of a
+convolution in bfloat16.
 """
 
 import dataclasses
@@ -118,13 +119,18 @@ def _constant(matrix, dtype):
     return ops.convert_to_tensor(matrix, dtype)
 
 
+# Height and width up to which bfloat16 gains. Direct convolutions of larger maps run near the limit of processors with
+# AMX; those of 2x2 and 4x4 places take up to ten times as long for as many products, with or without AMX.
+BFLOAT16_SIZE = 8
+
+
 @keras.saving.register_keras_serializable("i2p_tf")
 class Conv2D(keras.layers.Conv2D):
     """Keras' layer over NHWC feature maps, with the same weights, and the same results but for rounding.
 
     In training, and where it is frozen, it takes minimal filtering wherever that is faster: for 3x3 kernels and many
-    channels, in float32 or float64, on a processor (the libraries of GPUs do so by themselves). A network that may be
-    trained infers with Keras' own convolution, which exporters know.
+    channels, on a processor (the libraries of GPUs do so by themselves); in bfloat16 for small maps alone. A network that
+    may be trained infers with Keras' own convolution, which exporters know.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
@@ -138,18 +144,25 @@ class Conv2D(keras.layers.Conv2D):
 
     def _gains(self, inputs):
         _, height, width, channels = inputs.shape
+        size = max(height, width)
         return (
             (self.kernel_size, self.strides, self.padding) == ((3, 3), (1, 1), "same")
             and height % 2 == width % 2 == 0
             # Multiplying costs inputs * outputs a pixel, mapping (inputs + outputs) * size. See benchmarks/NOTES.md.
-            and channels * self.filters > (channels + self.filters) * max(height, width)
-            and self.compute_dtype in ("float32", "float64")
+            and channels * self.filters > (channels + self.filters) * size
+            and (self.compute_dtype in ("float32", "float64") or (self._rounds and size <= BFLOAT16_SIZE))
             and _on_processor()
         )
 
+    @property
+    def _rounds(self):
+        """In bfloat16, where F4 would have ten times the error of a convolution."""
+        return self.compute_dtype == "bfloat16"
+
     def _filtered(self, inputs):
         _, height, width, _ = inputs.shape
-        return convolve(inputs, self.kernel, F4 if height % 4 == width % 4 == 0 else F2)
+        fits = height % 4 == width % 4 == 0
+        return convolve(inputs, self.kernel, F4 if fits and not self._rounds else F2)
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
