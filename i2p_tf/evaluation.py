@@ -18,6 +18,7 @@ from i2p_tf.models import cost
 from i2p_tf.models.reader import WITH_READER, readers
 from i2p_tf.models.transforms import codebook
 from i2p_tf.moving_line import MovingLine
+from i2p_tf.provenance import provenance
 from i2p_tf.results import OF_ATTACKS, SCHEMA, channels, summary
 from i2p_tf.run_dir import RunDir
 
@@ -42,7 +43,7 @@ def evaluate_run(run_dir: RunDir, dataset: Dataset, line: MovingLine) -> Values:
         InputError: if a network or the key is missing or can't be read.
     """
     results, protected, transform = _measure_run(run_dir, dataset, line)
-    results = _still_true(run_dir.read_results(), run_dir.network_digests()) | results
+    results = _still_true(run_dir.read_results(), run_dir.network_digests()) | results | provenance(run_dir)
     if "codewords" in results:
         with write_atomically(run_dir.codewords) as temporary:
             picture_grid.save(temporary, inference.to_uint8(codebook.codewords(transform)[: confidence.MOST_CLASSES]))

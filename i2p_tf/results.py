@@ -205,6 +205,9 @@ class Results(typing.TypedDict, total=False):
         attacks: each attack by its name; sanity checks begin with `sanity_check_`.
         prior_only: guesses that look at no protected image.
         attribute_inference: by attribute.
+        config: of the run, without folders.
+        environment: where it was trained, as in environment.json.
+        seconds: that the epochs of each training have taken, by its name.
     """
 
     schema: int
@@ -225,6 +228,9 @@ class Results(typing.TypedDict, total=False):
     brute_force: BruteForce
     attribute_inference: dict[str, Attribute]
     attack_suite: Suite
+    config: dict
+    environment: dict
+    seconds: dict[str, float]
 
 
 def read(path: pathlib.Path) -> Values:

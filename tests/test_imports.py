@@ -17,7 +17,7 @@ LAYERS = [
     {"objectives"},
     {"client"},  # export checks what it wrote with the client that will read it
     {"evaluation"},
-    {"inference", "experiment"},
+    {"inference", "experiment", "provenance"},
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "chance", "environment", "presets", "results_check"},
     {"config", "fingerprint", "pictures", "encryption", "channels", "results", "picture_grid"},

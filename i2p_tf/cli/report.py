@@ -2,10 +2,12 @@
 
   bin/report --run_dir=runs/digits_resnet20
   bin/report --run_dir=runs/paper,runs/adversarial --output=docs/results/comparison
+  bin/report --page=docs/results/paper_table
 
 Writes report.html, one page that needs nothing else, and the same as report.md, whose pictures lie in report/: into the
 run, or into --output. Attacks nothing by itself: run bin/attack before. Several runs are compared in one table;
-bin/report runs/* takes them without --run_dir too.
+bin/report runs/* takes them without --run_dir too. --page makes one table of recorded runs instead, each the
+results.json of a run as NAME.json in that folder.
 """
 
 import pathlib
@@ -29,10 +31,15 @@ flags.DEFINE_string(
     "folder to write the report into; the run itself if not given, for several runs required",
     flag_values=FLAGS,
 )
+flags.DEFINE_string(
+    "page", None, "folder of recorded runs, NAME.json, to write a README.md with their table into", flag_values=FLAGS
+)
 
 
 def main(arguments: list[str]) -> None:
     runs = FLAGS.run_dir + arguments
+    if FLAGS.page is not None:
+        return _write_page(FLAGS.page, runs)
     if not runs:
         raise InputError("--run_dir is missing; it is a directory that bin/train has written")
     if len(runs) > 1 and not FLAGS.output:
@@ -58,6 +65,22 @@ def main(arguments: list[str]) -> None:
     for path in place.report_pictures.glob("*.png"):
         if galleries.is_picture(path.name) and path.name not in shown:  # of a former report
             path.unlink()
+
+
+def _write_page(folder, runs):
+    """The table of recorded runs, which are no runs of this command."""
+    if runs or FLAGS.output:
+        raise InputError("--page makes its table of the files in its folder alone; leave runs and --output out")
+    files = sorted(pathlib.Path(folder).glob("*.json"))
+    if not files:
+        raise InputError(f"--page={folder} holds no results of runs, NAME.json")
+    from i2p_tf.report import markdown, paper_table, record
+
+    report = paper_table.page([record.recorded(file) for file in files])
+    path = pathlib.Path(folder) / "README.md"
+    with write_atomically(path) as temporary:
+        temporary.write_text(markdown.render(report, ""), encoding="utf-8")
+    print(path)
 
 
 def run() -> NoReturn:

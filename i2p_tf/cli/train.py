@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import pathlib
+import shlex
 import sys
 
 from absl import flags
@@ -21,6 +22,7 @@ from i2p_tf.config import Config
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.experiment import OF_RECIPES, configured
+from i2p_tf.files import write_json
 from i2p_tf.models.classifiers.table import APPLICATION
 from i2p_tf.moving_line import MovingLine
 from i2p_tf.run_dir import RunDir
@@ -215,7 +217,16 @@ def main(arguments: list[str]) -> None:
     given = _given_from_elsewhere(config, run_dir, data)
     with run_dir.lock():
         run_dir.claim(config, FLAGS.overwrite, data)
+        write_json(run_dir.environment, run_dir.read_environment() | {"command": _command()})
         _train(config, run_dir, given)
+
+
+def _command():
+    """What has been typed, without the folders in which data, files and runs lie: they say more of their owner."""
+    names = [name for name in FLAGS if FLAGS[name].present and name not in ("data_dir", "run_dir")]
+    given = {name: pathlib.Path(str(FLAGS[name].value)).name for name in names}
+    given["dataset"] = sources.shown_name(FLAGS.dataset)
+    return " ".join(["bin/train", *(f"--{name}={shlex.quote(value)}" for name, value in given.items())])
 
 
 def _train_with_others(config, run_dir, data):

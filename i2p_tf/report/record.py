@@ -12,6 +12,7 @@ from i2p_tf.errors import InputError
 from i2p_tf.files import read_json
 from i2p_tf.former_results import former_name
 from i2p_tf.pictures import PictureError
+from i2p_tf.results import read as read_results
 from i2p_tf.run_dir import RunDir
 
 # Keys of each row of tradeoff.json that a report shows.
@@ -122,6 +123,23 @@ def read(path: str | pathlib.Path) -> Record:
         message = f"{run_dir.results} is damaged: {error}; delete it, and bin/evaluate and bin/attack write it again"
         raise InputError(message) from error
     return Record(run_dir.path.resolve().name, config, environment, found, run_dir, _tradeoff(run_dir.tradeoff))
+
+
+def recorded(path: pathlib.Path) -> Record:
+    """Reads a results.json that has left its run under another name, for what its parts `config` and so on say.
+
+    Raises:
+        InputError: if it is none, or of an evaluation that did not write these parts.
+    """
+    found = read_results(path)
+    try:
+        results_check.check(found)
+        config = Config.from_json(found["config"]).to_json()
+        return Record(path.stem, config, found["environment"], found, RunDir(path.with_suffix("")))
+    except KeyError as error:
+        raise InputError(f"{path} has no part {error}; bin/evaluate of its run writes it") from None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged: {error}") from error
 
 
 def _tradeoff(path):

@@ -2,13 +2,14 @@
 
 import time
 
-from i2p_tf import concepts, drawing, inference
+from i2p_tf import drawing, inference
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset
 from i2p_tf.data.sources import shown_name
 from i2p_tf.environment import describe_environment
 from i2p_tf.evaluation import SIZED, png_bytes
 from i2p_tf.models import cost
+from i2p_tf.provenance import settings
 from i2p_tf.run_dir import RunDir
 from i2p_tf.tradeoff import sanity_checks
 from i2p_tf.tradeoff.bench import bench as open_bench
@@ -95,7 +96,7 @@ def _shared(bench, alone, prior, command):
         "n": len(bench.dataset.test.labels),
         "seeds": [config.seed],
         "steps": bench.steps,
-        "config": _shown(config),
+        "config": settings(config),
         "command": command,
     }
 
@@ -127,10 +128,3 @@ def _leaks(attacks, ceiling_ssim, class_alone_ssim):
 def _strongest(attacks):
     name = max(attacks, key=lambda name: attacks[name]["ssim"])
     return name, attacks[name]["ssim"]
-
-
-def _shown(config):
-    """The configuration without folders, which say more of their owner than of the experiment."""
-    shown = {name: value for name, value in config.to_json().items() if name != "data_dir"}
-    paths = concepts.paths()
-    return {name: value for name, value in shown.items() if name not in paths} | {"dataset": shown_name(config.dataset)}

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from i2p_tf import presets
+from i2p_tf.files import read_json, write_json
 
 PICTURES = ("overview", "class_alone", "worst", "typical", "best")  # of a run that was attacked
 
@@ -73,9 +74,58 @@ def test_several_runs_need_a_place_of_their_own(write_run, tmp_path):
     }
 
 
+ENVIRONMENT = {
+    "command": "bin/train --dataset=cifar10 --preset=paper_short",
+    "precision": "mixed_bfloat16",
+    "processor": "a processor",
+    "cores": 2,
+    "packages": {"tensorflow": "2.21.0", "keras": "3.15.1"},
+    "commit": "0123456789ab",
+}
+
+
+@pytest.fixture
+def record(write_run, tmp_path):
+    """Puts the results of a run, with what its evaluation adds, into a folder of records."""
+
+    def write(name, environment=ENVIRONMENT, **options):
+        run_dir = write_run(name, **options)
+        more = {"config": read_json(run_dir.config), "environment": environment, "seconds": {"transform": 1470.0}}
+        write_json(tmp_path / "records" / f"{name}.json", run_dir.read_results() | more)
+
+    (tmp_path / "records").mkdir()
+    return write
+
+
+def test_recorded_runs_make_one_page(record, tmp_path):
+    record("first"), record("second", attacked=False, environment={}), record("third", failed=["identity"])
+    result = call("--page=records", cwd=tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "records/README.md\n", "light\n")
+    page = (tmp_path / "records" / "README.md").read_text()
+    rows = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert list(rows) == ["first", "second", "third"]
+    for words in ("cifar10, resnet20", "0.8864", "0.8711", "10,000", "2,789", "0.710 (from 0.640)", "0.760", "0.5000"):
+        assert words in rows["first"]
+    assert rows["first"].endswith("| yes |") and "NO" in rows["third"] and "not attacked" in rows["second"]
+    assert ENVIRONMENT["command"] in page and "bin/attack --run_dir=first --suite=quick --repetitions=2" in page
+    assert "transform 24 min" in page and "commit 0123456789ab" in page and "is not known" in page
+
+
+def test_a_record_without_its_settings_is_refused(record, write_run, tmp_path):
+    record("first")
+    (tmp_path / "records" / "other.json").write_bytes(write_run("other").results.read_bytes())
+    before = contents(tmp_path)
+    result = call("--page=records", cwd=tmp_path)
+    assert result.returncode == 2 and "other.json has no part 'config'" in result.stderr
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["--page=run"], ["run/config.json"]),
+        (["--page=run/attacks"], ["--page=run/attacks", "NAME.json"]),
+        (["--page=run", "run"], ["--page", "leave runs"]),
         ([], ["--run_dir is missing"]),
         (["nowhere"], ["nowhere", "no config.json"]),
         (["."], ["no config.json"]),

@@ -114,6 +114,11 @@ def test_a_run_has_its_files_and_its_table(finished):
     environment = json.loads((run_dir / "environment.json").read_text())
     assert environment["feature_extractor"]["source"] == "resnet20's own features"
     assert environment["precision"] in ("float32", "mixed_bfloat16", "mixed_float16")
+    assert environment["command"].startswith("bin/train --") and "--dataset=digits" in environment["command"]
+    assert "run_dir" not in environment["command"]
+    assert results["environment"] == environment and results["config"]["transform"] == "tiny"
+    seconds = sum(line["seconds"] for line in lines if line["phase"] == "transform")
+    assert results["seconds"]["transform"] == pytest.approx(seconds, abs=0.1)
     assert Image.open(run_dir / "samples.png").size == (10 * 96, 2 * 96)
 
 

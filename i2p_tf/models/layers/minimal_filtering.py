@@ -8,6 +8,7 @@ convolution in bfloat16.
 """
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -119,9 +120,9 @@ def _constant(matrix, dtype):
     return ops.convert_to_tensor(matrix, dtype)
 
 
-# Height and width up to which bfloat16 gains. Direct convolutions of larger maps run near the limit of processors with
-# AMX; those of 2x2 and 4x4 places take up to ten times as long for as many products, with or without AMX.
-BFLOAT16_SIZE = 8
+# How many times the products must cost what the mappings cost, for a gain. bfloat16 makes products cheap where the
+# processor has them, and hardly the mappings: what remains are small maps of many channels (benchmarks/NOTES.md).
+LEAST_RATIO = {"float32": 1, "float64": 1, "bfloat16": 12}
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
@@ -129,8 +130,8 @@ class Conv2D(keras.layers.Conv2D):
     """Keras' layer over NHWC feature maps, with the same weights, and the same results but for rounding.
 
     In training, and where it is frozen, it takes minimal filtering wherever that is faster: for 3x3 kernels and many
-    channels, on a processor (the libraries of GPUs do so by themselves); in bfloat16 for small maps alone. A network that
-    may be trained infers with Keras' own convolution, which exporters know.
+    channels, on a processor (the libraries of GPUs do so by themselves). A network that may be trained infers with
+    Keras' own convolution, which exporters know.
     """
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
@@ -144,25 +145,20 @@ class Conv2D(keras.layers.Conv2D):
 
     def _gains(self, inputs):
         _, height, width, channels = inputs.shape
-        size = max(height, width)
+        # Multiplying costs inputs * outputs a pixel, mapping (inputs + outputs) * size.
+        ratio = channels * self.filters / ((channels + self.filters) * max(height, width))
         return (
             (self.kernel_size, self.strides, self.padding) == ((3, 3), (1, 1), "same")
             and height % 2 == width % 2 == 0
-            # Multiplying costs inputs * outputs a pixel, mapping (inputs + outputs) * size. See benchmarks/NOTES.md.
-            and channels * self.filters > (channels + self.filters) * size
-            and (self.compute_dtype in ("float32", "float64") or (self._rounds and size <= BFLOAT16_SIZE))
+            and ratio > LEAST_RATIO.get(self.compute_dtype, math.inf)
             and _on_processor()
         )
 
-    @property
-    def _rounds(self):
-        """In bfloat16, where F4 would have ten times the error of a convolution."""
-        return self.compute_dtype == "bfloat16"
-
     def _filtered(self, inputs):
         _, height, width, _ = inputs.shape
-        fits = height % 4 == width % 4 == 0
-        return convolve(inputs, self.kernel, F4 if fits and not self._rounds else F2)
+        # F4 in bfloat16 has ten times the error of a convolution, F2 twice.
+        wide = self.compute_dtype != "bfloat16" and height % 4 == width % 4 == 0
+        return convolve(inputs, self.kernel, F4 if wide else F2)
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
