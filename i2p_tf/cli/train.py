@@ -11,13 +11,12 @@ import contextlib
 import io
 import os
 import pathlib
-import shlex
 import sys
 
 from absl import flags
 
 from i2p_tf import concepts, presets, process_memory
-from i2p_tf.cli import aliases, app, own_classifier
+from i2p_tf.cli import aliases, app, own_classifier, typed
 from i2p_tf.config import Config
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
@@ -217,16 +216,8 @@ def main(arguments: list[str]) -> None:
     given = _given_from_elsewhere(config, run_dir, data)
     with run_dir.lock():
         run_dir.claim(config, FLAGS.overwrite, data)
-        write_json(run_dir.environment, run_dir.read_environment() | {"command": _command()})
+        write_json(run_dir.environment, run_dir.read_environment() | {"command": typed.command("bin/train", FLAGS)})
         _train(config, run_dir, given)
-
-
-def _command():
-    """What has been typed, without the folders in which data, files and runs lie: they say more of their owner."""
-    names = [name for name in FLAGS if FLAGS[name].present and name not in ("data_dir", "run_dir")]
-    given = {name: pathlib.Path(str(FLAGS[name].value)).name for name in names}
-    given["dataset"] = sources.shown_name(FLAGS.dataset)
-    return " ".join(["bin/train", *(f"--{name}={shlex.quote(value)}" for name, value in given.items())])
 
 
 def _train_with_others(config, run_dir, data):

@@ -102,7 +102,8 @@ def _circumstances(record):
     config, environment, seconds = record.config, record.environment, record.results["seconds"]
     weight = f" λ = {config['feature_loss_weight']}." if "feature_loss_weight" in config else ""
     times = ", ".join(f"{network} {total / 60:.0f} min" for network, total in seconds.items())
-    text = f"Seed {config['seed']}.{weight} Time in epochs: {times or 'not known'}."
+    given = "" if "classifier" in seconds else " ψ was there before: the run holds its file."
+    text = f"Seed {config['seed']}.{weight}{given} Time in epochs: {times or 'not known'}."
     if not environment:
         return f"{text} Where it was trained is not known."
     versions = ", ".join(f"{name} {environment['packages'][name]}" for name in ("tensorflow", "keras"))
