@@ -113,7 +113,7 @@ def _validation(dataset, protect):
 def compile_trainer(trainer: Trainer, recipe: Recipe, total_steps: int) -> None:
     """Makes a `Trainer` ready for `total_steps` steps of a `Recipe`."""
     on_gpu = keras.backend.backend() == "tensorflow" and _has_gpu()
-    trainer.compile(optimizer=optimizer(recipe, total_steps), jit_compile=on_gpu)
+    trainer.compile(optimizer=optimizer(recipe, total_steps, trainer.compute_dtype), jit_compile=on_gpu)
     trainer.optimizer.build(trainer.network.trainable_variables)
 
 

@@ -238,12 +238,13 @@ def test_only_kernels_decay():
         np.testing.assert_allclose(variable.numpy(), factor * before[variable.path], rtol=1e-5)
 
 
-def test_muon_moves_a_convolution_along_all_its_directions_alike():
+@pytest.mark.parametrize("products", ["float32", "bfloat16"])
+def test_muon_moves_a_convolution_along_all_its_directions_alike(products):
     """Whatever the gradient's singular values, those of the step are near the learning rate; its own directions."""
     generator = np.random.default_rng(0)
     kernel = keras.Variable(np.zeros((3, 3, 8, 16), np.float32))
     gradient = generator.normal(size=kernel.shape).astype(np.float32) * np.geomspace(1, 0.05, 16, dtype=np.float32)
-    muon = ConvolutionMuon(0.1, rms_rate=None, weight_decay=0.0)
+    muon = ConvolutionMuon(0.1, products, rms_rate=None, weight_decay=0.0)
     muon.build([kernel])
     muon.apply([gradient], [kernel])
     left, strengths, right = np.linalg.svd(gradient.reshape(72, 16), full_matrices=False)
