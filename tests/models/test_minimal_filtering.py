@@ -111,8 +111,8 @@ def test_behind_an_upsampling_it_gives_the_results_and_gradients_of_keras():
 @pytest.mark.parametrize("layer", [Conv2D, UpsampledConv2D])
 def test_small_maps_in_bfloat16_have_the_error_of_bfloat16(layer):
     """Some 1.9 times that of Keras' convolution was seen; F4 in bfloat16 has ten times that."""
-    ours, theirs, images = pair(layer, (8, 2, 2, 128), 96, "bfloat16")
-    exact = keras.layers.Conv2D(96, 3, padding="same", dtype="float64")
+    ours, theirs, images = pair(layer, (2, 4, 4, 256), 256, "bfloat16")
+    exact = keras.layers.Conv2D(256, 3, padding="same", dtype="float64")
     exact.build(images.shape)
     exact.set_weights(theirs.get_weights())
     if layer is UpsampledConv2D:
@@ -143,7 +143,7 @@ def test_inference_is_keras_own_until_it_is_frozen(dtype):
         ((2, 7, 7, 64), {}),  # tiles do not fit
         ((2, 8, 8, 64), {"strides": 2}),
         ((2, 8, 8, 64), {"dtype": "float16"}),
-        ((2, 8, 8, 64), {"dtype": "bfloat16"}),  # mappings cost as much as the products
+        ((2, 8, 8, 64), {"dtype": "bfloat16"}),  # enough channels for float32 alone
     ],
 )
 def test_elsewhere_training_is_keras_own(shape, options):

@@ -8,7 +8,6 @@ convolution in bfloat16.
 """
 
 import dataclasses
-import math
 
 import keras
 import numpy as np
@@ -120,9 +119,9 @@ def _constant(matrix, dtype):
     return ops.convert_to_tensor(matrix, dtype)
 
 
-# How many times the products must cost what the mappings cost, for a gain. bfloat16 makes products cheap where the
-# processor has them, and hardly the mappings: what remains are small maps of many channels (benchmarks/NOTES.md).
-LEAST_RATIO = {"float32": 1, "float64": 1, "bfloat16": 12}
+# Where a processor multiplies bfloat16 itself, products are cheap beside the mappings: what gains are small maps of many
+# channels.
+BFLOAT16_SIZE, BFLOAT16_CHANNELS = 8, 256
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
@@ -145,13 +144,20 @@ class Conv2D(keras.layers.Conv2D):
 
     def _gains(self, inputs):
         _, height, width, channels = inputs.shape
-        # Multiplying costs inputs * outputs a pixel, mapping (inputs + outputs) * size.
-        ratio = channels * self.filters / ((channels + self.filters) * max(height, width))
         return (
             (self.kernel_size, self.strides, self.padding) == ((3, 3), (1, 1), "same")
             and height % 2 == width % 2 == 0
-            and ratio > LEAST_RATIO.get(self.compute_dtype, math.inf)
+            and self._pays(max(height, width), channels)
             and _on_processor()
+        )
+
+    def _pays(self, size, channels):
+        """Whether the products that are saved cost more than the mappings; measured in benchmarks/NOTES.md."""
+        if self.compute_dtype == "bfloat16":
+            return size <= BFLOAT16_SIZE and min(channels, self.filters) >= BFLOAT16_CHANNELS
+        # Multiplying costs inputs * outputs a pixel, mapping (inputs + outputs) * size.
+        return self.compute_dtype in ("float32", "float64") and (
+            channels * self.filters > (channels + self.filters) * size
         )
 
     def _filtered(self, inputs):
