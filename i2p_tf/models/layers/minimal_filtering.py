@@ -119,7 +119,7 @@ def _constant(matrix, dtype):
     return ops.convert_to_tensor(matrix, dtype)
 
 
-# Where a processor multiplies bfloat16 itself, products are cheap beside the mappings: what gains are small maps of many
+# Where a processor multiplies bfloat16 itself, products are cheap beside mappings: what gains are small maps of many
 # channels.
 BFLOAT16_SIZE, BFLOAT16_CHANNELS = 8, 256
 
