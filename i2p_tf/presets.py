@@ -182,7 +182,7 @@ def paper_short(dataset: str) -> Config:
         transform_recipe=dataclasses.replace(
             short.transform_recipe, epochs=4, batch_size=128, follows_data=_follows(dataset)
         ),
-        feature_loss_weight=0.03,  # type: ignore[call-arg]  # of the objective
+        feature_loss_weight=0.1,  # type: ignore[call-arg]  # of the objective
         feature_unit="variance",
     )
 
