@@ -180,9 +180,9 @@ def paper_short(dataset: str) -> Config:
         published,
         classifier_recipe=short.classifier_recipe,
         transform_recipe=dataclasses.replace(
-            short.transform_recipe, epochs=4, batch_size=128, follows_data=_follows(dataset)
+            short.transform_recipe, epochs=3, batch_size=128, follows_data=_follows(dataset)
         ),
-        feature_loss_weight=0.1,  # type: ignore[call-arg]  # of the objective
+        feature_loss_weight=0.03,  # type: ignore[call-arg]  # of the objective
         feature_unit="variance",
     )
 
