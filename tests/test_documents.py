@@ -46,6 +46,7 @@ RUN_BY = {
     "bin/report --run_dir --output": (
         "cli/test_report_command.py::test_pictures_of_a_former_report_are_removed_and_no_others"
     ),
+    "bin/report --page": "cli/test_report_command.py::test_recorded_runs_make_one_page",
     "bin/export --run_dir --export": "cli/test_export_command.py::test_export_and_protect",
     "bin/protect --export": "client/test_protect.py::test_one_picture",
     "bin/protect --encryption --key_file --new_key --image_size": (
