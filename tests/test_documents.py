@@ -19,7 +19,7 @@ from i2p_tf.pictures import RESIZE_RULES
 ROOT = pathlib.Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
-GENERATED = {page for page in PAGES if page.name == "report.md" or page.parent.name == "tradeoff"}
+GENERATED = {page for page in PAGES if page.name == "report.md" or page.parent.name in ("tradeoff", "paper_table")}
 WRITTEN = [page for page in PAGES if page not in GENERATED and page.name != "CHANGELOG.md"]
 NO_ABSL_FLAGS = {"test"}  # bin/test hands them to pytest
 PROGRAM = r"(?:bin/|\.venv/|(?:pip|npm|npx|curl|cd|docker|kubectl|python3|ruff|pre-commit) )"
@@ -153,7 +153,7 @@ def check_values(name, command_flags):
         assert set(values) <= {*ALLOWED[flag]}, values
     if name == "train":
         for value in given.values():
-            if str(value).endswith(".keras"):
+            if str(value).endswith((".keras", ".h5")):
                 write_network(pathlib.Path(value))
             if str(value).endswith("saved_model"):
                 pathlib.Path(value).mkdir()
