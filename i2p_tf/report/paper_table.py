@@ -13,10 +13,21 @@ TITLE = "The paper's table"
 _INTRODUCTION = (
     "Each row is one run, made from the JSON file of its name: its results.json, which holds its settings too. "
     "`bin/report --page=FOLDER` writes this page anew. Accuracies are those of ψ on 8-bit test images. An attack says "
-    "what it could get, and not what others, or longer trained ones, would."
+    "what it could get, and not what others, or longer trained ones, would. No row reproduces a figure of the paper."
 )
 _COLUMNS = (
-    *("run", "data, ψ", "protected by", "plain", "protected", "n", "h_θ, of ψ", "bytes", "at most bits"),
+    *(
+        "run",
+        "data, ψ",
+        "protected by",
+        "plain",
+        "protected",
+        "n",
+        "h_θ, of ψ",
+        "bytes",
+        "at most bits",
+        "SSIM as sent",
+    ),
     *("attack", "SSIM, mean", "p95", "class alone", "top-1", "by chance", "linked", "n", "valid"),
 )
 
@@ -40,9 +51,10 @@ def page(records: list[Record]) -> Report:
 
 _LEGEND = (
     "Bytes: mean size of a protected picture as PNG. At most bits: what can leave the device, where that is bounded. "
-    "SSIM: of what the strongest attack by it reconstructs, beside what the class alone gives an attacker; top-1: how "
-    "often the strongest attack by it leads to the right one of n pictures. Linked: how often two views of one picture "
-    "are found to be that. Valid: whether all sanity checks of the attacks behave."
+    "SSIM as sent: mean likeness of protected pictures to plain ones; near 1 they hide nothing, and a low one proves "
+    "nothing. SSIM, mean: of what the strongest attack by it reconstructs, beside what the class alone gives an "
+    "attacker; top-1: how often the strongest attack by it leads to the right one of n pictures. Linked: how often two "
+    "views of one picture are found to be that. Valid: whether all sanity checks of the attacks behave."
 )
 
 
@@ -59,6 +71,7 @@ def _row(record):
         tables.relative_cost(results),
         count(results["bytes"]["protected_png"]) if "bytes" in results else tables.NONE,
         _bound(results),
+        ssim(results["protection"]["ssim"]["mean"]) if "protection" in results else tables.NONE,
         *_leaks(record),
     )
 

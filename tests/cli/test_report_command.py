@@ -106,6 +106,7 @@ def test_recorded_runs_make_one_page(record, tmp_path):
     assert list(rows) == ["first", "second", "third"]
     for words in ("cifar10, resnet20", "0.8864", "0.8711", "10,000", "2,789", "0.710 (from 0.640)", "0.760", "0.5000"):
         assert words in rows["first"]
+    assert "| – | 0.100 |" in rows["first"]  # no bound; as sent
     assert rows["first"].endswith("| yes |") and "NO" in rows["third"] and "not attacked" in rows["second"]
     assert ENVIRONMENT["command"] in page and "bin/attack --run_dir=first --suite=quick --repetitions=2" in page
     assert "transform 24 min" in page and "commit 0123456789ab" in page and "is not known" in page
