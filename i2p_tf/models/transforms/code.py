@@ -24,8 +24,8 @@ IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one 
 GLOBAL, CHANNELS, PLACES = 32, 14, 4
 
 # Filters at 16x16 places, of which all others are multiples. Processors with AVX-512 are quick at multiples of 16
-# (benchmarks/NOTES.md). At 32x32 these cost 2.2 and 7.9 million multiplications.
-SIZES = {"code_small": 16, "code": 32}
+# (benchmarks/NOTES.md). At 32x32 these cost 0.6, 2.2 and 7.9 million multiplications.
+SIZES = {"code_tiny": 8, "code_small": 16, "code": 32}
 EXPANSION = 3  # of the channels, within a block
 
 
