@@ -3,6 +3,7 @@
 Everything is measured on the 8-bit images that travel.
 """
 
+import concurrent.futures
 import io
 from collections.abc import Callable, Sequence
 
@@ -147,12 +148,31 @@ def _certainty(answers, labels, class_names):
 def _after_channels(classifier, protected, labels, unchanged, step=lambda: None):
     """ψ's accuracy on protected images after each channel that has a file; `unchanged` where all arrive as sent."""
     accuracy = {}
-    for name, travel in measured().items():
-        arrived = np.stack([travel(image) for image in protected])
+    for name, arrived in _arrivals(protected):
         same = np.array_equal(arrived, protected)
         accuracy[name] = unchanged if same else _accuracy(classifier, arrived, labels)
         step()
     return accuracy
+
+
+def _arrivals(protected):
+    """Yields each channel and what arrives; while ψ reads that, the files of the next one are made."""
+    ways = list(measured().items())
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+
+        def send(place):
+            return pool.submit(_arrived, ways[place][1], protected)
+
+        coming = send(0)
+        for place, (name, _) in enumerate(ways, start=1):
+            arrived = coming.result()
+            if place < len(ways):
+                coming = send(place)
+            yield name, arrived
+
+
+def _arrived(travel, images):
+    return np.stack([travel(image) for image in images])
 
 
 def _by_bits(classifier, drawings, test):

@@ -1,7 +1,9 @@
 """What trained networks, or a keyed method, make of 8-bit images, in batches that fit into memory."""
 
+import concurrent.futures
 import functools
 import pathlib
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -18,6 +20,9 @@ from i2p_tf.run_dir import RunDir
 
 MOST_PIXELS = 500 * 32**2  # of a batch
 GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
+# So many parts of a batch are computed at once by a graph: while one is converted, or waits for the slowest thread of
+# an operation, the others compute (benchmarks/NOTES.md).
+PARTS = 3
 
 
 def load_network(path: pathlib.Path) -> keras.Model:
@@ -75,7 +80,7 @@ def protect(transform: keras.Model, images: np.ndarray) -> np.ndarray:
     Returns:
         The protected images, uint8 of the same shape.
     """
-    return np.concatenate([to_uint8(outputs) for outputs in _infer(transform, images)])
+    return np.concatenate(list(_infer(transform, images, to_uint8)))
 
 
 def classify(classifier: keras.Model, images: np.ndarray) -> np.ndarray:
@@ -85,7 +90,7 @@ def classify(classifier: keras.Model, images: np.ndarray) -> np.ndarray:
 
 def logits(classifier: keras.Model, images: np.ndarray) -> np.ndarray:
     """Logits, float32 `(n, classes)`, of uint8 images `(n, height, width, 3)`."""
-    return np.concatenate([np.asarray(outputs) for outputs in _infer(classifier, images)])
+    return np.concatenate(list(_infer(classifier, images, np.asarray)))
 
 
 def visual_distance(images: np.ndarray, references: np.ndarray) -> dict[str, np.ndarray]:
@@ -107,17 +112,20 @@ def batch_size(image_size: int) -> int:
     return min(500, max(1, MOST_PIXELS // image_size**2))
 
 
-def _infer(network, images):
-    """Yields the outputs of a network for batches of uint8 images."""
+def _infer(network: keras.Model, images: np.ndarray, convert: Callable[[Tensor], np.ndarray]) -> Iterator[np.ndarray]:
+    """Yields what `convert` makes of the outputs of a network for batches of uint8 images."""
     batches = _batches(images)
-    infer = functools.partial(network, training=False)
-    if len(batches) >= GRAPH_BATCHES:
-        infer = tf.function(infer, reduce_retracing=True)
-    return (infer(_to_float(batch)) for batch in batches)
+    if len(batches) < GRAPH_BATCHES:
+        yield from (convert(network(_to_float(batch), training=False)) for batch in batches)
+        return
+    signature = [tf.TensorSpec((None, *images.shape[1:]), tf.float32)]
+    infer = tf.function(functools.partial(network, training=False), input_signature=signature)
+    with concurrent.futures.ThreadPoolExecutor(PARTS) as pool:
+        yield from pool.map(lambda batch: convert(infer(_to_float(batch))), _batches(images, PARTS))
 
 
-def _batches(images):
-    size = batch_size(images.shape[1])
+def _batches(images, parts=1):
+    size = max(1, batch_size(images.shape[1]) // parts)
     return [images[start : start + size] for start in range(0, len(images), size)]
 
 
