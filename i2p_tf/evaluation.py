@@ -5,6 +5,7 @@ Everything is measured on the 8-bit images that travel.
 
 import concurrent.futures
 import io
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -25,6 +26,7 @@ from i2p_tf.run_dir import RunDir
 
 PARTS = 4 + len(measured())  # of an evaluation: protection, distances, two kinds of images, channels
 SIZED = 1_000  # test images whose PNG files are measured
+AHEAD = 2  # channels whose files are made while ψ reads other images
 
 
 def evaluate_run(run_dir: RunDir, dataset: Dataset, line: MovingLine) -> Values:
@@ -100,20 +102,23 @@ def measure(
         protected: uint8, the protected test images.
         step: called after each part that takes time, `PARTS` without the protection itself.
     """
-    values = inference.visual_distance(protected, test.images)
-    step()
-    seen = {"plain": test.images, "protected": protected}
-    answers = {}
-    for kind, images in seen.items():
-        answers[kind] = inference.logits(classifier, images)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        arriving = _arrivals(protected, pool)
+        values = inference.visual_distance(protected, test.images)
         step()
-    accuracy = {name: float(np.mean(answer.argmax(axis=1) == test.labels)) for name, answer in answers.items()}
-    unchanged = accuracy["protected"]
+        seen = {"plain": test.images, "protected": protected}
+        answers = {}
+        for kind, images in seen.items():
+            answers[kind] = inference.logits(classifier, images)
+            step()
+        accuracy = {name: float(np.mean(answer.argmax(axis=1) == test.labels)) for name, answer in answers.items()}
+        unchanged = accuracy["protected"]
+        after = _after_channels(classifier, arriving, protected, test.labels, unchanged, step)
     return {
         "accuracy": accuracy | {"n": len(test.labels)},
         "at_chance": _at_chance(answers, test.labels, len(class_names)),
         **_certainty(answers, test.labels, class_names),
-        "channels": _after_channels(classifier, protected, test.labels, unchanged, step) | {"n": len(test.labels)},
+        "channels": after | {"n": len(test.labels)},
         "protection": {name: summary(array) for name, array in values.items()} | {"n": len(test.labels)},
         "bytes": {
             "raw": test.images[0].nbytes,
@@ -145,30 +150,30 @@ def _certainty(answers, labels, class_names):
     return parts
 
 
-def _after_channels(classifier, protected, labels, unchanged, step=lambda: None):
+def _after_channels(classifier, arriving, protected, labels, unchanged, step=lambda: None):
     """ψ's accuracy on protected images after each channel that has a file; `unchanged` where all arrive as sent."""
     accuracy = {}
-    for name, arrived in _arrivals(protected):
+    for name, arrived in arriving:
         same = np.array_equal(arrived, protected)
         accuracy[name] = unchanged if same else _accuracy(classifier, arrived, labels)
         step()
     return accuracy
 
 
-def _arrivals(protected):
-    """Yields each channel and what arrives; while ψ reads that, the files of the next one are made."""
-    ways = list(measured().items())
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+def _arrivals(protected, pool):
+    """The channels' names and what arrives, one by one; `pool` makes the first files now, more as these are taken."""
+    ways = iter(measured().items())
 
-        def send(place):
-            return pool.submit(_arrived, ways[place][1], protected)
+    def send(count):
+        return [(name, pool.submit(_arrived, travel, protected)) for name, travel in itertools.islice(ways, count)]
 
-        coming = send(0)
-        for place, (name, _) in enumerate(ways, start=1):
-            arrived = coming.result()
-            if place < len(ways):
-                coming = send(place)
+    def take(sent):
+        while sent:
+            name, arrived = sent[0][0], sent.pop(0)[1].result()
             yield name, arrived
+            sent += send(1)
+
+    return take(send(AHEAD))
 
 
 def _arrived(travel, images):

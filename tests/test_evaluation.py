@@ -1,3 +1,5 @@
+import concurrent.futures
+
 import numpy as np
 import pytest
 
@@ -15,17 +17,21 @@ def images():
 def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
     from i2p_tf import evaluation
 
-    rows = [table.CHANNELS["png"], table.Channel("dark", "half as bright", file=lambda image: image // 2)]
+    factors = {"dark": 2, "darker": 4, "black": 255}
+    rows = [table.Channel(name, name, file=lambda image, by=by: image // by) for name, by in factors.items()]
+    rows.insert(0, table.CHANNELS["png"])
     monkeypatch.setattr(table, "CHANNELS", Table("channel", rows))
     asked = []
 
     def classifier(batch, training):
         asked.append(batch)
-        return np.eye(2)[np.int64(batch.mean(axis=(1, 2, 3)) > 0.4)]
+        return np.eye(2)[np.int64(batch.mean(axis=(1, 2, 3)) > 0.2)]
 
-    accuracy = evaluation._after_channels(classifier, images, np.ones(9, int), 0.75)
-    assert accuracy == {"png": 0.75, "dark": 0.0}
-    assert len(asked) == 1
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        arriving = evaluation._arrivals(images, pool)
+        accuracy = evaluation._after_channels(classifier, arriving, images, np.ones(9, int), 0.75)
+    assert list(accuracy.items()) == [("png", 0.75), ("dark", 1.0), ("darker", 0.0), ("black", 0.0)]
+    assert len(asked) == 3
 
 
 def test_the_size_of_a_png_file_is_that_of_the_file(images, tmp_path):

@@ -144,12 +144,12 @@ def _read_split(split, image_size, stored_as_needed, attribute, line):
     images = np.empty((split.num_examples, image_size, image_size, 3), np.uint8)
     labels, values = np.empty((2, split.num_examples), np.int32)
     start, waiting = 0, line.wait(f"reading {split.name}, image", split.num_examples)
-    records = _records(split, attribute or "label", _decode_with_tensorflow if stored_as_needed else tf.identity)
-    for found, batch_labels, batch_values in records.as_numpy_iterator():
+    decode = _decode_with_tensorflow if stored_as_needed else _decode_with_pillow
+    for encoded, batch_labels, batch_values in _records(split, attribute or "label").as_numpy_iterator():
         stop = start + len(batch_labels)
         if stop > len(labels):
             raise EOFError(f"more than {len(labels)} examples")
-        images[start:stop] = found if stored_as_needed else _decode_with_pillow(found, image_size)
+        images[start:stop] = decode(encoded, image_size)
         labels[start:stop], values[start:stop] = batch_labels, batch_values
         start = stop
         waiting.done(start)
@@ -167,26 +167,24 @@ def _stored_split(split, image_size, line):
     return Split(cast(np.ndarray, StoredImages(files, places, image_size)), labels)
 
 
-def _records(split, attribute, decode):
-    """Batches of images, labels and values; parsing whole batches takes a fraction of what `as_dataset` does.
-
-    `decode` is applied to the encoded images of a batch, of several batches at once.
-    """
+def _records(split, attribute):
+    """Batches of images, labels and values; parsing whole batches takes a fraction of what `as_dataset` does."""
     wanted = {name: tf.io.FixedLenFeature([], tf.int64) for name in ("label", attribute)}
     wanted["image"] = tf.io.FixedLenFeature([], tf.string)
 
     def parse(records):
         parsed = tf.io.parse_example(records, wanted)
-        return decode(parsed["image"]), parsed["label"], parsed[attribute]
+        return parsed["image"], parsed["label"], parsed[attribute]
 
-    batches = tf.data.TFRecordDataset(split.filepaths).batch(_BATCH)
-    return batches.map(parse, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)
+    return tf.data.TFRecordDataset(split.filepaths).batch(_BATCH).map(parse).prefetch(1)
 
 
-def _decode_with_tensorflow(encoded):
+@tf.function(reduce_retracing=True)
+def _decode_with_tensorflow(encoded, image_size):
     def decode(image):
         return tf.ensure_shape(tf.io.decode_image(image, 3, expand_animations=False), (None, None, 3))
 
+    del image_size  # they are stored in it
     return tf.map_fn(decode, encoded, fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8))
 
 
