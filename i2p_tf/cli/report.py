@@ -71,16 +71,10 @@ def _write_page(folder, runs):
     """The table of recorded runs, which are no runs of this command."""
     if runs or FLAGS.output:
         raise InputError("--page makes its table of the files in its folder alone; leave runs and --output out")
-    files = sorted(pathlib.Path(folder).glob("*.json"))
-    if not files:
-        raise InputError(f"--page={folder} holds no results of runs, NAME.json")
-    from i2p_tf.report import markdown, paper_table, record
+    from i2p_tf.report import paper_table, record, recorded_page
 
-    report = paper_table.page([record.recorded(file) for file in files])
-    path = pathlib.Path(folder) / "README.md"
-    with write_atomically(path) as temporary:
-        temporary.write_text(markdown.render(report, ""), encoding="utf-8")
-    print(path)
+    files = recorded_page.records(folder)
+    print(recorded_page.write(paper_table.page([record.recorded(file) for file in files]), folder))
 
 
 def run() -> NoReturn:

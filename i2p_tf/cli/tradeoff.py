@@ -10,7 +10,6 @@ runs, which differ in nothing but the seed, it writes the means into --output as
 the last finished part. Sanity checks say whether the attackers are strong enough; if one fails, so does the command.
 """
 
-import pathlib
 import shlex
 import sys
 from typing import NoReturn
@@ -153,20 +152,12 @@ def _write_page(folder):
     """README.md and the pictures of a folder's trade-offs."""
     if FLAGS.run_dir or FLAGS.output:
         raise InputError("--page measures nothing; --run_dir and --output don't go with it")
-    paths = sorted(pathlib.Path(folder).glob("*.json"))
-    if not paths:
-        raise InputError(f"--page={folder} is no folder with trade-offs, NAME.json")
-    from i2p_tf.report import markdown, tradeoff_page
+    from i2p_tf.report import recorded_page, tradeoff_page
     from i2p_tf.tradeoff.picture import draw
 
-    report = tradeoff_page.page({path.stem: read_json(path) for path in paths}, draw)
-    for picture in report.pictures:
-        with write_atomically(pathlib.Path(folder, picture.name)) as temporary:
-            temporary.write_bytes(picture.png)
-    page = pathlib.Path(folder, "README.md")
-    with write_atomically(page) as temporary:
-        temporary.write_text(markdown.render(report, "."), encoding="utf-8")
-    print(page)
+    files = recorded_page.records(folder)
+    page = tradeoff_page.page({file.stem: read_json(file) for file in files}, draw)
+    print(recorded_page.write(page, folder))
     return 0
 
 
