@@ -3,7 +3,7 @@ import types
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from i2p_tf import inference, models
 from i2p_tf.channels.mixture import WAYS, lossy
@@ -253,6 +253,15 @@ def test_muon_moves_a_convolution_along_all_its_directions_alike(products):
     along = left.T @ step @ right.T
     assert np.all(np.abs(np.diag(along) / 0.1 - 1) < 0.4)
     assert np.abs(along - np.diag(np.diag(along))).max() < 0.01
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_muon_multiplies_in_the_precision_of_the_network(dtype):
+    recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.1, optimizer="muon")
+    kernel = ops.convert_to_tensor(np.random.default_rng(0).normal(size=(3, 3, 8, 16)), "float32")
+    found = optimizer(recipe, 1, dtype).zeropower_via_newtonschulz5(kernel, 5)
+    rounded = ops.cast(ops.cast(found, "bfloat16"), "float32")
+    assert found.dtype == "float32" and bool(ops.all(found == rounded)) == (dtype == "bfloat16")
 
 
 def test_muon_leaves_dense_layers_and_vectors_to_adam_and_shrinks_kernels_alone():
