@@ -15,7 +15,7 @@ from i2p_tf.recipe import Recipe
 
 _STEP = 3  # passes forward that a step costs: one there, two back
 _REACHED = 0.4  # of the speed of the convolution that is tried, by whole networks
-_TRIED = (16, 32, 32, 32)  # images of the convolution that is tried; its kernels are 3x3
+_TRIED = (64, 32, 32, 32)  # images of the convolution that is tried; its kernels are 3x3
 _FLOAT = 4  # bytes
 _KEPT = 2  # of each value of a layer, it and its gradient
 _COPIES = 4  # of each weight: it, its gradient, its momentum, and its best
@@ -37,9 +37,8 @@ def line(trainer: Trainer, phase: str, recipe: Recipe, epochs: int, dataset: Dat
     operations = [cost.macs(network) for network in found]
     minutes = "a time that its first steps will tell"
     if None not in operations:
-        minutes = about(
-            _STEP * sum(filter(None, operations)) * recipe.batch_size * steps * epochs / (_REACHED * _speed())
-        )
+        multiplied = _STEP * sum(filter(None, operations)) * recipe.batch_size * steps * epochs
+        minutes = about(multiplied / (_REACHED * _speed(trainer.compute_dtype)))
     gibibytes = (memory(found, recipe.batch_size) + _bytes(dataset)) / 2**30
     return (
         f"{phase}: {epochs} epochs of {steps} steps of {recipe.batch_size} images; guessed from its networks, not "
@@ -88,10 +87,10 @@ def _bytes(dataset):
     return sum(split.images.nbytes for split in (dataset.train, dataset.validation, dataset.test))
 
 
-def _speed():
-    """Multiply-adds a second of a convolution, here and now."""
-    images = ops.convert_to_tensor(np.zeros(_TRIED, np.float32))
-    kernel = ops.convert_to_tensor(np.zeros((3, 3, _TRIED[-1], _TRIED[-1]), np.float32))
+def _speed(dtype):
+    """Multiply-adds a second of a convolution in the precision of the training, here and now."""
+    images = ops.zeros(_TRIED, dtype)
+    kernel = ops.zeros((3, 3, _TRIED[-1], _TRIED[-1]), dtype)
     seconds = []
     for _ in range(4):  # the first is slow
         started = time.perf_counter()

@@ -24,6 +24,8 @@ def nets():
 
 
 class Holder:
+    compute_dtype = "bfloat16"
+
     def __init__(self, network):
         self.network = network
 
@@ -51,6 +53,13 @@ def test_the_line_says_steps_minutes_and_gibibytes_and_that_they_are_guessed(net
     line = budget.line(Holder(nets[0]), "classifier", RECIPE, 3, DATASET)
     assert line.startswith("classifier: 3 epochs of 2 steps of 8 images; guessed")
     assert re.search(r"about a minute or less and 1\.0 GiB$", line)
+
+
+def test_the_guess_is_of_the_precision_that_the_training_has(nets, monkeypatch):
+    from i2p_tf.training import budget
+
+    monkeypatch.setattr(budget, "_speed", {"bfloat16": 100.0, "float32": 1e12}.__getitem__)
+    assert "hours" in budget.line(Holder(nets[0]), "classifier", RECIPE, 3, DATASET)
 
 
 @pytest.mark.parametrize(
