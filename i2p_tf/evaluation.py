@@ -3,15 +3,14 @@
 Everything is measured on the 8-bit images that travel.
 """
 
-import concurrent.futures
 import io
-import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from PIL import Image
 
 from i2p_tf import chance, confidence, drawing, inference, picture_grid
+from i2p_tf.channels.arrivals import arrivals
 from i2p_tf.channels.table import measured
 from i2p_tf.data.dataset import Dataset, Split
 from i2p_tf.files import write_atomically, write_json
@@ -26,7 +25,6 @@ from i2p_tf.run_dir import RunDir
 
 PARTS = 4 + len(measured())  # of an evaluation: protection, distances, two kinds of images, channels
 SIZED = 1_000  # test images whose PNG files are measured
-AHEAD = 2  # channels whose files are made while ψ reads other images
 
 
 def evaluate_run(run_dir: RunDir, dataset: Dataset, line: MovingLine) -> Values:
@@ -102,8 +100,7 @@ def measure(
         protected: uint8, the protected test images.
         step: called after each part that takes time, `PARTS` without the protection itself.
     """
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        arriving = _arrivals(protected, pool)
+    with arrivals(protected) as arriving:
         values = inference.visual_distance(protected, test.images)
         step()
         seen = {"plain": test.images, "protected": protected}
@@ -151,33 +148,13 @@ def _certainty(answers, labels, class_names):
 
 
 def _after_channels(classifier, arriving, protected, labels, unchanged, step=lambda: None):
-    """ψ's accuracy on protected images after each channel that has a file; `unchanged` where all arrive as sent."""
+    """ψ's accuracy on what `arrivals` gives of protected images; `unchanged` where all arrive as they were sent."""
     accuracy = {}
     for name, arrived in arriving:
         same = np.array_equal(arrived, protected)
         accuracy[name] = unchanged if same else _accuracy(classifier, arrived, labels)
         step()
     return accuracy
-
-
-def _arrivals(protected, pool):
-    """The channels' names and what arrives, one by one; `pool` makes the first files now, more as these are taken."""
-    ways = iter(measured().items())
-
-    def send(count):
-        return [(name, pool.submit(_arrived, travel, protected)) for name, travel in itertools.islice(ways, count)]
-
-    def take(sent):
-        while sent:
-            name, arrived = sent[0][0], sent.pop(0)[1].result()
-            yield name, arrived
-            sent += send(1)
-
-    return take(send(AHEAD))
-
-
-def _arrived(travel, images):
-    return np.stack([travel(image) for image in images])
 
 
 def _by_bits(classifier, drawings, test):

@@ -20,8 +20,8 @@ from i2p_tf.run_dir import RunDir
 
 MOST_PIXELS = 500 * 32**2  # of a batch
 GRAPH_BATCHES = 4  # so many batches repay that a network is compiled to one graph
-# So many parts of a batch are computed at once by a graph: while one is converted, or waits for the slowest thread of
-# an operation, the others compute (benchmarks/NOTES.md).
+# So many parts of a batch are computed at once on a processor: while one is converted, or waits for the slowest thread
+# of an operation, the others compute (benchmarks/NOTES.md).
 PARTS = 3
 
 
@@ -118,14 +118,21 @@ def _infer(network: keras.Model, images: np.ndarray, convert: Callable[[Tensor],
     if len(batches) < GRAPH_BATCHES:
         yield from (convert(network(_to_float(batch), training=False)) for batch in batches)
         return
-    signature = [tf.TensorSpec((None, *images.shape[1:]), tf.float32)]
-    infer = tf.function(functools.partial(network, training=False), input_signature=signature)
-    with concurrent.futures.ThreadPoolExecutor(PARTS) as pool:
-        yield from pool.map(lambda batch: convert(infer(_to_float(batch))), _batches(images, PARTS))
+    infer = _graph(network, images.shape[1:])
+    parts = 1 if tf.config.list_physical_devices("GPU") else min(PARTS, batch_size(images.shape[1]))
+    with concurrent.futures.ThreadPoolExecutor(parts) as pool:
+        yield from pool.map(lambda batch: convert(infer(_to_float(batch))), _batches(images, parts))
+
+
+def _graph(network, shape):
+    signature = [tf.TensorSpec((None, *shape), tf.float32)]
+    graph = tf.function(functools.partial(network, training=False), input_signature=signature)
+    graph.get_concrete_function()  # is traced here, where Keras' state is the caller's
+    return graph
 
 
 def _batches(images, parts=1):
-    size = max(1, batch_size(images.shape[1]) // parts)
+    size = batch_size(images.shape[1]) // parts
     return [images[start : start + size] for start in range(0, len(images), size)]
 
 

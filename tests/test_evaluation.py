@@ -1,9 +1,8 @@
-import concurrent.futures
-
 import numpy as np
 import pytest
 
 from i2p_tf.channels import table
+from i2p_tf.channels.arrivals import arrivals
 from i2p_tf.tables import Table
 
 pytestmark = pytest.mark.slow
@@ -27,8 +26,7 @@ def test_what_arrives_unchanged_is_not_classified_again(images, monkeypatch):
         asked.append(batch)
         return np.eye(2)[np.int64(batch.mean(axis=(1, 2, 3)) > 0.2)]
 
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        arriving = evaluation._arrivals(images, pool)
+    with arrivals(images) as arriving:
         accuracy = evaluation._after_channels(classifier, arriving, images, np.ones(9, int), 0.75)
     assert list(accuracy.items()) == [("png", 0.75), ("dark", 1.0), ("darker", 0.0), ("black", 0.0)]
     assert len(asked) == 3

@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-import types
+import threading
 
 import numpy as np
 import pytest
@@ -17,7 +17,6 @@ def images():
 
 def test_a_graph_gives_what_operations_give(images, monkeypatch):
     import keras
-    import tensorflow as tf
 
     from i2p_tf import inference, models
 
@@ -28,17 +27,30 @@ def test_a_graph_gives_what_operations_give(images, monkeypatch):
     monkeypatch.setattr(inference, "GRAPH_BATCHES", 2)
     compiled = []
 
-    def function(network, **options):
+    def graph(network, shape, compile_graph=inference._graph):
         compiled.append(network)
-        return tf.function(network, **options)
+        return compile_graph(network, shape)
 
-    monkeypatch.setattr(
-        inference, "tf", types.SimpleNamespace(function=function, TensorSpec=tf.TensorSpec, float32=tf.float32)
-    )
+    monkeypatch.setattr(inference, "_graph", graph)
     protected, logits = inference.protect(transform, images), inference.logits(classifier, images)
-    assert len(compiled) == 2
+    assert compiled == [transform, classifier]
     assert np.abs(protected.astype(int) - expected[0]).max() <= 1
     np.testing.assert_allclose(logits, expected[1], atol=1e-4)
+
+
+def test_parts_of_a_batch_are_computed_at_once(monkeypatch):
+    from i2p_tf import inference, models
+
+    monkeypatch.setattr(inference, "MOST_PIXELS", 3 * 16 * 16)
+    all_there = threading.Barrier(inference.PARTS, timeout=30)
+
+    def convert(outputs):
+        all_there.wait()
+        return np.asarray(outputs)
+
+    images = np.zeros((4 * 3, 16, 16, 3), np.uint8)
+    network = models.classifier("resnet20", 16, 10)
+    assert len(np.concatenate(list(inference._infer(network, images, convert)))) == len(images)
 
 
 def test_large_images_are_computed_in_smaller_batches():

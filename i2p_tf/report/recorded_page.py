@@ -16,7 +16,7 @@ def records(folder: str | pathlib.Path) -> list[pathlib.Path]:
     """
     found = sorted(pathlib.Path(folder).glob("*.json"))
     if not found:
-        raise InputError(f"--page={folder} is no folder of recorded measurements, NAME.json")
+        raise InputError(f"--page={folder} holds no recorded measurements, NAME.json")
     return found
 
 

@@ -110,7 +110,7 @@ def test_recorded_trade_offs_make_a_page(run_command, tmp_path):
 
 
 def test_a_page_of_something_else_is_refused_and_nothing_written(run_command, tmp_path):
-    assert "is no folder of recorded measurements" in refused(run_command, f"--page={tmp_path}")
+    assert "holds no recorded measurements" in refused(run_command, f"--page={tmp_path}")
     write_json(tmp_path / "a.json", invented())
     assert "don't go with it" in refused(run_command, f"--page={tmp_path}", "--run_dir=run")
     write_json(tmp_path / "b.json", {"rows": []})

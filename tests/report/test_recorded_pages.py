@@ -3,12 +3,18 @@
 import json
 import pathlib
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from i2p_tf.report import paper_table, record, recorded_page, tradeoff_page
 from i2p_tf.tradeoff.picture import draw
 
 RESULTS = pathlib.Path(__file__).resolve().parents[2] / "docs/results"
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("RGB"))
 
 
 def table(files):
@@ -23,6 +29,8 @@ def tradeoffs(files):
 def test_a_recorded_page_shows_what_its_files_hold(name, make, tmp_path):
     files = recorded_page.records(RESULTS / name)
     page = recorded_page.write(make(files), tmp_path)
-    assert page.read_text() == (RESULTS / name / "README.md").read_text()
-    pictures = {path.name for path in tmp_path.iterdir()} - {"README.md"}
-    assert pictures == {path.name for path in (RESULTS / name).glob("*.png")}
+    assert page.read_bytes() == (RESULTS / name / "README.md").read_bytes()
+    made, recorded = (sorted(folder.glob("*.png")) for folder in (tmp_path, RESULTS / name))
+    assert [path.name for path in made] == [path.name for path in recorded]
+    for ours, theirs in zip(made, recorded, strict=True):
+        np.testing.assert_array_equal(*map(pixels, (ours, theirs)))

@@ -23,8 +23,9 @@ IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one 
 # The elements: of the whole picture, and a map of so many channels at PLACES x PLACES places.
 GLOBAL, CHANNELS, PLACES = 32, 14, 4
 
-# Filters at 16x16 places, of which all others are multiples. Processors with AVX-512 are quick at multiples of 16
-# (benchmarks/NOTES.md). At 32x32 these cost 0.6, 2.2 and 7.9 million multiplications.
+# Filters at 16x16 places, of which all others are multiples. Training on processors with AVX-512 is quick at multiples
+# of 16 (benchmarks/NOTES.md), of which code_tiny's first block has none. At 32x32 these cost 0.6, 2.2 and 7.9 million
+# multiplications.
 SIZES = {"code_tiny": 8, "code_small": 16, "code": 32}
 EXPANSION = 3  # of the channels, within a block
 
@@ -39,7 +40,8 @@ def code(size: str, image_size: int) -> keras.Model:
 
     Args:
         size: a key of `SIZES`.
-        image_size: height and width of the images; a multiple of `IMAGE_MULTIPLE`. The cost hardly depends on it.
+        image_size: height and width of the images; a multiple of `IMAGE_MULTIPLE`. What the first layer costs grows
+            with it, and nothing else does.
 
     Returns:
         A functional model: RGB in [0, 1], `(batch, image_size, image_size, 3)`, to the drawing of the whole code, RGB
