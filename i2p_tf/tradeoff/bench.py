@@ -36,6 +36,7 @@ class Bench:
         transform: h_θ, which draws codes.
         recipe: of attackers and ceiling: h_θ's, or a shorter one.
         memory: a `RunMemory`; what is finished is found there again.
+        lasting: the same for what does not depend on `recipe`.
         progress: a `Progress`.
     """
 
@@ -46,6 +47,7 @@ class Bench:
     transform: keras.Model
     recipe: Recipe
     memory: RunMemory
+    lasting: RunMemory
     progress: Progress
 
     @property
@@ -61,7 +63,7 @@ class Bench:
 
     def train(self, name: str, trainer: Trainer, recipe: Recipe) -> None:
         """Trains a `Trainer` on the plain training images, with the augmentation of h_θ; goes on if stopped."""
-        about = json.dumps([self.memory.setting, trainer.network.count_params()]).encode()
+        about = json.dumps([self.lasting.setting, dataclasses.asdict(recipe), trainer.network.count_params()]).encode()
         work = RunDir(self.run_dir.attack(FOLDER, name) / f"training_{hashlib.sha256(about).hexdigest()[:12]}")
         fit(trainer, self.dataset, recipe, self.config.augmentation, self.seed, work, name, self.progress)
         shutil.rmtree(work.path)
@@ -93,11 +95,11 @@ def bench(run_dir: RunDir, dataset: Dataset, config: Config, steps: int | None, 
         "i2p_tf": i2p_tf.__version__,
         "images": _digest(dataset),
         "networks": run_dir.network_digests(),
-        "recipe": dataclasses.asdict(recipe),
         "seed": config.seed,
     }
-    memory = RunMemory(run_dir, FOLDER, setting, progress.say)
-    return Bench(run_dir, config, dataset, classifier, transform, recipe, memory, progress)
+    lasting = RunMemory(run_dir, FOLDER, setting, progress.say)
+    memory = RunMemory(run_dir, FOLDER, setting | {"recipe": dataclasses.asdict(recipe)}, progress.say)
+    return Bench(run_dir, config, dataset, classifier, transform, recipe, memory, lasting, progress)
 
 
 def _steps_an_epoch(dataset, recipe):

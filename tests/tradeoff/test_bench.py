@@ -10,10 +10,12 @@ from keras import layers
 
 from i2p_tf import presets
 from i2p_tf.attacks.memory import RunMemory
+from i2p_tf.files import write_json
 from i2p_tf.objectives.classification import Classification
 from i2p_tf.recipe import Recipe
 from i2p_tf.run_dir import RunDir
 from i2p_tf.tradeoff.bench import Bench
+from i2p_tf.tradeoff.bench import bench as open_bench
 from i2p_tf.tradeoff.device_only import DistilledTrainer
 from i2p_tf.training.progress import Progress
 
@@ -35,10 +37,10 @@ def bench(tmp_path, digits):
     run_dir = RunDir(tmp_path)
     recipe = Recipe(epochs=2, batch_size=256, learning_rate=0.1)
     progress = Progress(io.StringIO())
-    memory = RunMemory(run_dir, "tradeoff", {"steps": 2}, progress.say)
+    memory = RunMemory(run_dir, "tradeoff", {"seed": 0}, progress.say)
     classifier = small(1)
     classifier.trainable = False
-    return Bench(run_dir, presets.smoke("digits"), digits, classifier, None, recipe, memory, progress)
+    return Bench(run_dir, presets.smoke("digits"), digits, classifier, None, recipe, memory, memory, progress)
 
 
 def trained(bench):
@@ -82,8 +84,30 @@ def test_what_was_begun_with_another_setting_is_not_taken(bench, monkeypatch):
         raise Stopped
 
     monkeypatch.setattr(bench.progress, "end_epoch", stop)
-    other = RunMemory(bench.run_dir, "tradeoff", {"steps": 4}, bench.progress.say)
-    for memory in (bench.memory, other):
+    other = RunMemory(bench.run_dir, "tradeoff", {"seed": 1}, bench.progress.say)
+    longer = dataclasses.replace(bench.recipe, epochs=3)
+    for changed in ({}, {"lasting": other}, {"recipe": longer}):
         with pytest.raises(Stopped):
-            trained(dataclasses.replace(bench, memory=memory))
+            trained(dataclasses.replace(bench, **changed))
     assert "going on" not in bench.progress.stream.getvalue()
+
+
+def test_what_does_not_depend_on_the_attackers_steps_is_kept_when_they_change(tmp_path, digits):
+    run_dir = RunDir(tmp_path)
+    small(0).save(run_dir.classifier)
+    small(1).save(run_dir.transform)
+    config = presets.code("digits")
+    write_json(run_dir.config, config.to_json())
+    benches = [open_bench(run_dir, digits, config, steps, Progress(io.StringIO())) for steps in (1, 1000)]
+    assert benches[0].steps < benches[1].steps
+    kept = [
+        [
+            memory.result(name, {}, {}, lambda name=name, index=index: {name: index})
+            for index, memory in enumerate(memories)
+        ]
+        for name, memories in (
+            ("lasting", [bench.lasting for bench in benches]),
+            ("steps", [bench.memory for bench in benches]),
+        )
+    ]
+    assert kept == [[{"lasting": 0}, {"lasting": 0}], [{"steps": 0}, {"steps": 1}]]
