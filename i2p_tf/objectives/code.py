@@ -1,7 +1,7 @@
 """The objective of a code: h_θ and the network that reads it are trained together, for all numbers of bits at once.
 
 The pictures of a batch send different numbers of elements (nested dropout, Rippel et al. 2014), so that the first ones
-say most and one network serves every rate. The encoder learns the class by a linear head too, which is thrown away
+say most and one network serves every rate. The encoder learns the class by a head of its own too, which is thrown away
 (deep supervision, Lee et al. 2015): through a quantiser and a deep reader alone it would learn slowly. A network that
 restores is trained along, and can be worked against; it sees what is sent. From the training images come their mean and
 that of each class.
@@ -15,14 +15,14 @@ from i2p_tf import drawing, whole_batch
 from i2p_tf.hints import Tensor, Values
 from i2p_tf.models.adversary import adversary
 from i2p_tf.models.reader import cut, reader
-from i2p_tf.models.transforms.code import encoder, last_map
+from i2p_tf.models.transforms.code import class_head, encoder, last_map
 from i2p_tf.objectives.adversarial import class_means, reconstruction_error, share_of_guess
 from i2p_tf.objectives.classification import Classification, classification
 from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.trainer import WithAdversary, accuracy
 
 # How many of 20 pictures send each number of bits, in the order of `drawing.BITS`: few bits are soon learned.
-SHARES = (1, 1, 2, 4, 4, 4, 4)
+SHARES = (1, 1, 2, 3, 3, 4, 6)
 HEAD_WEIGHT = 0.5  # of the head's classification, beside the reader's
 _COUNTS = np.repeat(np.array(drawing.BITS) // drawing.BITS_AN_ELEMENT, SHARES)
 
@@ -90,9 +90,8 @@ class CodeTrainer(WithAdversary):
 
 
 def _with_head(transform, num_classes):
-    """Images to elements and to the logits of a linear head, which no one else has."""
-    pooled = keras.layers.GlobalAveragePooling2D(name="head_pool")(last_map(transform))
-    head = keras.layers.Dense(num_classes, dtype="float32", name="head")(pooled)
+    """Images to elements and to the logits of the head that a classifier on the device would have."""
+    head = class_head(last_map(transform), num_classes)
     return keras.Model(transform.input, [encoder(transform).output, head], name="encoder_with_head")
 
 

@@ -12,7 +12,6 @@ from i2p_tf import drawing, inference
 from i2p_tf.attacks import fitting
 from i2p_tf.attacks.specification import Training, held_out
 from i2p_tf.models.reader import LAST_MAP, code_reader
-from i2p_tf.models.transforms.code import PLACES
 from i2p_tf.recipe import Recipe
 from i2p_tf.tradeoff.codes import elements_of, sent
 
@@ -58,7 +57,7 @@ def convolutional(mean: np.ndarray) -> keras.Model:
     inputs, seen = _input()
     reader = code_reader(1)
     x = keras.Model(reader.input, reader.get_layer(LAST_MAP).output, name="unfolded")(seen)
-    filters, factor = x.shape[-1], mean.shape[0] // PLACES
+    filters, factor = x.shape[-1], mean.shape[0] // x.shape[1]
     while factor > 1:
         scale = 2 if factor % 2 == 0 else factor
         factor //= scale

@@ -41,7 +41,12 @@ def test_a_transform_gives_drawings_of_its_elements(transform):
 
 @pytest.mark.parametrize(
     ("size", "costs"),
-    [("code_tiny", (0.64, 0.80, 1.79)), ("code_small", (2.16, 2.49, 4.46)), ("code", (7.86, 8.53, 12.46))],
+    [
+        ("code_nano", (0.252, 0.547, 2.02)),
+        ("code_tiny", (0.589, 1.08, 3.54)),
+        ("code_small", (2.02, 3.01, 7.92)),
+        ("code", (7.43, 9.39, 19.2)),
+    ],
 )
 def test_the_device_computes_little(size, costs):
     for image_size, megas in zip((32, 96, 224), costs, strict=True):

@@ -8,7 +8,7 @@ from i2p_tf.tradeoff import device_networks
 from i2p_tf.tradeoff.device_networks import ARCHITECTURES, widest
 
 
-@pytest.mark.parametrize("name", ["inverted_residuals", "residual", "plain"])
+@pytest.mark.parametrize("name", ["early_strides", "inverted_residuals", "residual", "plain"])
 def test_it_is_as_wide_as_its_cost_allows(name, monkeypatch):
     monkeypatch.setattr(device_networks, "WIDEST", 4)
     macs = cost.macs(ARCHITECTURES[name](2, 16, 10))

@@ -5,7 +5,8 @@ there are no more pictures than that. A reader network in the cloud (`i2p_tf.mod
 encoder's size, finds the class in them. The quantiser is finite scalar quantisation (Mentzer et al. 2023, arXiv
 2309.15505).
 
-The elements are ordered: what the whole picture says comes first, then one map of 4x4 places after another.
+The elements are ordered: what the whole picture says comes first, then one map of 8x8 places after another. The maps
+are made of an earlier layer: they tell the cloud what the rest of the encoder would be too small to understand.
 """
 
 import math
@@ -20,14 +21,14 @@ from i2p_tf.models.layers.drawing import DrawnCode
 from i2p_tf.models.layers.normalization import imagenet_normalization
 
 IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one pixel
-# The elements: of the whole picture, and a map of so many channels at PLACES x PLACES places.
-GLOBAL, CHANNELS, PLACES = 32, 14, 4
+# The elements: of the whole picture, and maps of PLACES x PLACES places.
+GLOBAL, MAPS, PLACES = 64, 3, 8
 
-# Filters at 16x16 places, of which all others are multiples. Training on processors with AVX-512 is quick at multiples
-# of 16 (benchmarks/NOTES.md), of which code_tiny's first block has none. At 32x32 these cost 0.6, 2.2 and 7.9 million
+# Filters at 8x8 places; there are twice as many at 4x4. At 32x32 these cost 0.25, 0.6, 2.2 and 8 million
 # multiplications.
-SIZES = {"code_tiny": 8, "code_small": 16, "code": 32}
+SIZES = {"code_nano": 12, "code_tiny": 20, "code_small": 40, "code": 80}
 EXPANSION = 3  # of the channels, within a block
+HEAD_EXPANSION = 8  # before they are pooled for the class
 
 
 def build(image_size: int, num_classes: int, parameters: Values, size: str) -> keras.Model:
@@ -53,8 +54,9 @@ def code(size: str, image_size: int) -> keras.Model:
     if image_size <= 0 or image_size % IMAGE_MULTIPLE:
         raise ValueError(f"`image_size` must be a multiple of {IMAGE_MULTIPLE}. Received: {image_size}")
     images = keras.Input((image_size, image_size, 3), name="images")
-    x = trunk(images, SIZES[size])
-    parts = [layers.Dense(GLOBAL, use_bias=False, name="global")(layers.Flatten(name="flatten")(x)), _map(x)]
+    details = earlier(images, SIZES[size])
+    x = later(details, SIZES[size])
+    parts = [layers.Dense(GLOBAL, use_bias=False, name="global")(layers.Flatten(name="flatten")(x)), _maps(details)]
     # Keeps the quantiser out of its flat ends; Keras' own layer, as ours is for feature maps.
     parts = [layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{part.name}_bn")(part) for part in parts]
     x = layers.Concatenate(dtype="float32", name="code")(parts)
@@ -68,27 +70,35 @@ def encoder(transform: keras.Model) -> keras.Model:
 
 
 def last_map(transform: keras.Model) -> Tensor:
-    """The output of `trunk` within h_θ, of which all elements are made."""
+    """The output of `later` within h_θ, of which the first elements are made."""
     return transform.get_layer("flatten").input
 
 
-def trunk(images: Tensor, width: int) -> Tensor:
-    """Images to a feature map of 4x4 places, by inverted residuals (Sandler et al. 2018, arXiv 1801.04381).
+def earlier(images: Tensor, width: int) -> Tensor:
+    """Images to a feature map of 8x8 places and `width` filters, of which the elements that belong to places are made.
 
-    Args:
-        images: RGB in [0, 1], `(batch, image_size, image_size, 3)`.
-        width: filters at 16x16 places; there are twice as many at 8x8 and four times as many at 4x4.
+    Inverted residuals (Sandler et al. 2018, arXiv 1801.04381), here and in `later`. At so little cost none of them
+    works at more places: what that takes from the filters is worth more (docs/results/NOTES.md).
     """
-    x = _inverted_residual(stem(images, width), width, "block1")
-    x = _inverted_residual(x, 2 * width, "block2", stride=2)
-    x = _inverted_residual(x, 2 * width, "block3")
-    x = _inverted_residual(x, 4 * width, "block4", stride=2)
-    return _inverted_residual(x, 4 * width, "block5")
+    return inverted_residual(stem(images, width, PLACES), width, "block1")
 
 
-def stem(images: Tensor, filters: int) -> Tensor:
-    """Images of any size to a feature map of 16x16 places."""
-    stride = images.shape[1] // drawing.GRID
+def later(x: Tensor, width: int) -> Tensor:
+    """The map that `earlier` gives to one of 4x4 places and twice as many filters, which says most of the class."""
+    x = inverted_residual(x, 2 * width, "block2", stride=2)
+    return inverted_residual(x, 2 * width, "block3")
+
+
+def class_head(x: Tensor, num_classes: int) -> Tensor:
+    """What a classifier of these layers ends with: the map that `later` gives to logits, float32."""
+    x = normalized(_conv(HEAD_EXPANSION * x.shape[-1], 1, 1, "head_conv")(x), "head")
+    x = layers.GlobalAveragePooling2D(name="head_pool")(x)
+    return layers.Dense(num_classes, dtype="float32", name="logits")(x)
+
+
+def stem(images: Tensor, filters: int, places: int) -> Tensor:
+    """Images of any size to a feature map of `places` x `places`."""
+    stride = images.shape[1] // places
     x = imagenet_normalization()(images)
     return normalized(_conv(filters, max(3, stride), stride, "stem_conv")(x), "stem")
 
@@ -99,7 +109,8 @@ def normalized(x: Tensor, name: str, activation: bool = True) -> Tensor:
     return layers.ReLU(name=f"{name}_relu")(x) if activation else x
 
 
-def _inverted_residual(x, filters, name, stride=1):
+def inverted_residual(x: Tensor, filters: int, name: str, stride: int = 1) -> Tensor:
+    """Wider, then each channel by itself, then narrow again; with the input added where the shapes agree."""
     y = normalized(_conv(EXPANSION * x.shape[-1], 1, 1, f"{name}_wide_conv")(x), f"{name}_wide")
     depthwise = layers.DepthwiseConv2D(
         3,
@@ -122,9 +133,9 @@ def _conv(filters, kernel, stride, name):
     )
 
 
-def _map(x):
-    """A map of few channels as a vector, channel by channel, so that each further channel is one more layer of it."""
-    x = layers.Conv2D(CHANNELS, 1, use_bias=False, name="map")(x)
+def _maps(x):
+    """The maps as a vector, one after another."""
+    x = layers.Conv2D(MAPS, 1, use_bias=False, name="map")(x)
     return layers.Flatten(name="map_elements")(layers.Permute((3, 1, 2), name="map_channels")(x))
 
 

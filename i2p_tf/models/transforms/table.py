@@ -164,6 +164,6 @@ TRANSFORMS = Table(
         _unet("tiny", 4),
         *map(_bottleneck, ("bottleneck", "bottleneck_small")),
         *map(_codebook, ("codebook", "codebook_small", "codebook_tiny")),
-        *map(_code, ("code", "code_small", "code_tiny")),
+        *map(_code, ("code", "code_small", "code_tiny", "code_nano")),
     ],
 )
