@@ -51,7 +51,7 @@ def device_only(bench: Bench) -> dict:
         A dictionary: `best`, the name of the one that is best on validation images; `accuracy`, on test images, and
         `macs` of that one; `networks`, each with `accuracy`, `validation_accuracy`, `macs` and `parameters` by name.
     """
-    networks = bench.lasting.result(NAME, {}, {}, lambda: _measured(bench))
+    networks = bench.lasting.result(NAME, {"architectures": list(ARCHITECTURES)}, {}, lambda: _measured(bench))
     if not networks:
         return {"best": None, "accuracy": None, "macs": None, "networks": {}}
     best = max(networks, key=lambda name: networks[name]["validation_accuracy"])

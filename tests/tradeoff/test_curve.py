@@ -14,7 +14,7 @@ from i2p_tf.models.classifiers import resnet
 from i2p_tf.models.transforms import code
 from i2p_tf.run_dir import RunDir
 from i2p_tf.tradeoff import decoders, device_networks, device_only, sanity_checks
-from i2p_tf.tradeoff.bench import Bench
+from i2p_tf.tradeoff.bench import Bench, bench
 from i2p_tf.tradeoff.curve import curve
 from i2p_tf.tradeoff.form import Tradeoff
 from i2p_tf.training.progress import Progress
@@ -33,6 +33,8 @@ def run_dir(tmp_path, monkeypatch):
     monkeypatch.setitem(code.SIZES, "code_small", 4)
     monkeypatch.setattr(reader, "FILTERS", 4)
     monkeypatch.setattr(reader, "BLOCKS", 0)
+    monkeypatch.setattr(reader, "DETAIL_FILTERS", 4)
+    monkeypatch.setattr(reader, "DETAIL_BLOCKS", 0)
     monkeypatch.setattr(decoders, "HIDDEN_UNITS", (8,))
     monkeypatch.setattr(sanity_checks, "STEPS", 2)
     monkeypatch.setattr(device_only, "ARCHITECTURES", {"plain": plain})
@@ -75,3 +77,13 @@ def test_it_has_its_form_and_the_same_command_trains_nothing_again(run_dir, monk
     monkeypatch.setattr(fitting, "fit", trained_again)
     again = measured(run_dir)
     assert again["rows"] == found["rows"] and again["device_only"] == found["device_only"]
+
+
+def test_another_architecture_of_the_device_is_trained_too(run_dir, monkeypatch):
+    dataset = sources.load("digits").with_training_images(256)
+    opened = bench(run_dir, dataset, run_dir.load_config(), 1, Progress(io.StringIO()))
+    found = []
+    for names in (("plain",), ("plain", "residual")):
+        monkeypatch.setattr(device_only, "ARCHITECTURES", {name: device_networks.ARCHITECTURES[name] for name in names})
+        found.append(set(device_only.device_only(opened)["networks"]))
+    assert found == [{"plain"}, {"plain", "residual"}]
