@@ -25,6 +25,7 @@ from i2p_tf.models.layers.drawing import DrawnCode
 from i2p_tf.models.transforms.codebook import Word
 
 FLOAT_VARIANTS = ("float32", "float16")
+_TAKES_NORMALIZATION = layers.Conv2D | layers.DepthwiseConv2D | layers.Dense  # that is behind it
 
 
 def float_model(transform: keras.Model, variant: str) -> bytes:
@@ -84,13 +85,20 @@ def converted_twin(twin: Any) -> bytes:
 def fold(transform: keras.Model) -> keras.Model:
     """h_θ for inference with the same results and fewer operations.
 
-    Each batch normalisation becomes part of the convolution or dense layer before it. Nearest upsampling becomes a
-    concatenation and `depth_to_space`, which delegates can run, and which works for any batch. A codebook's word, and
-    the drawing of a code, go without their gradients.
+    Each batch normalisation becomes part of the convolution or dense layer before it, if it is directly behind one.
+    Nearest upsampling becomes a concatenation and `depth_to_space`, which delegates can run, and which works for any
+    batch. A codebook's word, and the drawing of a code, go without their gradients.
     """
+    normalizations = {
+        layer.input._keras_history.operation.name: layer
+        for layer in transform.layers
+        if isinstance(layer, layers.BatchNormalization)
+        and isinstance(layer.input._keras_history.operation, _TAKES_NORMALIZATION)
+    }
+    gone = {layer.name for layer in normalizations.values()}
 
     def call(layer, *arguments, **keywords):
-        if isinstance(layer, layers.BatchNormalization):
+        if layer.name in gone:
             return arguments[0]
         if isinstance(layer, layers.UpSampling2D):
             return NearestUpsampling(name=layer.name)(*arguments)
@@ -101,14 +109,11 @@ def fold(transform: keras.Model) -> keras.Model:
         return layer(*arguments, **keywords)
 
     folded = keras.models.clone_model(transform, call_function=call, clone_function=_clone_with_bias)
-    normalizations = {
-        layer.input._keras_history.operation.name: layer
-        for layer in transform.layers
-        if isinstance(layer, layers.BatchNormalization)
-    }
     for layer in folded.layers:
-        if isinstance(layer, layers.Conv2D | layers.Dense):
+        if isinstance(layer, _TAKES_NORMALIZATION):
             layer.set_weights(_folded_weights(transform.get_layer(layer.name), normalizations.get(layer.name)))
+        elif layer.weights:
+            layer.set_weights(transform.get_layer(layer.name).get_weights())
     return folded
 
 
@@ -197,7 +202,7 @@ def operators(model: bytes) -> list[str]:
 
 def _clone_with_bias(layer):
     """A new layer with a bias, which the offset of a batch normalisation behind it becomes."""
-    bias = {"use_bias": True} if isinstance(layer, layers.Conv2D | layers.Dense) else {}
+    bias = {"use_bias": True} if isinstance(layer, _TAKES_NORMALIZATION) else {}
     return layer.__class__.from_config(layer.get_config() | bias)
 
 
@@ -209,7 +214,8 @@ def _folded_weights(layer, normalization):
         return [kernel, bias]
     gamma, beta, mean, variance = (np.float64(weight) for weight in normalization.get_weights())
     scale = gamma / np.sqrt(variance + normalization.epsilon)
-    return [kernel * scale, (bias - mean) * scale + beta]
+    by_channel = scale[:, None] if isinstance(layer, layers.DepthwiseConv2D) else scale
+    return [kernel * by_channel, (bias - mean) * scale + beta]
 
 
 def _quietly(function):

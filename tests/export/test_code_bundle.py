@@ -32,14 +32,17 @@ def digits():
 
 
 @pytest.fixture(scope="module")
-def code_run(tmp_path_factory):
-    """A run whose networks have learned nothing."""
+def code_run(tmp_path_factory, digits):
+    """A run whose networks have learned nothing but the statistics of their normalisations."""
     run_dir = RunDir(tmp_path_factory.mktemp("code"))
     keras.utils.set_random_seed(3)
     images = keras.Input((32, 32, 3), name="images")
     logits = layers.Dense(10, name="logits")(layers.Flatten()(layers.Conv2D(8, 3, strides=2)(images)))
     keras.Model(images, logits, name="small").save(run_dir.classifier)
-    code("code_small", 32).save(run_dir.transform)
+    transform = code("code_small", 32)
+    for _ in range(20):
+        transform(np.float32(digits.train.images[:64]) / 255, training=True)
+    transform.save(run_dir.transform)
     reader(32, 10).save(run_dir.reader)
     config = dataclasses.replace(presets.code("digits"), transform="code_small")
     write_json(run_dir.config, config.to_json())

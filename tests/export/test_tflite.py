@@ -6,6 +6,7 @@ from i2p_tf import inference
 from i2p_tf.client.transform import Transform
 from i2p_tf.export import tflite
 from i2p_tf.models.transforms.bottleneck import bottleneck
+from i2p_tf.models.transforms.code import code
 from i2p_tf.models.transforms.codebook import codebook
 from i2p_tf.models.transforms.unet import STACKWISE_FILTERS, unet
 
@@ -86,6 +87,21 @@ def test_folding_a_bottleneck_gives_its_convolutions_the_bias_they_lack(bottlene
     expected = np.asarray(bottleneck_transform(plain))
     np.testing.assert_allclose(folded(plain), expected, atol=2e-4)
     assert np.mean(np.std(expected, axis=0)) > 0.01
+
+
+def test_folding_an_encoder_of_codes_keeps_what_no_layer_can_take():
+    keras.utils.set_random_seed(3)
+    encoder = code("code_nano", 32)
+    generator = np.random.default_rng(0)
+    for layer in encoder.layers:
+        if layer.name.endswith("_bn"):
+            layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    folded = tflite.fold(encoder)
+    assert [layer.name for layer in folded.layers if "bn" in layer.name] == ["maps_bn"]
+    images = np.random.default_rng(0).random((20, 32, 32, 3), np.float32)
+    before, after = (keras.Model(one.input, one.get_layer("code").output)(images) for one in (encoder, folded))
+    np.testing.assert_allclose(before, after, atol=1e-4)
+    assert np.mean(np.std(before, axis=0)) > 0.05
 
 
 @pytest.mark.slow

@@ -56,9 +56,8 @@ def code(size: str, image_size: int) -> keras.Model:
     images = keras.Input((image_size, image_size, 3), name="images")
     details = earlier(images, SIZES[size])
     x = later(details, SIZES[size])
-    parts = [layers.Dense(GLOBAL, use_bias=False, name="global")(layers.Flatten(name="flatten")(x)), _maps(details)]
-    # Keeps the quantiser out of its flat ends; Keras' own layer, as ours is for feature maps.
-    parts = [layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{part.name}_bn")(part) for part in parts]
+    of_picture = layers.Dense(GLOBAL, use_bias=False, name="global")(layers.Flatten(name="flatten")(x))
+    parts = [_centred(of_picture, "global_bn"), _centred(_maps(details), "maps_bn")]
     x = layers.Concatenate(dtype="float32", name="code")(parts)
     x = FiniteScalarQuantizer(dtype="float32", name="elements")(x)
     return keras.Model(images, DrawnCode(image_size, dtype="float32", name="protected")(x), name="transform")
@@ -137,6 +136,11 @@ def _maps(x):
     """The maps as a vector, one after another."""
     x = layers.Conv2D(MAPS, 1, use_bias=False, name="map")(x)
     return layers.Flatten(name="map_elements")(layers.Permute((3, 1, 2), name="map_channels")(x))
+
+
+def _centred(x, name):
+    """Keeps the quantiser out of its flat ends; by Keras' own layer, as ours is for feature maps."""
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
 @keras.saving.register_keras_serializable("i2p_tf")
