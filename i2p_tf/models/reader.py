@@ -12,9 +12,9 @@ from i2p_tf.models.layers.drawing import ReadCode, is_drawing
 from i2p_tf.models.layers.minimal_filtering import Conv2D
 from i2p_tf.models.transforms.code import GLOBAL, MAPS, PLACES
 
-FILTERS = 160  # more than any encoder has where the elements are made
+FILTERS = 160  # no encoder has more where the elements of the whole picture are made
 BLOCKS = 4
-DETAIL_FILTERS, DETAIL_BLOCKS = 96, 2
+DETAIL_FILTERS, DETAIL_BLOCKS = 96, 2  # at the places of the maps
 DENSE_UNITS = 256
 LAST_MAP = "last_map"  # name of the layer whose output is pooled for the class
 WITH_READER = "classifier_with_reader"  # name of the network that `with_reader` builds
@@ -151,8 +151,7 @@ def _residual_block(x, name):
 
 
 def _conv(x, filters, name, stride=1, activation=True):
-    x = Conv2D(filters, 3, stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv")(
-        x
-    )
+    kernel = {"kernel_initializer": "he_normal", "use_bias": False}
+    x = Conv2D(filters, 3, stride, padding="same", name=f"{name}_conv", **kernel)(x)
     x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if activation else x

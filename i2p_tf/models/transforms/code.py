@@ -6,7 +6,8 @@ encoder's size, finds the class in them. The quantiser is finite scalar quantisa
 2309.15505).
 
 The elements are ordered: what the whole picture says comes first, then one map of 8x8 places after another. The maps
-are made of an earlier layer: they tell the cloud what the rest of the encoder would be too small to understand.
+are made of an earlier layer. They tell the cloud more than the device could find, and they show the picture to
+attackers (docs/results/codes.md).
 """
 
 import math
@@ -24,7 +25,7 @@ IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one 
 # The elements: of the whole picture, and maps of PLACES x PLACES places.
 GLOBAL, MAPS, PLACES = 64, 3, 8
 
-# Filters at 8x8 places; there are twice as many at 4x4. At 32x32 these cost 0.25, 0.6, 2.2 and 8 million
+# Filters at 8x8 places; there are twice as many at 4x4. At 32x32 these cost 0.25, 0.6, 2.0 and 7.4 million
 # multiplications.
 SIZES = {"code_nano": 12, "code_tiny": 20, "code_small": 40, "code": 80}
 EXPANSION = 3  # of the channels, within a block
@@ -76,8 +77,8 @@ def last_map(transform: keras.Model) -> Tensor:
 def earlier(images: Tensor, width: int) -> Tensor:
     """Images to a feature map of 8x8 places and `width` filters, of which the elements that belong to places are made.
 
-    Inverted residuals (Sandler et al. 2018, arXiv 1801.04381), here and in `later`. At so little cost none of them
-    works at more places: what that takes from the filters is worth more (docs/results/NOTES.md).
+    Inverted residuals (Sandler et al. 2018, arXiv 1801.04381), here and in `later`. None of them works at more places:
+    below 1 MMAC the filters that this would cost are worth more (docs/results/NOTES.md).
     """
     return inverted_residual(stem(images, width, PLACES), width, "block1")
 
