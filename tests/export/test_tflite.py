@@ -15,6 +15,14 @@ FLOAT_OPERATORS = {"CAST", "CONV_2D", "MAX_POOL_2D", "CONCATENATION", "DEPTH_TO_
 INT8_OPERATORS = {"QUANTIZE", "CONV_2D", "MAX_POOL_2D", "CONCATENATION", "DEPTH_TO_SPACE", "LOGISTIC"}
 
 
+def normalize_at_random(model):
+    """Makes batch normalisations do something, as those of a trained network do."""
+    generator = np.random.default_rng(0)
+    for layer in model.layers:
+        if layer.name.endswith("_bn"):
+            layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+
+
 @pytest.fixture(scope="module")
 def transform():
     """A U-Net whose batch normalisations are far from doing nothing."""
@@ -33,10 +41,7 @@ def bottleneck_transform():
     """A bottleneck whose code and pictures differ from image to image."""
     keras.utils.set_random_seed(1)
     model = bottleneck("bottleneck_small", 16)
-    generator = np.random.default_rng(0)
-    for layer in model.layers:
-        if layer.name.endswith("_bn"):
-            layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    normalize_at_random(model)
     kernel, bias = model.get_layer("code_dense").get_weights()
     model.get_layer("code_dense").set_weights([5.0 * kernel, bias])
     return model
@@ -47,10 +52,7 @@ def codebook_transform():
     """A codebook that takes several of its words."""
     keras.utils.set_random_seed(2)
     model = codebook("codebook_tiny", 16, 4)
-    generator = np.random.default_rng(0)
-    for layer in model.layers:
-        if layer.name.endswith("_bn"):
-            layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    normalize_at_random(model)
     kernel, bias = model.get_layer("logits").get_weights()
     logits = keras.Model(model.input, model.get_layer("logits").output)
     mean = np.asarray(logits(np.random.default_rng(1).random((50, 16, 16, 3), np.float32))).mean(axis=0)
@@ -92,10 +94,7 @@ def test_folding_a_bottleneck_gives_its_convolutions_the_bias_they_lack(bottlene
 def test_folding_an_encoder_of_codes_keeps_what_no_layer_can_take():
     keras.utils.set_random_seed(3)
     encoder = code("code_nano", 32)
-    generator = np.random.default_rng(0)
-    for layer in encoder.layers:
-        if layer.name.endswith("_bn"):
-            layer.set_weights([generator.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    normalize_at_random(encoder)
     folded = tflite.fold(encoder)
     assert [layer.name for layer in folded.layers if "bn" in layer.name] == ["maps_bn"]
     images = np.random.default_rng(0).random((20, 32, 32, 3), np.float32)

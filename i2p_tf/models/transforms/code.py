@@ -6,8 +6,8 @@ encoder's size, finds the class in them. The quantiser is finite scalar quantisa
 2309.15505).
 
 The elements are ordered: what the whole picture says comes first, then one map of 8x8 places after another. The maps
-are made of an earlier layer. They tell the cloud more than the device could find, and they show the picture to
-attackers (docs/results/codes.md).
+are made of an earlier layer. What they add helps the cloud, and it shows the picture to attackers
+(docs/results/codes.md).
 """
 
 import math
