@@ -14,7 +14,6 @@ from i2p_tf.models.transforms.code import GLOBAL, MAPS, PLACES
 
 FILTERS = 160  # no encoder has more where the elements of the whole picture are made
 BLOCKS = 4
-DETAIL_FILTERS, DETAIL_BLOCKS = 96, 2  # at the places of the maps
 DENSE_UNITS = 256
 LAST_MAP = "last_map"  # name of the layer whose output is pooled for the class
 WITH_READER = "classifier_with_reader"  # name of the network that `with_reader` builds
@@ -119,24 +118,19 @@ class Either(layers.Layer):
 
 
 def _unfolded(code):
-    """A code as one feature map of half as many places as its details have."""
-    places = PLACES // 2
+    """A code as one feature map."""
     of_picture = layers.Dense(DENSE_UNITS, use_bias=False, name="global_dense")(_part(code, 0, GLOBAL))
     of_picture = layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name="global_bn")(of_picture)
     of_picture = layers.ReLU(name="global_relu")(of_picture)
-    of_picture = layers.Dense(places**2 * FILTERS, kernel_initializer="he_normal", name="global_map")(of_picture)
-    of_picture = layers.Reshape((places, places, FILTERS), name="global_reshape")(of_picture)
+    of_picture = layers.Dense(PLACES**2 * FILTERS, kernel_initializer="he_normal", name="global_map")(of_picture)
+    of_picture = layers.Reshape((PLACES, PLACES, FILTERS), name="global_reshape")(of_picture)
     return _conv(layers.Concatenate(name="both")([of_picture, _details(code)]), FILTERS, "both")
 
 
 def _details(code):
-    """The elements that belong to places, at half as many places."""
+    """The elements that belong to places."""
     x = layers.Reshape((2 * MAPS, PLACES, PLACES), name="map_reshape")(_part(code, GLOBAL, drawing.ELEMENTS))
-    x = layers.Permute((2, 3, 1), name="map_places")(x)
-    x = _conv(x, DETAIL_FILTERS, "map")
-    for block in range(1, DETAIL_BLOCKS + 1):
-        x = _residual_block(x, f"map_block{block}")
-    return _conv(x, FILTERS, "map_down", stride=2)
+    return _conv(layers.Permute((2, 3, 1), name="map_places")(x), FILTERS, "map")
 
 
 def _part(code, start, end):
@@ -150,8 +144,8 @@ def _residual_block(x, name):
     return layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
 
 
-def _conv(x, filters, name, stride=1, activation=True):
+def _conv(x, filters, name, activation=True):
     kernel = {"kernel_initializer": "he_normal", "use_bias": False}
-    x = Conv2D(filters, 3, stride, padding="same", name=f"{name}_conv", **kernel)(x)
+    x = Conv2D(filters, 3, padding="same", name=f"{name}_conv", **kernel)(x)
     x = BatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x) if activation else x

@@ -19,7 +19,7 @@ WIDEST = 1024
 def early_strides(width: int, image_size: int, num_classes: int) -> keras.Model:
     """The encoder's own layers, all at 8x8 places or fewer; `width` filters at 8x8."""
     images = keras.Input((image_size, image_size, 3), name="images")
-    logits = class_head(later(earlier(images, width), width), num_classes)
+    logits = class_head(later(earlier(images, width)), num_classes)
     return keras.Model(images, logits, name="early_strides")
 
 

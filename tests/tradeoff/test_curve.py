@@ -33,8 +33,6 @@ def run_dir(tmp_path, monkeypatch):
     monkeypatch.setitem(code.SIZES, "code_small", 4)
     monkeypatch.setattr(reader, "FILTERS", 4)
     monkeypatch.setattr(reader, "BLOCKS", 0)
-    monkeypatch.setattr(reader, "DETAIL_FILTERS", 4)
-    monkeypatch.setattr(reader, "DETAIL_BLOCKS", 0)
     monkeypatch.setattr(decoders, "HIDDEN_UNITS", (8,))
     monkeypatch.setattr(sanity_checks, "STEPS", 2)
     monkeypatch.setattr(device_only, "ARCHITECTURES", {"plain": plain})

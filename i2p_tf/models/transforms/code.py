@@ -5,8 +5,8 @@ there are no more pictures than that. A reader network in the cloud (`i2p_tf.mod
 encoder's size, finds the class in them. The quantiser is finite scalar quantisation (Mentzer et al. 2023, arXiv
 2309.15505).
 
-The elements are ordered: what the whole picture says comes first, then one map of 8x8 places after another. The maps
-are made of an earlier layer. What they add helps the cloud, and it shows the picture to attackers
+The elements are ordered: what the whole picture says comes first, then one map of 4x4 places after another. The maps
+are made of an earlier layer. What they add helps the cloud, and it shows more of the picture to attackers
 (docs/results/codes.md).
 """
 
@@ -23,8 +23,9 @@ from i2p_tf.models.layers.normalization import imagenet_normalization
 
 IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one pixel
 # The elements: of the whole picture, and maps of PLACES x PLACES places.
-GLOBAL, MAPS, PLACES = 64, 3, 8
+GLOBAL, MAPS, PLACES = 64, 12, 4
 
+STEM_PLACES = 8
 # Filters at 8x8 places; there are twice as many at 4x4. At 32x32 these cost 0.25, 0.6, 2.0 and 7.4 million
 # multiplications.
 SIZES = {"code_nano": 12, "code_tiny": 20, "code_small": 40, "code": 80}
@@ -56,7 +57,7 @@ def code(size: str, image_size: int) -> keras.Model:
         raise ValueError(f"`image_size` must be a multiple of {IMAGE_MULTIPLE}. Received: {image_size}")
     images = keras.Input((image_size, image_size, 3), name="images")
     details = earlier(images, SIZES[size])
-    x = later(details, SIZES[size])
+    x = later(details)
     of_picture = layers.Dense(GLOBAL, use_bias=False, name="global")(layers.Flatten(name="flatten")(x))
     parts = [_centred(of_picture, "global_bn"), _centred(_maps(details), "maps_bn")]
     x = layers.Concatenate(dtype="float32", name="code")(parts)
@@ -75,18 +76,18 @@ def last_map(transform: keras.Model) -> Tensor:
 
 
 def earlier(images: Tensor, width: int) -> Tensor:
-    """Images to a feature map of 8x8 places and `width` filters, of which the elements that belong to places are made.
+    """Images to the feature map of 4x4 places and twice `width` filters of which the maps are made.
 
-    Inverted residuals (Sandler et al. 2018, arXiv 1801.04381), here and in `later`. None of them works at more places:
-    below 1 MMAC the filters that this would cost are worth more (docs/results/NOTES.md).
+    Inverted residuals (Sandler et al. 2018, arXiv 1801.04381), here and in `later`. None of them works at more than 8x8
+    places: below 1 MMAC the filters that this would cost are worth more (docs/results/NOTES.md).
     """
-    return inverted_residual(stem(images, width, PLACES), width, "block1")
+    x = inverted_residual(stem(images, width, STEM_PLACES), width, "block1")
+    return inverted_residual(x, 2 * width, "block2", stride=2)
 
 
-def later(x: Tensor, width: int) -> Tensor:
-    """The map that `earlier` gives to one of 4x4 places and twice as many filters, which says most of the class."""
-    x = inverted_residual(x, 2 * width, "block2", stride=2)
-    return inverted_residual(x, 2 * width, "block3")
+def later(x: Tensor) -> Tensor:
+    """The map that `earlier` gives to another of its shape, which says most of the class."""
+    return inverted_residual(x, x.shape[-1], "block3")
 
 
 def class_head(x: Tensor, num_classes: int) -> Tensor:
