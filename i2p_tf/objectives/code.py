@@ -78,7 +78,9 @@ class CodeTrainer(WithAdversary):
         head_loss = self.classification(images, of_head, labels, answers)["loss"]
         error = reconstruction_error(self.adversary(code), images)
         share = share_of_guess(error, ops.take(self.class_means, labels, axis=0), images)
-        loss = values["loss"] + HEAD_WEIGHT * head_loss - self.adversary_weight * ops.minimum(share, 1.0)
+        loss = values["loss"] + HEAD_WEIGHT * head_loss
+        if self.adversary_weight:  # a weight of 0 would have its gradients computed all the same
+            loss -= self.adversary_weight * ops.minimum(share, 1.0)
         values |= {"loss": loss, "head_accuracy": accuracy(labels, of_head)}
         return values | {"adversary_error": error, "adversary_gain": 1.0 - share}
 
