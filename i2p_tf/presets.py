@@ -80,7 +80,7 @@ def paper_two_cores(dataset: str) -> Config:
 
 
 def code(dataset: str) -> Config:
-    """At most 64 bits of a picture leave the device, and a network in the cloud finds the class in them.
+    """64 bits of a picture leave the device if the client chooses no other number; a network in the cloud reads them.
 
     bin/train --dataset=cifar10 --preset=code --transform=code_nano --precision=float32, ψ given, 2 cores of an Intel
     Xeon (AVX-512, AMX) that other machines slowed, seed 0: 63 min (140 to 285 s an epoch, 160 to 320 images/s).

@@ -115,7 +115,7 @@ def test_manifest_and_card_say_the_bits(code_bundle):
     manifest = json.loads((code_bundle / "manifest.json").read_text())
     assert manifest["bits"] == 64 and manifest["codewords"] is None
     card = " ".join((code_bundle / "MODEL_CARD.md").read_text().split())
-    assert "one of 2^64 drawings" in card
+    assert "one of 2^64 drawings" in card and "from 8 to 512 as the client chooses" in card
 
 
 def test_the_evaluation_measures_every_number_of_bits(code_run, digits):

@@ -34,10 +34,11 @@ _CODEWORD_CARD = (
 )
 
 _CODE_CARD = (
-    "The transformation network is an encoder that has learned the class: it sends a code of {bits} bits at "
-    "most, drawn as flat grey blocks, and the client may send fewer (--bits). So a protected image is one of 2^{bits} "
-    "drawings and says no more of the picture than that many bits, whatever is done with it. Bits are a bound and no "
-    "measure of what an attacker gets: that is measured below, or it is not known."
+    "The transformation network is an encoder that has learned the class: it sends a code of {bits} bits, or "
+    "of as many from 8 to 512 as the client chooses instead (--bits), drawn as flat grey blocks. So a protected image "
+    "is one of 2^{bits} drawings, or of as many as that choice makes, and says no more of the picture than its bits, "
+    "whatever is done with it. More bits show attackers more. Bits are a bound and no measure of what an attacker "
+    "gets: that is measured below, or it is not known."
 )
 
 
@@ -151,7 +152,12 @@ def _code(name):
         reader="i2p_tf.models.reader:reader",
         card=_CODE_CARD,
         parameters=(
-            Parameter("bits", 64, "how many bits of an image are sent; clients may send fewer", allowed=drawing.BITS),
+            Parameter(
+                "bits",
+                64,
+                "how many bits of an image are sent if the client chooses no other number",
+                allowed=drawing.BITS,
+            ),
         ),
     )
 
