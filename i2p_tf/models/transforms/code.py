@@ -25,7 +25,7 @@ IMAGE_MULTIPLE = 2 * drawing.GRID  # JPEG files of quality 75 mix blocks of one 
 # The elements: of the whole picture, and maps of PLACES x PLACES places.
 GLOBAL, MAPS, PLACES = 64, 12, 4
 
-STEM_PLACES = 8
+STEM_PLACES = 8  # in a row, behind the first layer
 # Filters at 8x8 places; there are twice as many at 4x4. At 32x32 these cost 0.25, 0.6, 2.0 and 7.4 million
 # multiplications.
 SIZES = {"code_nano": 12, "code_tiny": 20, "code_small": 40, "code": 80}
