@@ -157,11 +157,16 @@ class RunDir:
     def finished_config(self) -> Config:
         """As `load_config`, of a run that has all that protects and classifies; `InputError` names what is missing."""
         config = self.load_config()
-        needed = [self.classifier, self.encryption_key if config.encryption else self.transform]
-        for file in [*needed, self.reader] if config.has_reader else needed:
-            if not file.is_file():
-                raise InputError(f"{file} does not exist; the bin/train that began this run has to finish it")
+        for file in self.missing(config):
+            raise InputError(f"{file} does not exist; the bin/train that began this run has to finish it")
         return config
+
+    def missing(self, config: Config) -> list[pathlib.Path]:
+        """Those files that are not there yet of what a run of `config` protects and classifies with."""
+        files = [self.classifier, self.encryption_key if config.encryption else self.transform]
+        if config.has_reader:
+            files.append(self.reader)
+        return [file for file in files if not file.is_file()]
 
     def network_digests(self) -> dict[str, str]:
         """SHA-256 of what the run protects and classifies with, the key in the place of h_θ where there is one."""

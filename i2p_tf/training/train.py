@@ -8,7 +8,8 @@ import functools
 
 import keras
 
-from i2p_tf import key_file, models
+from i2p_tf import drawing, key_file, models
+from i2p_tf.calibration import calibrate
 from i2p_tf.config import Config
 from i2p_tf.data import sources
 from i2p_tf.data.dataset import Dataset
@@ -17,7 +18,7 @@ from i2p_tf.errors import InputError
 from i2p_tf.evaluation import evaluate_run
 from i2p_tf.files import write_atomically, write_json
 from i2p_tf.hints import Values
-from i2p_tf.inference import load_classifier, load_protection
+from i2p_tf.inference import load_classifier, load_protection, protect
 from i2p_tf.models.classifiers import applications
 from i2p_tf.models.warm_start import start_encoder
 from i2p_tf.moving_line import MovingLine
@@ -111,8 +112,7 @@ def train_and_evaluate(
     if devices.count > 1:
         progress.say(devices.description())
     config = fit_to_data(config, dataset)
-    networks = [run_dir.classifier] if config.encryption else [run_dir.classifier, run_dir.transform]
-    if not all(file.is_file() for file in networks):
+    if run_dir.missing(config):
         _check_objective(config, dataset)
         _train(config, given, run_dir, progress, devices)
     return evaluate_run(run_dir, dataset, progress) if devices.is_chief else None
@@ -130,7 +130,7 @@ def _train(config, given, run_dir, progress, devices):
     if not run_dir.classifier.is_file():
         _warn_of_random_encoder(config, dataset, progress, given.classifier)
     classifier = _classifier(config, given, policy, run_dir, progress, devices)
-    if config.encryption is None and not run_dir.transform.is_file():
+    if config.encryption is None and run_dir.missing(config):
         _train_transform(config, dataset, policy, classifier, run_dir, progress, devices)
 
 
@@ -184,8 +184,8 @@ def _classifier(config, given, policy, run_dir, progress, devices):
             applications.start(classifier, given.backbone)
         trainer = ClassifierTrainer(classifier, config.classifier_recipe.label_smoothing)
         recipe = config.classifier_recipe
-        protect = load_protection(run_dir, config, dataset.image_size) if config.encryption else None
-        run = run_dir, "classifier", progress, protect, devices
+        encrypt = load_protection(run_dir, config, dataset.image_size) if config.encryption else None
+        run = run_dir, "classifier", progress, encrypt, devices
         fit(trainer, dataset, recipe, config.augmentation, config.seed, *run)
         classifier = _in_float32(classifier, lambda: _new_classifier(config, dataset))
     _save(classifier, run_dir.classifier)
@@ -208,11 +208,16 @@ def _train_transform(config, dataset, policy, classifier, run_dir, progress, dev
     recipe = config.transform_recipe
     run = run_dir, "transform", progress, None, devices
     fit(trainer, dataset, recipe, config.augmentation, config.seed, *run)
+    transform = _in_float32(trainer.result, lambda: _new_transform(config, dataset, classifier))
     if config.has_reader:
         row = config.rows()["transform"]
         new_reader = functools.partial(row.build_reader, dataset.image_size, dataset.num_classes)
-        _save(_in_float32(trainer.reader, new_reader), run_dir.reader)
-    _save(_in_float32(trainer.result, lambda: _new_transform(config, dataset, classifier)), run_dir.transform)
+        reader, unseen = _in_float32(trainer.reader, new_reader), dataset.validation
+        drawings = drawing.cut(protect(transform, unseen.images), config.bits)
+        made = {"reader_temperature": calibrate(reader, drawings, unseen.labels)}
+        write_json(run_dir.environment, run_dir.read_environment() | made)
+        _save(reader, run_dir.reader)
+    _save(transform, run_dir.transform)
 
 
 def _frozen(config, dataset, policy, classifier):

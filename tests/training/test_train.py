@@ -5,14 +5,16 @@ import shutil
 import types
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
-from i2p_tf import presets
+from i2p_tf import inference, presets
 from i2p_tf.config import Recipe
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.files import write_json
+from i2p_tf.models import reader as readers
 from i2p_tf.objectives.paper import require_same_features
 from i2p_tf.objectives.trainer import ClassifierTrainer
 from i2p_tf.run_dir import RunDir
@@ -99,3 +101,39 @@ def test_where_nothing_is_trained_the_record_of_the_training_stays(trained_run, 
     results = train.train_and_evaluate(run_dir.load_config(), run_dir, Progress())
     assert results["accuracy"]["n"] == 359
     assert run_dir.read_environment() == {"processor": "another", "precision": "mixed_float16"}
+
+
+def small_classifier():
+    images = keras.Input((32, 32, 3), name="images")
+    return keras.Model(images, layers.Dense(10, name="logits")(layers.Flatten()(layers.AveragePooling2D(4)(images))))
+
+
+def test_a_code_gets_a_reader_that_is_calibrated_on_what_the_client_sends_and_made_again_if_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "FILTERS", 16)
+    monkeypatch.setattr(readers, "BLOCKS", 1)
+    calibrated = []
+
+    def calibrate(reader, drawings, labels):
+        reader.get_layer("code_reader").get_layer("logits").set_weights([np.zeros((16, 10)), np.arange(10.0)])
+        calibrated.append((drawings, labels))
+        return 1.5
+
+    run_dir, digits = RunDir(tmp_path), sources.load("digits", image_size=32)
+    few = {name: getattr(digits, name).take(slice(64)) for name in ("train", "validation", "test")}
+    recipe = Recipe(epochs=1, batch_size=32, learning_rate=0.01, optimizer="muon")
+    config = dataclasses.replace(presets.code("digits"), transform_recipe=recipe, classifier_path="small.keras")
+    monkeypatch.setattr(train, "calibrate", calibrate)
+    run_dir.claim(config)
+    given = train.Given(dataclasses.replace(digits, **few), small_classifier(), origin={})
+    results = train.train_and_evaluate(config, run_dir, Progress(), given)
+    assert results["accuracy_by_bits"]["64"] == results["accuracy"]["protected"] == np.mean(few["test"].labels == 9)
+    assert run_dir.read_environment()["reader_temperature"] == 1.5
+
+    run_dir.reader.unlink()
+    train.train_and_evaluate(config, run_dir, Progress(), given)
+    assert run_dir.reader.is_file()
+    sent = inference.load_protection(run_dir, config, 32)(few["validation"].images)
+    for drawings, labels in calibrated:
+        np.testing.assert_array_equal(drawings, sent)
+        np.testing.assert_array_equal(labels, few["validation"].labels)
+    assert len(calibrated) == 2
