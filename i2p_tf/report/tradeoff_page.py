@@ -12,8 +12,9 @@ from i2p_tf.report.formats import code, count, millions, share, ssim
 TITLE = "What codes are worth, measured"
 _INTRODUCTION = (
     "Each section is one code, measured by `bin/tradeoff` and made from the JSON file of its name; "
-    "`bin/tradeoff --page=FOLDER` writes this page anew. Nothing here is a promise: attackers that were not tried, or "
-    "that train longer, may get more."
+    "`bin/tradeoff --page=FOLDER` writes this page anew. Encoders of one name differ between commits; the page on "
+    "codes says which are of today. Nothing here is a promise: attackers that were not tried, or that train longer, "
+    "may get more."
 )
 
 

@@ -12,6 +12,7 @@ from i2p_tf.attacks.leakage import reidentification_ranks, share_found
 from i2p_tf.attacks.specification import Training
 from i2p_tf.attacks.specifications import Linkage
 from i2p_tf.data.dataset import Split
+from i2p_tf.objectives.adversarial import class_means
 from i2p_tf.tradeoff import decoders
 from i2p_tf.tradeoff.bench import Bench
 from i2p_tf.tradeoff.codes import codes, elements_of
@@ -135,9 +136,8 @@ def _measured_guess(bench, guess):
 
 
 def _class_mean(bench):
-    train, test = bench.dataset.train, bench.dataset.test
-    means = np.stack([train.images[train.labels == label].mean(axis=0) for label in range(bench.dataset.num_classes)])
-    return np.rint(means).astype(np.uint8)[test.labels]
+    means = class_means(bench.dataset.train, bench.dataset.num_classes)
+    return inference.to_uint8(means)[bench.dataset.test.labels]
 
 
 def _label_only(bench):

@@ -149,12 +149,12 @@ def _centred(x, name):
 class FiniteScalarQuantizer(layers.Layer):
     """Each value to the nearest of four, evenly from -1 to 1; the gradient is that of the bound (straight through).
 
-    Bounded by tanh, shifted so that 0 lies between two values, then rounded (Mentzer et al. 2023, section 3 and the
-    appendix).
+    Bounded by tanh, shifted so that 0 stays 0 and falls in the middle of what becomes 1/3, then rounded (Mentzer et al.
+    2023, section 3 and the appendix).
     """
 
     LEVELS = 4
-    MARGIN = 1e-3  # by which the bound reaches beyond the outer values, so that rounding can give them
+    MARGIN = 1e-3  # by which the bound reaches beyond the outer values, as published
 
     def call(self, values: Tensor) -> Tensor:
         half = (self.LEVELS - 1) * (1.0 + self.MARGIN) / 2.0
