@@ -138,6 +138,8 @@ def _make(intact, stamp):
         with open(ROOT / ".venv.lock", "w") as lock:
             if not _take(lock) or _read_stamp() != stamp:
                 _start_again()  # another process has made it meanwhile, or has failed to
+            if VENV.is_dir() and any(VENV.iterdir()) and not (LOG.exists() or STAMP.exists()):
+                _fail(2, f"{VENV} was not made by the commands in bin/, which keep theirs there; rename or remove it")
             _say(f"{'updating' if intact else 'making'} {VENV} from {LOCK.name}; this takes a few minutes")
             _install(intact, lock)
     except OSError as error:
@@ -168,6 +170,7 @@ def _install(intact, lock):
         elif VENV.exists():
             shutil.rmtree(VENV)
         VENV.mkdir()
+        LOG.touch()  # by which it is known for ours
         # The interpreter below an environment stays when that environment is removed.
         python = getattr(sys, "_base_executable", sys.executable)
         reason = _follow([python, "-I", "-m", "venv", str(VENV)], lock)

@@ -75,7 +75,8 @@ class RunDir:
     def check(self, config: Config, overwrite: bool = False, data: Fingerprint | None = None) -> None:
         """Raises what `claim` would raise; writes nothing."""
         try:
-            entries = {entry.name for entry in self.path.iterdir()}
+            names = {entry.name for entry in self.path.iterdir()}
+            entries = {name for name in names if not name.startswith(TEMPORARY)}  # what a killed command was writing
         except FileNotFoundError:
             return
         except OSError as error:
@@ -268,9 +269,9 @@ class RunDir:
         if self.config.is_file() and self.differences(config, data):
             self._delete()
         self.remove_left_overs()
+        write_json(self.config, config.to_json())  # first: without it nobody could tell that the rest is a run
         if data:
             write_json(self.data, data.to_json())
-        write_json(self.config, config.to_json())
 
     def _delete(self):
         others = set(vars(self).values()) - {self.path, self.config}

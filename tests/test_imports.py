@@ -16,7 +16,7 @@ LAYERS = [
     {"training", "attacks"},  # an attacker trains by itself
     {"objectives"},
     {"client"},  # export checks what it wrote with the client that will read it
-    {"evaluation"},
+    {"evaluation", "calibration"},
     {"inference", "experiment", "provenance"},
     {"key_file"},
     {"run_dir", "data", "models", "metrics", "confidence", "chance", "environment", "presets", "results_check"},

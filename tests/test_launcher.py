@@ -302,6 +302,17 @@ def test_active_environment_that_is_gone(installed, tmp_path):
     assert f"{tmp_path / 'gone'} lacks Python 3.11 to 3.13" in result.stderr
 
 
+@pytest.mark.slow
+def test_an_environment_that_others_made_in_its_place_stays(checkout):
+    (checkout / ".venv").mkdir()
+    (checkout / ".venv/pyvenv.cfg").write_text("home = /elsewhere\n")
+    (checkout / "home").mkdir()
+    result = run(checkout / "bin/train", environment=bare(checkout))
+    assert result.returncode == 2
+    assert "was not made by the commands in bin/" in result.stderr.splitlines()[-1]
+    assert [path.name for path in (checkout / ".venv").iterdir()] == ["pyvenv.cfg"]
+
+
 def remove_package(checkout):
     next((checkout / ".venv").glob("lib/*/site-packages/dependency.py")).unlink()
 

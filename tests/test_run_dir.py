@@ -9,7 +9,7 @@ import pytest
 
 from i2p_tf import presets
 from i2p_tf.errors import InputError
-from i2p_tf.files import write_atomically, write_json
+from i2p_tf.files import TEMPORARY, write_atomically, write_json
 from i2p_tf.run_dir import RunDir
 
 CONFIG = presets.smoke("digits")
@@ -91,6 +91,12 @@ def test_left_overs_of_a_killed_command_are_removed(tmp_path):
     run_dir.claim(CONFIG)
     assert not left_over.exists()
     assert (run_dir.checkpoints / "classifier-0001.npz").exists()
+
+
+def test_a_run_whose_first_file_was_being_written_when_it_was_killed_goes_on(tmp_path):
+    (tmp_path / f"{TEMPORARY}0123456789abcdef-x").write_text("{")
+    RunDir(tmp_path).claim(CONFIG)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json"}
 
 
 def test_two_commands_do_not_write_into_one_run(tmp_path):

@@ -270,8 +270,11 @@ def _given_from_elsewhere(config, run_dir, data):
     if not config.classifier_path and not config.application:
         return None
     is_there = run_dir.continues(config, data) and run_dir.classifier.is_file()
+    from i2p_tf.training import own_classifier
     from i2p_tf.training.train import read_given
 
+    if is_there and config.classifier_path:
+        own_classifier.check_unchanged(config, run_dir)
     return read_given(config, is_there, MovingLine())
 
 

@@ -24,7 +24,7 @@ from i2p_tf.errors import InputError, unknown_name
 # TensorFlow Lite's convention for what belongs to a model: a zip archive behind the model in the same file.
 METADATA = "i2p_tf.json"
 SCHEMA = 1  # of these metadata
-_MAX_BYTES = 256 << 20  # a hundred times what the networks of this project have
+MAX_BYTES = 256 << 20  # a hundred times what the networks of this project have
 _MAX_METADATA_BYTES = 4 << 20  # the names of all classes are the most of it
 _IDENTITY_DIGITS = 16  # of the model's SHA-256: enough to tell two models apart
 
@@ -232,11 +232,11 @@ def _file_of_variant(folder, variant):
 def _read(path):
     try:
         with open(path, "rb") as file:
-            content = file.read(_MAX_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise InputError(f"{path} is no .tflite file of bin/export: it has more than {_MAX_BYTES:,} bytes")
+    if len(content) > MAX_BYTES:
+        raise InputError(f"{path} is no .tflite file of bin/export: it has more than {MAX_BYTES:,} bytes")
     return content
 
 

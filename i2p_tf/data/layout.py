@@ -19,7 +19,7 @@ _NAMES = {
     "validation": ("validation", "valid", "val", "dev"),
     "test": ("test", "testing"),
 }
-_SPLITS = {name: split for split, names in _NAMES.items() for name in names}
+SPLITS = {name: split for split, names in _NAMES.items() for name in names}
 _ALSO_CLASSES = ("train", "valid")  # of vehicles; beside "invalid"
 # Surrogates stand for bytes that are not UTF-8. The others end a line or do worse to a terminal.
 _REFUSED = {"Cs": "bytes that are not UTF-8", "Cc": "a control character", "Zl": "a line break", "Zp": "a line break"}
@@ -178,7 +178,7 @@ def _check_classes(root, splits, classes):
             )
     for name, folder in classes["train"].items():
         inside = [entry.name for entry in _visible_folders(folder) if _split_of(entry)]
-        if len({_SPLITS[entry.lower()] for entry in inside}) > 1:
+        if len({SPLITS[entry.lower()] for entry in inside}) > 1:
             raise InputError(
                 f"class folder {name!r} in {str(splits['train'])!r} has {listed(inside)} in it; folders for splits "
                 "have to be around the class folders"
@@ -186,7 +186,7 @@ def _check_classes(root, splits, classes):
 
 
 def _split_of(folder):
-    return _SPLITS.get(folder.name.lower())
+    return SPLITS.get(folder.name.lower())
 
 
 def _has_files(folder):

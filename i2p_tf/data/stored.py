@@ -96,10 +96,9 @@ class StoredImages:
         """What a function makes of a stored picture; of a damaged one it is said which."""
         try:
             return decode(self._read(place))
-        except pictures.PictureError as error:
-            line = (
-                f"{printable(os.fsdecode(self.files[place[0]]))}: the picture at byte {place[1]} is damaged ({error})"
-            )
+        except (pictures.PictureError, OSError) as error:
+            problem = f"can't be read ({error.strerror})" if isinstance(error, OSError) else f"is damaged ({error})"
+            line = f"{printable(os.fsdecode(self.files[place[0]]))}: the picture at byte {place[1]} {problem}"
             self.damage.append(line)
             raise InputError(line) from error
 

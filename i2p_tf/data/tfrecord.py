@@ -9,13 +9,13 @@ import numpy as np
 
 from i2p_tf.data import dataset, record_index, stored
 from i2p_tf.data.dataset import Found, Split
+from i2p_tf.data.layout import SPLITS
 from i2p_tf.errors import InputError, printable
 from i2p_tf.fingerprint import Fingerprint
 from i2p_tf.moving_line import MovingLine
 
 CLASSES = "classes.txt"
-_SPLITS = {"train": "train", "validation": "validation", "val": "validation", "test": "test"}
-_WORDS = re.compile(rf"(?:^|[-_.])({'|'.join(_SPLITS)})(?=[-_.]|$)")
+_WORDS = re.compile(rf"(?:^|[-_.])({'|'.join(SPLITS)})(?=[-_.]|$)", re.IGNORECASE)
 
 
 def check(place: str) -> None:
@@ -34,8 +34,8 @@ def read(place: str, data_dir: str | None, image_size: int | None, attribute: st
     """Reads a folder.
 
     Args:
-        place: the folder. A file whose name has the word train, validation, val or test is of that split, and any other
-            one of train. `classes.txt` names the classes, one a line; if there is none they are numbers.
+        place: the folder. A file whose name has one of the words `layout.SPLITS`, in any case, is of that split, and
+            any other one of train. `classes.txt` names the classes, one a line; if there is none they are numbers.
         data_dir, attribute: without meaning here.
         image_size: height and width to bring each picture to, by the rule "crop"; None for that of the first one.
         line: a `moving_line.MovingLine` that says how far it is.
@@ -64,7 +64,7 @@ def _files(place):
         raise InputError(f"folder {str(folder)!r} does not exist")
     for file in sorted(folder.glob("*.tfrecord*")):
         word = _WORDS.search(file.name)
-        found.setdefault(_SPLITS[word[1]] if word else "train", []).append(file)
+        found.setdefault(SPLITS[word[1].lower()] if word else "train", []).append(file)
     if "train" not in found:
         raise InputError(f"folder {str(folder)!r} has no file *.tfrecord* of training pictures")
     return found
@@ -72,7 +72,15 @@ def _files(place):
 
 def _class_names(place):
     path = pathlib.Path(place).expanduser() / CLASSES
-    return tuple(filter(None, path.read_text().splitlines())) if path.is_file() else ()
+    if not path.is_file():
+        return ()
+    try:
+        names = tuple(filter(None, path.read_text(encoding="utf-8-sig").splitlines()))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} must be UTF-8 text, one class a line: {error.reason}") from error
+    if len(set(names)) < len(names):
+        raise InputError(f"{path} names a class twice: {next(name for name in names if names.count(name) > 1)!r}")
+    return names
 
 
 def _index(split, files, line):

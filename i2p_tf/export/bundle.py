@@ -14,7 +14,7 @@ import numpy as np
 from i2p_tf import inference
 from i2p_tf.client import manifest as manifest_
 from i2p_tf.client.manifest import MANIFEST
-from i2p_tf.client.transform import Transform
+from i2p_tf.client.transform import MAX_BYTES, Transform
 from i2p_tf.config import Config
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError
@@ -150,6 +150,11 @@ def _add_variant(variant, model, reference, manifest, allow_loss, staging):
     keys = ("run_id", "image_size", "resize_rule", "class_names", "codewords", "bits")
     content = tflite.with_metadata(model, {"variant": variant} | {key: manifest[key] for key in keys})
     file = staging / f"transform_{variant}.tflite"
+    if len(content) > MAX_BYTES:
+        raise InputError(
+            f"{file.name} would have {len(content):,} bytes, and clients take at most {MAX_BYTES:,}; "
+            "--variants=int8 makes one of a quarter of the size"
+        )
     file.write_bytes(content)
 
     client = Transform(file)

@@ -3,6 +3,7 @@
 For each class there is a picture that ψ reads as that class; the classification is all that the encoder learns from.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -11,7 +12,12 @@ from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
-from i2p_tf.hints import Tensor
+from i2p_tf.client.transform import MAX_BYTES
+from i2p_tf.config import Config
+from i2p_tf.data.dataset import Dataset
+from i2p_tf.errors import InputError
+from i2p_tf.hints import Network, Tensor
+from i2p_tf.models.transforms.codebook import IMAGE_MULTIPLE
 from i2p_tf.objectives.classification import Classification, classification
 from i2p_tf.objectives.setting import Setting
 from i2p_tf.objectives.trainer import Trainer, accuracy
@@ -50,6 +56,17 @@ class CodebookTrainer(Trainer):
             values["accuracy"] = accuracy(labels, self.classification.read(protected))
             values["ssim"] = ops.mean(metrics.ssim(protected, images))
         return values
+
+
+def check(config: Config, dataset: Dataset, classifier: Network | None = None) -> None:
+    """Raises an `InputError` where not even 8 bits for each pixel of each class's picture fit into a client's file."""
+    size, classes = dataset.image_size, dataset.num_classes
+    if 3 * size**2 * classes > MAX_BYTES:
+        fitting = math.isqrt(MAX_BYTES // (3 * classes)) // IMAGE_MULTIPLE * IMAGE_MULTIPLE
+        raise InputError(
+            f"a codebook holds a picture for each class: {classes} of {size}x{size} are more than the {MAX_BYTES:,} "
+            f"bytes of the largest file that clients take; --image_size={fitting} fits, or --preset=code"
+        )
 
 
 def trainer(setting: Setting) -> CodebookTrainer:

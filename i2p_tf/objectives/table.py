@@ -55,6 +55,7 @@ OBJECTIVES = Table(
             trains=(CODEWORD,),
             label="one picture for each class",
             description="one picture for each class",
+            check="i2p_tf.objectives.codebook:check",
             parameters=(DISTILLATION_WEIGHT,),
         ),
         Objective(

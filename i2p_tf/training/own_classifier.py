@@ -17,6 +17,7 @@ from i2p_tf.hints import Values
 from i2p_tf.inference import classify
 from i2p_tf.models.classifiers import own, saved_model
 from i2p_tf.objectives.table import OBJECTIVES
+from i2p_tf.run_dir import RunDir
 from i2p_tf.tables import load as load_reference
 
 TRIED = 1_000  # pictures on which its accuracy is looked at
@@ -84,6 +85,19 @@ def fit_to(config: Config, model: keras.Model, dataset: Dataset) -> tuple[keras.
     assert config.classifier_path
     path = pathlib.Path(config.classifier_path)
     return classifier, {"file": path.name, "sha256": sha256(path), "range": input_range, "output": output}
+
+
+def check_unchanged(config: Config, run_dir: RunDir) -> None:
+    """Raises an `InputError` if the file has changed since the run took its ψ from it; it need not be there any more.
+
+    A classifier that was trained again, under its old name, would else be taken for the one that the run holds.
+    """
+    assert config.classifier_path
+    taken = run_dir.read_environment().get("classifier", {}).get("sha256")
+    if taken and os.path.exists(config.classifier_path) and sha256(config.classifier_path) != taken:
+        raise InputError(
+            f"--classifier={config.classifier_path} has changed since {run_dir.path} took it; give another --run_dir"
+        )
 
 
 @contextlib.contextmanager

@@ -88,8 +88,10 @@ def test_plain_accuracy_is_that_of_keras_and_it_can_be_exported(model, run, digi
     assert (config.classifier, config.classifier_path) == ("own", str(tmp_path / "mine.keras"))
     manifest = bundle.export(run_dir, digits, config, tmp_path / "bundle", (), True, False, Progress())
     assert manifest["networks"]["classifier"] == "mine"
+    run("--classifier_path=mine.keras", "--classifier_range=-1..1")
     (tmp_path / "mine.keras").write_bytes(b"\x89HDF\r\n\x1a\n")
-    run("--classifier_path=mine.keras", "--classifier_range=-1..1")  # the run has its own
+    with pytest.raises(InputError, match="mine.keras has changed since .* took it; give another --run_dir"):
+        run("--classifier_path=mine.keras", "--classifier_range=-1..1")
 
 
 def test_a_saved_model_goes_all_the_way_and_the_run_holds_it(model, run, digits, tmp_path, shallow_resnet20):

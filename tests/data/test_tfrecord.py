@@ -6,7 +6,7 @@ from test_tfds import png, prepare, random_split
 
 from i2p_tf import errors
 from i2p_tf.config import Config
-from i2p_tf.data import dataset, pipeline, sources, stored
+from i2p_tf.data import dataset, pipeline, sources, stored, tfrecord
 from i2p_tf.objectives.adversarial import class_means
 from i2p_tf.recipe import Recipe
 
@@ -103,6 +103,41 @@ def test_files_of_splits_and_names_of_classes(tmp_path):
     found = load(tmp_path, image_size=12)
     assert [len(split.labels) for split in (found.train, found.validation, found.test)] == [30, 6, 8]
     assert found.class_names == ("cat", "dog") and found.image_size == 12
+
+
+def test_words_of_splits_are_those_of_folders_in_any_case(tmp_path):
+    images, labels = random_split(30, seed=0, shape=(8, 8, 3))
+    for index, name in enumerate(["pets-Train-0.tfrecord", "Valid.tfrecord", "pets_TESTING.tfrecord"]):
+        write(tmp_path / name, images[index::3][: 10 - index], labels[index::3][: 10 - index])
+    splits = tfrecord._files(str(tmp_path))
+    assert {split: [file.name for file in files] for split, files in splits.items()} == {
+        "train": ["pets-Train-0.tfrecord"],
+        "validation": ["Valid.tfrecord"],
+        "test": ["pets_TESTING.tfrecord"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"cat\nd\xf6g\n", "must be UTF-8 text"), (b"cat\ndog\ncat\n", "twice: 'cat'")]
+)
+def test_names_of_classes_that_cannot_be_meant_are_one_line(content, words, tmp_path):
+    (tmp_path / "classes.txt").write_bytes(content)
+    with pytest.raises(errors.InputError, match=words):
+        tfrecord._class_names(str(tmp_path))
+
+
+def test_names_of_classes_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "classes.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\r\n")
+    assert tfrecord._class_names(str(tmp_path)) == ("cat", "dog")
+
+
+def test_a_file_that_is_gone_when_its_picture_is_wanted_is_one_line(tmp_path, keep_nothing):
+    images, labels = random_split(40, seed=0, shape=(16, 16, 3))
+    write(tmp_path / "train.tfrecord", images, labels)
+    train = load(tmp_path, image_size=16, stored=True).train
+    (tmp_path / "train.tfrecord").unlink()
+    with pytest.raises(errors.InputError, match="train.tfrecord: the picture at byte .* can't be read .No such file"):
+        train.images[0]
 
 
 def test_a_large_set_of_tfds_is_stored(tmp_path, monkeypatch):

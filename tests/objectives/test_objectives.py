@@ -2,15 +2,18 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import keras
 import numpy as np
 import objective_value
 import pytest
 
-from i2p_tf import metrics
+from i2p_tf import metrics, presets
 from i2p_tf.channels.rounding import round_to_8_bits
 from i2p_tf.data.dataset import Split
+from i2p_tf.errors import InputError
+from i2p_tf.objectives import codebook
 from i2p_tf.objectives.adversarial import AdversarialObjective, class_means, reconstruction_error
 from i2p_tf.objectives.classification import TEMPERATURE, Classification, mean_cross_entropy
 from i2p_tf.objectives.feature_distance import CosineDistance, SquaredDistance
@@ -194,6 +197,14 @@ def test_the_classifier_reads_what_arrives(images):
     terms = objective(images, protected, np.zeros(8, int))
     np.testing.assert_allclose(terms["logits"], 0.5 * protected.mean(axis=(1, 2)), rtol=1e-5)
     np.testing.assert_allclose(float(terms["feature_distance"]), 0.0, atol=1e-4)  # the features are of what is sent
+
+
+def test_a_codebook_whose_pictures_fit_into_no_file_of_a_client_is_refused_before_it_is_trained():
+    config = presets.two_cores("folder:PATH")
+    codebook.check(config, types.SimpleNamespace(image_size=224, num_classes=1_000))
+    with pytest.raises(InputError, match="1000 of 512x512 are more than .* --image_size=296 fits, or --preset=code"):
+        codebook.check(config, types.SimpleNamespace(image_size=512, num_classes=1_000))
+    codebook.check(config, types.SimpleNamespace(image_size=296, num_classes=1_000))
 
 
 def test_class_means_are_those_of_the_classes_and_of_all_where_a_class_is_empty():
