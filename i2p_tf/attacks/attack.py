@@ -58,7 +58,7 @@ def attack(
         AttackError: if an attack can't be carried out.
     """
     name, suite = (suite, find_suite(suite)) if isinstance(suite, str) else (OWN, suite)
-    train, test = split("train", train), split("test", test).take(slice(suite.test_images))
+    train, test = _mixed(split("train", train)), _mixed(split("test", test)).take(slice(suite.test_images))
     if train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(f"`train` and `test` differ in size: {train.images.shape[1:]}, {test.images.shape[1:]}")
     suite.check(name, train.images.shape[1])
@@ -181,8 +181,9 @@ def _measure_prior_only(bench):
 
     def label_only():
         protected, plain = target.known
-        seen = target.probabilities(target.protected)
-        return prior_only.label_only((target.probabilities(protected), plain), seen, training, seed, bench.say), {}
+        seen = _class_alone(target.probabilities(target.protected))
+        known = _class_alone(target.probabilities(protected)), plain
+        return prior_only.label_only(known, seen, training, seed, bench.say), {}
 
     def measure(name, guess, **trained):
         return bench.measure(f"prior_only_{name}", {"sanity_check": False, "seed": seed} | trained, guess)
@@ -192,6 +193,16 @@ def _measure_prior_only(bench):
         "random_image": measure("random_image", lambda: (prior_only.random_image(train, count, seed), {})),
         "label_only": measure("label_only", label_only, training=dataclasses.asdict(training)),
     }
+
+
+def _class_alone(probabilities):
+    """1 for the likeliest class and 0 for the others: how likely each is says more of a picture than its class."""
+    return np.eye(probabilities.shape[1], dtype=np.float32)[probabilities.argmax(axis=1)]
+
+
+def _mixed(images):
+    """A `Split` in an order of chance, always the same: attackers take the first ones, which may be of one class."""
+    return images.take(np.random.default_rng(0).permutation(len(images.labels)))
 
 
 def _checked(protect):

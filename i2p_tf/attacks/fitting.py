@@ -55,12 +55,11 @@ def fit(
     """
     steps_per_round = math.ceil(training.steps / ROUNDS)
     compile_network(network, loss, training.learning_rate, ROUNDS * steps_per_round)
-    validating = held_out(len(known[0]))
-    held = tuple(_as_float(array[-validating:]) for array in known)
+    held = tuple(_as_float(array[-held_out(len(array)) :]) for array in known)
     start, weights = network.evaluate(*held, batch_size=100, verbose=0), network.get_weights()
     best = keras.callbacks.EarlyStopping(patience=ROUNDS, restore_best_weights=True)
     history = network.fit(
-        batches([array[:-validating] for array in known], training.batch_size, seed),
+        batches(learned_from(known), training.batch_size, seed),
         steps_per_epoch=steps_per_round,
         epochs=ROUNDS,
         validation_data=held,
@@ -76,6 +75,12 @@ def fit(
         network.set_weights(weights)
     losses = {"training": history["loss"][best_round], "validation": history["val_loss"][best_round]}
     return {"validation_at_start": start} | losses
+
+
+def learned_from(known: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The examples without those that `fit` validates with, of which nothing else may be made either."""
+    inputs, targets = known
+    return inputs[: -held_out(len(inputs))], targets[: -held_out(len(targets))]
 
 
 def compile_network(network: keras.Model, loss: Callable, learning_rate: float, total_steps: int) -> None:

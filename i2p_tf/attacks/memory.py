@@ -14,6 +14,8 @@ from i2p_tf.files import write_atomically
 from i2p_tf.hints import Network, Say, Values
 from i2p_tf.run_dir import RESULT, RunDir
 
+ATTACKS_VERSION = 2  # what attacks of another one have found is not found again: raise it when they change
+
 
 class NoMemory:
     """Computes everything, and keeps nothing."""
@@ -115,6 +117,7 @@ def setting(train: Split, test: Split, evaluation_classifier: Network, seed: int
         digest.update(np.ascontiguousarray(split.labels).data)
     return {
         "i2p_tf": i2p_tf.__version__,
+        "attacks": ATTACKS_VERSION,
         "images": digest.hexdigest(),
         "evaluation_classifier": evaluation_classifier | {"seed": seed},
     }

@@ -25,15 +25,15 @@ def random_image(train: Split, count: int, seed: int) -> np.ndarray:
 
 
 def label_only(
-    known: tuple[np.ndarray, np.ndarray], probabilities: np.ndarray, training: Training, seed: int, say: Say
+    known: tuple[np.ndarray, np.ndarray], classes: np.ndarray, training: Training, seed: int, say: Say
 ) -> np.ndarray:
-    """Pictures drawn from ψ's probabilities alone, by a network that has learned which picture goes with which.
+    """Pictures drawn from the class alone, by a network that has learned which picture goes with which.
 
     What a protected image gives away beyond this is its real leak: the class is meant to be read.
 
     Args:
-        known: tuple of probabilities, float32 `(n, classes)`, and plain images, uint8.
-        probabilities: those to draw from.
+        known: tuple of classes, float32 `(n, classes)`, 1 for the class and 0 for the others, and plain images, uint8.
+        classes: those to draw from.
         training: a `Training`.
         seed: of initialisation and order.
         say: called with each line of progress.
@@ -44,11 +44,11 @@ def label_only(
     keras.utils.set_random_seed(seed)
     shape = known[1].shape[1:]
     mean = np.float32(known[1].mean(axis=0)) / 255.0
-    inputs = keras.Input(known[0].shape[1:], name="probabilities")
+    inputs = keras.Input(known[0].shape[1:], name="classes")
     x = layers.Dense(HIDDEN_UNITS, activation="relu")(inputs)
     x = layers.Dense(mean.size, kernel_initializer="zeros", name="picture")(x)
     network = keras.Model(inputs, layers.Reshape(shape)(x), name="label_only")
     picture = network.get_layer("picture")
     picture.set_weights([picture.get_weights()[0], mean.ravel()])
     fitting.fit(network, known, fitting.mse_ssim, training, seed, say)
-    return inference.to_uint8(network.predict(probabilities, verbose=0))
+    return inference.to_uint8(network.predict(classes, verbose=0))

@@ -3,7 +3,10 @@
 import dataclasses
 import functools
 
-from i2p_tf import inference
+import keras
+import numpy as np
+
+from i2p_tf import drawing, inference
 from i2p_tf.attacks import memory
 from i2p_tf.attacks.attack import carry_out, probabilities
 from i2p_tf.attacks.bench import Bench
@@ -81,7 +84,7 @@ def bench_of(
         test,
         probabilities(functools.partial(inference.logits, classifier)),
         suite.most_pairs,
-        transform=None if config.encryption else _differentiable(run_dir),
+        transform=None if config.encryption else _differentiable(run_dir, config, dataset.image_size),
         encryption=config.encryption,
         attribute=attribute,
         attribute_values=len(dataset.attribute_values),
@@ -91,9 +94,14 @@ def bench_of(
     return Bench(target, suite, dataset.num_classes, seed, say, kept)
 
 
-def _differentiable(run_dir):
-    """h_θ as a function that can be differentiated."""
-    return functools.partial(inference.load_network(run_dir.transform), training=False)
+def _differentiable(run_dir, config, image_size):
+    """What `inference.load_protection` does, as a function of images in [0, 1] that can be differentiated."""
+    transform = functools.partial(inference.load_network(run_dir.transform), training=False)
+    if not config.has_reader:
+        return transform
+    whole = drawing.draw(np.zeros((1, drawing.ELEMENTS), int), image_size)
+    is_cut = drawing.cut(whole, config.bits) == drawing.NOT_SENT
+    return lambda images: keras.ops.where(is_cut, drawing.NOT_SENT / 255.0, transform(images))
 
 
 def _beside(former, results):

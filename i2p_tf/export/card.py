@@ -33,10 +33,12 @@ def table(manifest: dict) -> list[str]:
 def _purpose(manifest, config):
     keras, networks = manifest["keras"], manifest["networks"]
     nature = config.rows()["transform"].card
+    data = manifest["dataset"]
+    trained = f"the first trained on {data}, the second given" if config.classifier_path else f"both trained on {data}"
     return f"""# {manifest["name"]}
 
 A transformation network for the device ({networks["transform"]}) and the classifier for the cloud that reads what it
-sends ({networks["classifier"]}), both trained on {manifest["dataset"]}. The classifier reads plain images as well.
+sends ({networks["classifier"]}), {trained}. The classifier reads plain images as well.
 
 {nature.format(words=len(manifest["class_names"]), bits=config.parameters.get("bits"))}
 

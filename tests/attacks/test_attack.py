@@ -8,7 +8,7 @@ import pytest
 
 from i2p_tf import tables
 from i2p_tf.attacks import rows, suite
-from i2p_tf.attacks.attack import attack
+from i2p_tf.attacks.attack import _class_alone, _mixed, attack
 from i2p_tf.attacks.specification import Specification, Training
 from i2p_tf.attacks.specifications import InverseNetwork
 from i2p_tf.attacks.threat_models import T0
@@ -92,6 +92,20 @@ def test_a_keras_model_is_a_classifier(digits, only_identity):
     own = suite.Suite((InverseNetwork("wide", "mse", BRIEF, asks_classifier=True),), (), BRIEF, BRIEF)
     found = attack(lambda images: images // 2, model, *splits(digits), suite=own, seed=3, say=lambda line: None)
     assert "inverse_network_wide_mse_class_seed3" in found.attacks and found.evaluation_classifier["n"] == 40
+
+
+def test_attackers_learn_from_all_classes_in_whatever_order_the_arrays_are(digits):
+    order = np.argsort(digits.train.labels, kind="stable")
+    mixed = _mixed(digits.train.take(order))
+    np.testing.assert_array_equal(np.sort(mixed.labels), digits.train.labels[order])
+    assert set(mixed.labels[:100]) == set(range(10))
+    place = order[np.random.default_rng(0).permutation(len(order))[0]]
+    np.testing.assert_array_equal(mixed.images[0], digits.train.images[place])
+
+
+def test_the_class_alone_says_nothing_of_how_likely_it_is():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.9, 0.1, 0.0], [0.1, 0.2, 0.7]])
+    np.testing.assert_array_equal(_class_alone(probabilities), [[1, 0, 0], [1, 0, 0], [0, 0, 1]])
 
 
 @pytest.mark.parametrize(

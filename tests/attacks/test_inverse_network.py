@@ -131,6 +131,16 @@ def test_an_attacker_who_asks_the_classifier_draws_the_class(digits):
     assert specification.name == "inverse_network_wide_mse_class"
 
 
+def test_the_first_guess_knows_nothing_of_the_pairs_that_validate(digits, monkeypatch):
+    placewise_map, fitted = inverse_network.placewise_map, []
+    monkeypatch.setattr(inverse_network, "placewise_map", lambda *pairs: fitted.append(pairs) or placewise_map(*pairs))
+    known = digits.train.images[:100] // 2, digits.train.images[:100]
+    inverse_network.reconstruct(InverseNetwork("wide", "mse", BRIEF), known, known[0][:2], None, 0, quiet)
+    ((protected, plain),) = fitted
+    np.testing.assert_array_equal(protected, known[0][:90])
+    np.testing.assert_array_equal(plain, known[1][:90])
+
+
 def test_the_losses_tell_learning_from_finding_nothing(digits):
     """Of a blur the network learns more than its first guess has; of a constant nothing but its pairs."""
     losses = {}

@@ -13,6 +13,7 @@ from keras import layers
 
 import i2p_tf
 from i2p_tf import drawing, evaluation, inference, presets
+from i2p_tf.attacks.run import _differentiable
 from i2p_tf.data import sources
 from i2p_tf.errors import InputError
 from i2p_tf.export import bundle
@@ -55,6 +56,13 @@ def code_bundle(code_run, digits):
     config = code_run.load_config()
     bundle.export(code_run, digits, config, path, ("float32", "int8"), True, True, Progress())
     return path
+
+
+def test_what_attackers_differentiate_is_what_is_sent(code_run, digits):
+    config, images = code_run.load_config(), digits.test.images[:8]
+    transform = _differentiable(code_run, config, 32)
+    sent = inference.load_protection(code_run, config, 32)(images)
+    np.testing.assert_array_equal(inference.to_uint8(transform(np.float32(images) / 255)), sent)
 
 
 def expected(code_run, images, bits):

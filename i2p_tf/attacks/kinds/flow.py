@@ -55,7 +55,7 @@ def reconstruct(
         AttackError: if the loss is not finite.
     """
     keras.utils.set_random_seed(seed)
-    denoiser = _denoiser(specification.architecture, *known)
+    denoiser = _denoiser(specification.architecture, *fitting.learned_from(known))
     pairs = np.concatenate(known, axis=-1), known[1]
     losses = fitting.fit(_through_noise(denoiser, seed), pairs, fitting.mse, specification.training, seed, say)
     chosen, nearest = np.zeros_like(protected), np.full(len(protected), np.inf)

@@ -58,11 +58,11 @@ def reconstruct(
     """
     if specification.asks_classifier:
         of_known = probabilities(known[0])
-        means = class_means(of_known, known[1])
+        means = class_means(*fitting.learned_from((of_known, known[1])))
         known = _beside(known[0], of_known @ means), known[1]
         protected = _beside(protected, probabilities(protected) @ means)
     keras.utils.set_random_seed(seed)
-    network = inverse_network(specification.architecture, *known)
+    network = inverse_network(specification.architecture, *fitting.learned_from(known))
     loss = _loss(specification.loss, known[1], seed, say)
     losses = fitting.fit(network, known, loss, specification.training, seed, say)
     return inference.protect(network, protected), losses  # as h_θ is applied: 8 bits in, 8 bits out
