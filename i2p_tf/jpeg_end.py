@@ -7,7 +7,7 @@ what is there is decoded with several endings: where the picture is whole, they 
 from collections.abc import Iterator
 from typing import Any
 
-_START = b"\xff\xd8\xff"
+START = b"\xff\xd8\xff"
 _END = b"\xff\xd9"
 _RESTARTS = b"".join(bytes([0xFF, 0xD0 + number]) + b"\x33\x66\x99\xcc\x5a" for number in range(8))
 _FILLINGS = (b"", b"\x55" * 64 + _RESTARTS, b"\xaa" * 64 + _RESTARTS, b"\x33\x66\x99\xcc\x5a" * 20 + _RESTARTS)
@@ -26,7 +26,7 @@ def completions(content: bytes) -> Iterator[bytes]:
     Yields:
         Bytes; nothing where the file is no JPEG or ends before the last of its scans.
     """
-    if content.startswith(_START) and _has_all_scans(content):
+    if content.startswith(START) and _has_all_scans(content):
         for filling in _FILLINGS:
             yield content.rstrip(b"\xff") + filling + _END
 

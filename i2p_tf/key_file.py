@@ -40,6 +40,8 @@ def write(path: pathlib.Path, key: bytes) -> None:
     try:
         with open(descriptor, "wb") as file:
             file.write(key)
+            file.flush()
+            os.fsync(file.fileno())  # before anything that it encrypts is on the disk
     except BaseException:
         path.unlink()
         raise

@@ -175,6 +175,9 @@ def _decode_stream(file, at_least, use):
 def _without_end(file, at_least, use):
     """As `_decode_file`, of a JPEG file that lacks its end marker; None where it lacks more, or is none."""
     file.seek(0)
+    if file.read(len(jpeg_end.START)) != jpeg_end.START:
+        return None
+    file.seek(0)
     content = file.read(_MAX_BYTES_READ_AT_ONCE)
     first = None
     try:

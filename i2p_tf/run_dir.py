@@ -37,14 +37,15 @@ def lock_folder(folder: pathlib.Path, advice: str) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            missing = False  # it is the other command's
             raise InputError(f"another command is writing to {folder}; {advice}") from None
         except OSError:
             pass
         yield
     finally:
-        os.close(descriptor)
         if missing and not any(folder.iterdir()):
             folder.rmdir()
+        os.close(descriptor)  # and with it the lock
 
 
 class RunDir:

@@ -33,7 +33,7 @@ export class ServerError extends Error {
   }
 }
 
-/** The server has a model that the transform was not made for; nothing was sent. */
+/** The server has a model that the transform was not made for; nothing was sent to this version of it. */
 export class ModelMismatch extends ServerError {}
 
 const SCHEMA = 1;
@@ -246,7 +246,7 @@ export class Classifier {
     if (size !== imageSize || runId !== own) {
       throw new ModelMismatch(
         `This is the wrong server: its model is of run ${runId} with ${size} pixels, ` +
-          `the transform of run ${own} with ${imageSize} pixels. Nothing was sent.`,
+          `the transform of run ${own} with ${imageSize} pixels. Nothing was sent to it.`,
       );
     }
     return { version, names };

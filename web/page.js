@@ -30,7 +30,8 @@ function connect() {
 function describe({ name, variant, imageSize, codewords, bits }) {
   element("who").textContent =
     codewords === null
-      ? "The server sees only what is sent: the protected picture, when, and from which address."
+      ? "The server sees the protected picture, from which a part of yours may be reconstructed, when, and from " +
+        "which address."
       : `What is sent is one of ${codewords} fixed pictures, one for each class, so the server learns the class, ` +
         "when, and from which address, and nothing else of your picture.";
   element("confidence").hidden = codewords === null;

@@ -11,17 +11,30 @@ import shlex
 import sys
 import tempfile
 import threading
+import types
 from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
+import grpc
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
 from i2p_tf.bulk.errors import BulkFailed
 
 _SECONDS = 2.0  # between two calls of `tick`
+
+
+def _server(*arguments, **options):
+    """A server that listens on this machine alone: Beam's give out any file of the user's, to whoever asks."""
+    server = grpc.server(*arguments, **options)
+    listen = server.add_insecure_port
+    server.add_insecure_port = lambda address: listen(address.replace("[::]", "localhost"))
+    return server
+
+
+worker_handlers.grpc = types.SimpleNamespace(server=_server)  # all that Beam has of gRPC there
 
 
 def run(

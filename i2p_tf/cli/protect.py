@@ -12,7 +12,8 @@ What that hides, and from whom, docs/threat_model.md says. Look at the results b
 
 AVIF, BMP, GIF, JPEG, JPEG 2000, PNG, PPM, TIFF and WebP; JPEG of up to 80 megapixels, of the others what decodes in 268
 MB of memory, as docs/client.md says. PNG files without metadata come out.
-The same command goes on where an earlier one was stopped. Nothing is sent anywhere.
+The same command goes on where an earlier one was stopped. Nothing is sent anywhere; but with a --runner other than
+DirectRunner the machines of a cluster read the plain pictures.
 
 --encryption takes a conventional keyed method instead of a network, to compare with; only a classifier that
 bin/train --encryption has trained with the same key can classify what it makes.

@@ -219,17 +219,17 @@ class Classifier:
             raise ModelMismatch(
                 f"{of} takes images of {metadata.image_size}x{metadata.image_size}, the transform makes "
                 f"{transform.image_size}x{transform.image_size}; take the transform of the same export. "
-                "Nothing was sent"
+                "Nothing was sent to it"
             )
         if len(transform.class_names) != metadata.class_count:
             raise ModelMismatch(
                 f"{of} knows {metadata.class_count} classes, the transform {len(transform.class_names)}; "
-                "take the transform of the same export. Nothing was sent"
+                "take the transform of the same export. Nothing was sent to it"
             )
         if transform.run_id != run_id:
             raise ModelMismatch(
                 f"{of} is of run {run_id}, the transform of run {transform.run_id}; "
-                "take the transform of the same export. Nothing was sent"
+                "take the transform of the same export. Nothing was sent to it"
             )
 
     def _ask(self, images):

@@ -23,4 +23,4 @@ class NotInService(ServerError):
 
 
 class ModelMismatch(ServerError):
-    """It serves a model that the transform was not made for; nothing was sent."""
+    """It serves a model that the transform was not made for; nothing was sent to this version of it."""

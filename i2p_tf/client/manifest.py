@@ -28,7 +28,7 @@ class Manifest(TypedDict):
         keras: accuracies, in [0, 1], of the Keras networks on the n test images that files are compared on.
         environment: versions, processor, commit.
         variants: the TensorFlow Lite files by variant: name, size in bytes, milliseconds an image, PSNR in dB to the
-            float32 file, and `parity`, what the comparison with Keras gave.
+            Keras network, and `parity`, what the comparison with Keras gave.
         saved_models: parity of both SavedModels, and the version of the classifier's.
         files: size in bytes and SHA-256 of every file, by its path.
     """

@@ -140,7 +140,8 @@ class Transform:
             The protected images, uint8 of the same shape.
 
         Raises:
-            ValueError: if `images` has another type or shape, or the network gives no drawing where it has to.
+            ValueError: if `images` has another type or shape.
+            InputError: if the network gives no drawing of a code where it has to.
         """
         images = np.asarray(images)
         parts = min(self.threads, len(images)) if images.shape[1:] == self._shape[1:] else 1
@@ -158,7 +159,15 @@ class Transform:
             )
         with self._runner() as run:
             protected = np.array([run(image) for image in images], np.uint8).reshape(images.shape)  # there may be none
-        return drawing.cut(protected, self.bits) if self.bits else protected
+        return self._cut(protected) if self.bits else protected
+
+    def _cut(self, protected):
+        try:
+            return drawing.cut(protected, self.bits)
+        except ValueError as error:
+            raise InputError(
+                f"{self._path} has made a picture that is no drawing of a code, so it is not sent; export it again"
+            ) from error
 
     @contextlib.contextmanager
     def _runner(self):

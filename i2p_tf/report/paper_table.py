@@ -113,7 +113,8 @@ def _making(record):
 
 def _circumstances(record):
     config, environment, seconds = record.config, record.environment, record.results["seconds"]
-    weight = f" λ = {config['feature_loss_weight']}." if "feature_loss_weight" in config else ""
+    unit = " of the variance of φ's features" if config.get("feature_unit") == "variance" else ""
+    weight = f" λ = {config['feature_loss_weight']}{unit}." if "feature_loss_weight" in config else ""
     times = ", ".join(f"{network} {total / 60:.0f} min" for network, total in seconds.items())
     given = "" if "classifier" in seconds else " ψ was there before: the run holds its file."
     text = f"Seed {config['seed']}.{weight}{given} Time in epochs: {times or 'not known'}."

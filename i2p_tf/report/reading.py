@@ -52,8 +52,8 @@ PRIOR_ONLY = Points(
     (
         "The mean image and some other picture are guesses that look at nothing. An attack at this level has got "
         "nothing.",
-        "The class alone: a picture is drawn from ψ's probabilities. ψ is meant to read the class, so this much is "
-        "given away by design; what an attack gets beyond it is the leak.",
+        "The class alone: a picture is drawn from the class that ψ finds. ψ is meant to read the class, so this much "
+        "is given away by design; what an attack gets beyond it is the leak.",
         "An attack below a prior-only baseline is a weak attack, not a sign of protection.",
         "The headline is the strongest attack by each metric, never a mean over attacks: one that works is enough.",
         "Sanity checks are protections whose result is known beforehand. If one misbehaves, the attacks are too weak "

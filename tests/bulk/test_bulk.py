@@ -350,3 +350,26 @@ def test_killed_processes_lose_nothing(tmp_path, bulk):
         wait_for(lambda: not any(os.path.exists(f"/proc/{worker}") for worker in workers))  # noqa: B023
     assert bulk(photos, output)[0] == 1
     assert len(contents(tmp_path / "out")) == PICTURES
+
+
+def listening(pid):
+    """The addresses on which a process listens, as the kernel writes them."""
+    sockets = {file.readlink().name for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_socket()}
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    lines = [line.split() for table in tables for line in table.splitlines()]
+    return {line[1].partition(":")[0] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in sockets}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ports are found in /proc")
+def test_workers_are_served_on_this_machine_alone(tmp_path):
+    photos = make_folder(tmp_path / "photos")
+    flags = [f"--export={EXPORT}", "--runner=DirectRunner", "--threads=2", f"--input={photos}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "i2p_tf.cli.protect", *flags, f"--output={tmp_path}/out/"], stderr=subprocess.PIPE
+    )
+    wait_for(lambda: len(children(process.pid)) == 2)
+    addresses = listening(process.pid)
+    process.kill()
+    process.communicate(timeout=120)
+    assert addresses and addresses <= {"0100007F", "00000000000000000000000001000000"}  # 127.0.0.1, ::1

@@ -167,7 +167,7 @@ def test_a_wrong_server(browser, server, picture):
     server.run_id = "0123456789abcdef"
     message = error_after(browser, server, picture)
     assert message.startswith("This is the wrong server: its model is of run 0123456789abcdef")
-    assert message.endswith("Nothing was sent.") and server.pictures() == []
+    assert message.endswith("Nothing was sent to it.") and server.pictures() == []
 
 
 def test_a_server_that_is_gone(browser, server, picture):
