@@ -18,6 +18,7 @@ from typing import Any
 import apache_beam as beam
 import grpc
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.runners.portability import local_job_service
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
@@ -34,7 +35,8 @@ def _server(*arguments, **options):
     return server
 
 
-worker_handlers.grpc = types.SimpleNamespace(server=_server)  # all that Beam has of gRPC there
+for module in (worker_handlers, local_job_service):
+    module.grpc = types.SimpleNamespace(server=_server)  # all that is used of gRPC there
 
 
 def run(
