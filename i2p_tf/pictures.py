@@ -175,13 +175,10 @@ def _decode_stream(file, at_least, use):
 def _without_end(file, at_least, use):
     """As `_decode_file`, of a JPEG file that lacks its end marker; None where it lacks more, or is none."""
     file.seek(0)
-    if file.read(len(jpeg_end.START)) != jpeg_end.START:
-        return None
-    file.seek(0)
-    content = file.read(_MAX_BYTES_READ_AT_ONCE)
-    first = None
+    is_jpeg, first = file.read(len(jpeg_end.START)) == jpeg_end.START, None
+    rest = file.read(_MAX_BYTES_READ_AT_ONCE) if is_jpeg else b""
     try:
-        for completed in jpeg_end.completions(content):
+        for completed in jpeg_end.completions(jpeg_end.START + rest):
             result = _decode_file(io.BytesIO(completed), at_least, use)
             first = result if first is None else first
             if not np.array_equal(first, result):

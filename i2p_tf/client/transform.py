@@ -3,29 +3,19 @@
 import collections
 import concurrent.futures
 import contextlib
-import hashlib
-import io
-import json
 import os
 import pathlib
 import threading
 import weakref
-import zipfile
 from collections.abc import Callable
 
 import numpy as np
 
-from i2p_tf import checks, drawing, pictures
-from i2p_tf.client import manifest
+from i2p_tf import checks, drawing
+from i2p_tf.client import transform_file
 from i2p_tf.client.manifest import MANIFEST
-from i2p_tf.client.model_metadata import MAX_CLASSES, MAX_IMAGE_SIZE
-from i2p_tf.errors import InputError, unknown_name
+from i2p_tf.errors import InputError
 
-# TensorFlow Lite's convention for what belongs to a model: a zip archive behind the model in the same file.
-METADATA = "i2p_tf.json"
-SCHEMA = 1  # of these metadata
-MAX_BYTES = 256 << 20  # a hundred times what the networks of this project have
-_MAX_METADATA_BYTES = 4 << 20  # the names of all classes are the most of it
 _IDENTITY_DIGITS = 16  # of the model's SHA-256: enough to tell two models apart
 
 
@@ -48,12 +38,12 @@ def load(
     """
     file = pathlib.Path(path)
     if file.is_dir():
-        file = _file_of_variant(file, variant)
+        file = transform_file.of_variant(file, variant)
     elif not file.is_file():
         problem = "is no file" if file.exists() else "does not exist"
         raise InputError(f"{file} {problem}; give a folder that bin/export has written, or a .tflite file of one")
     if (file.parent / MANIFEST).is_file():
-        _check_against_manifest(file)
+        transform_file.check_against_manifest(file)
     return Transform(file, threads, bits)
 
 
@@ -91,7 +81,7 @@ class Transform:
     def __init__(
         self, path: str | os.PathLike, threads: int | None = None, bits: int | None = None, content: bytes = b""
     ) -> None:
-        self._load(str(path), content or _read(path), threads, bits)
+        self._load(str(path), content or transform_file.read(path), threads, bits)
 
     def __getstate__(self) -> tuple:
         return self._path, self.content, self._given_threads, self.bits
@@ -102,7 +92,7 @@ class Transform:
     def _load(self, path, content, threads, bits):
         if threads is not None and threads < 1:
             raise InputError(f"threads must be at least 1. Received: {threads}")
-        metadata = _read_metadata(path, content)
+        metadata = transform_file.read_metadata(path, content)
         self.image_size = metadata["image_size"]
         self.resize_rule = metadata["resize_rule"]
         self.class_names = tuple(metadata["class_names"])
@@ -227,81 +217,6 @@ def _chosen_bits(given, default, path):
         raise InputError(f"{path} sends no code, so bits can't be chosen; leave --bits out. Received: {given}")
     checks.member("bits", given, drawing.BITS)
     return given
-
-
-def _file_of_variant(folder, variant):
-    available = sorted(file.stem.removeprefix("transform_") for file in folder.glob("transform_*.tflite"))
-    if not available or not (folder / MANIFEST).is_file():
-        raise InputError(f"{folder} is no folder that bin/export has written: it has no {MANIFEST} or no .tflite file")
-    if variant not in available:
-        raise unknown_name("variant", variant, available)
-    return folder / f"transform_{variant}.tflite"
-
-
-def _read(path):
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > MAX_BYTES:
-        raise InputError(f"{path} is no .tflite file of bin/export: it has more than {MAX_BYTES:,} bytes")
-    return content
-
-
-def _check_against_manifest(path):
-    files = manifest.read(path.parent)["files"]
-    try:
-        expected = files[path.name]["sha256"]
-    except (KeyError, TypeError) as error:
-        message = f"{path.parent / MANIFEST} is damaged or does not list {path.name}; export it again"
-        raise InputError(message) from error
-    if _sha256(_read(path)) != expected:
-        raise InputError(f"{path} was changed after its export: its SHA-256 is not that of {MANIFEST}; export it again")
-
-
-def _read_metadata(path, content):
-    """The JSON behind the model, after checking that both are whole: a damaged model can crash the interpreter."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            entry = archive.getinfo(METADATA)
-            if entry.file_size > _MAX_METADATA_BYTES:
-                raise ValueError(entry.file_size)
-            metadata = json.loads(archive.read(entry))
-        schema = metadata["schema"]
-        whole = schema == SCHEMA and _sha256(content[: entry.header_offset]) == metadata["model_sha256"]
-        valid = schema != SCHEMA or _is_valid(metadata)
-    except Exception as error:  # of the archive, its compression, the JSON and its numbers: there are too many to list
-        raise InputError(f"{path} is damaged, or no .tflite file that bin/export has written") from error
-    if schema != SCHEMA:
-        raise InputError(f"{path} has format {str(schema)[:20]}; this version of i2p_tf reads format {SCHEMA}")
-    if not whole:
-        raise InputError(f"{path} is damaged: the model in it is not the one that was exported")
-    if not valid:
-        raise InputError(
-            f"{path} is damaged: {METADATA} in it needs an image_size of 1 to {MAX_IMAGE_SIZE}, a resize_rule of "
-            f"{', '.join(pictures.RESIZE_RULES)}, at most {MAX_CLASSES} class_names, a variant, a run_id, and "
-            f"codewords above 0, or null, and bits of {', '.join(map(str, drawing.BITS))}, or null"
-        )
-    return metadata
-
-
-def _is_valid(metadata):
-    size, names, words = metadata["image_size"], metadata["class_names"], metadata.get("codewords")
-    return (
-        type(size) is int
-        and 1 <= size <= MAX_IMAGE_SIZE
-        and metadata["resize_rule"] in pictures.RESIZE_RULES
-        and isinstance(names, list)
-        and len(names) <= MAX_CLASSES
-        and (words is None or type(words) is int and words > 0)
-        and metadata.get("bits") in (None, *drawing.BITS)
-        and all(isinstance(text, str) for text in (*names, metadata["variant"], metadata["run_id"]))
-    )
-
-
-def _sha256(content):
-    return hashlib.sha256(content).hexdigest()
 
 
 def _available_cores():

@@ -14,7 +14,8 @@ import numpy as np
 from i2p_tf import inference
 from i2p_tf.client import manifest as manifest_
 from i2p_tf.client.manifest import MANIFEST
-from i2p_tf.client.transform import MAX_BYTES, Transform
+from i2p_tf.client.transform import Transform
+from i2p_tf.client.transform_file import MAX_BYTES
 from i2p_tf.config import Config
 from i2p_tf.environment import describe_environment
 from i2p_tf.errors import InputError

@@ -19,7 +19,7 @@ from keras import layers
 
 import i2p_tf
 from i2p_tf import drawing
-from i2p_tf.client.transform import METADATA, SCHEMA
+from i2p_tf.client.transform_file import METADATA, SCHEMA
 from i2p_tf.export import saved_model
 from i2p_tf.models.layers.drawing import DrawnCode
 from i2p_tf.models.transforms.codebook import Word

@@ -12,7 +12,7 @@ from keras import ops
 
 from i2p_tf import metrics
 from i2p_tf.channels.rounding import round_to_8_bits
-from i2p_tf.client.transform import MAX_BYTES
+from i2p_tf.client.transform_file import MAX_BYTES
 from i2p_tf.config import Config
 from i2p_tf.data.dataset import Dataset
 from i2p_tf.errors import InputError

@@ -43,7 +43,7 @@ def test_text_and_json_say_the_same(stand_in, small_export, folder):
 @pytest.fixture
 def codebook(small_export, tmp_path):
     """The transform of `small_export`, which says that it is a codebook of three words."""
-    from i2p_tf.client.transform import METADATA
+    from i2p_tf.client.transform_file import METADATA
     from i2p_tf.export import tflite
 
     source, file = small_export / "transform_float32.tflite", tmp_path / "transform_float32.tflite"

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import i2p_tf
-from i2p_tf.client import transform as client_transform
+from i2p_tf.client import transform_file
 from i2p_tf.errors import InputError
 
 VARIANTS = ("float32", "float16", "int8", "qat")
@@ -131,12 +131,12 @@ def with_changed_metadata(source, target, **changes):
     """A file whose model is whole and whose metadata say something else; text takes the place of all JSON."""
     content = source.read_bytes()
     with zipfile.ZipFile(source) as archive:
-        model = content[: archive.getinfo(client_transform.METADATA).header_offset]
-        metadata = json.loads(archive.read(client_transform.METADATA))
+        model = content[: archive.getinfo(transform_file.METADATA).header_offset]
+        metadata = json.loads(archive.read(transform_file.METADATA))
     text = changes.pop("text", None) or json.dumps(metadata | changes)
     target.write_bytes(model)
     with zipfile.ZipFile(target, "a", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(client_transform.METADATA, text)
+        archive.writestr(transform_file.METADATA, text)
     return target
 
 
@@ -188,7 +188,7 @@ def test_two_models_of_one_run_have_two_identities(small_export, other_export):
     identities = [i2p_tf.load_transform(export).identity for export in (small_export, other_export)]
     content = (small_export / "transform_float32.tflite").read_bytes()
     with zipfile.ZipFile(small_export / "transform_float32.tflite") as archive:
-        model = content[: archive.getinfo(client_transform.METADATA).header_offset]
+        model = content[: archive.getinfo(transform_file.METADATA).header_offset]
     assert identities[0]["model"] == hashlib.sha256(model).hexdigest()[:16] != identities[1]["model"]
 
 
