@@ -216,7 +216,7 @@ NETWORKS.register(
 NETWORKS.register(
     Network(
         "residual_decoder",
-        help="eight residual blocks of 64 channels at full resolution, as published for conditional-entropy bounds",
+        help="eight residual blocks of 64 channels at full resolution, as in work on conditional-entropy bounds",
         title="residual decoder",
         code=f"{KINDS}.networks.residual_decoder:residual_decoder",
     )

@@ -69,7 +69,7 @@ def test_bad_flags_are_named(run_command, arguments, words):
 def test_runs_that_differ_in_more_than_the_seed_are_not_averaged(run_command, code_run, tmp_path):
     first, second = code_run("a", seed=0), code_run("b", seed=1, transform="code_small")
     message = refused(run_command, f"--run_dir={first.path},{second.path}", f"--output={tmp_path / 'means'}")
-    assert "transform: code -> code_small" in message and "seed:" not in message
+    assert "transform: code_nano -> code_small" in message and "seed:" not in message
     assert not (tmp_path / "means").exists()
 
 

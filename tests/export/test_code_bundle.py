@@ -103,7 +103,7 @@ def test_bits_that_can_not_be_sent_are_one_line(code_bundle, small_export):
 def test_what_is_no_drawing_is_not_sent(small_export, digits):
     transform = i2p_tf.load_transform(small_export)
     transform.bits = 64  # as if a U-Net said that it draws codes
-    with pytest.raises(ValueError, match="drawings"):
+    with pytest.raises(InputError, match="is no drawing of a code, so it is not sent"):
         transform(digits.test.images[:2, ::2, ::2])
 
 
