@@ -10,7 +10,7 @@ import pytest
 from i2p_tf import presets
 from i2p_tf.errors import InputError
 from i2p_tf.files import TEMPORARY, write_atomically, write_json
-from i2p_tf.run_dir import RunDir
+from i2p_tf.run_dir import RunDir, lock_folder
 
 CONFIG = presets.smoke("digits")
 OTHER = dataclasses.replace(CONFIG, seed=7)
@@ -91,6 +91,17 @@ def test_left_overs_of_a_killed_command_are_removed(tmp_path):
     run_dir.claim(CONFIG)
     assert not left_over.exists()
     assert (run_dir.checkpoints / "classifier-0001.npz").exists()
+
+
+def test_a_refused_command_leaves_the_folder_of_the_other_one_though_both_found_it_missing(tmp_path, monkeypatch):
+    folder = tmp_path / "protected"
+    with lock_folder(folder, "wait"):
+        found = iter([False])  # what the second one finds at first
+        monkeypatch.setattr(pathlib.Path, "is_dir", lambda path: next(found, True))
+        with pytest.raises(InputError, match="another command is writing to .*; wait"), lock_folder(folder, "wait"):
+            pass
+        assert os.path.isdir(folder)
+    assert not os.path.exists(folder)
 
 
 def test_a_run_whose_first_file_was_being_written_when_it_was_killed_goes_on(tmp_path):

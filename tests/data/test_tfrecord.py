@@ -106,9 +106,8 @@ def test_files_of_splits_and_names_of_classes(tmp_path):
 
 
 def test_words_of_splits_are_those_of_folders_in_any_case(tmp_path):
-    images, labels = random_split(30, seed=0, shape=(8, 8, 3))
-    for index, name in enumerate(["pets-Train-0.tfrecord", "Valid.tfrecord", "pets_TESTING.tfrecord"]):
-        write(tmp_path / name, images[index::3][: 10 - index], labels[index::3][: 10 - index])
+    for name in ("pets-Train-0.tfrecord", "Valid.tfrecord", "pets_TESTING.tfrecord"):
+        (tmp_path / name).touch()
     splits = tfrecord._files(str(tmp_path))
     assert {split: [file.name for file in files] for split, files in splits.items()} == {
         "train": ["pets-Train-0.tfrecord"],

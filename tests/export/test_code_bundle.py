@@ -107,6 +107,15 @@ def test_what_is_no_drawing_is_not_sent(small_export, digits):
         transform(digits.test.images[:2, ::2, ::2])
 
 
+def test_a_file_that_no_client_takes_is_not_published(code_run, digits, monkeypatch, tmp_path):
+    monkeypatch.setattr(bundle, "MAX_BYTES", 1_000)
+    with pytest.raises(InputError, match="transform_float32.tflite would have .* at most 1,000; --variants=int8"):
+        bundle.export(
+            code_run, digits, code_run.load_config(), tmp_path / "bundle", ("float32",), True, True, Progress()
+        )
+    assert not (tmp_path / "bundle").exists()
+
+
 def test_one_signature_reads_plain_and_drawn_pictures(code_bundle, code_run, digits):
     images = digits.test.images[:20]
     drawn = expected(code_run, images, 64)
